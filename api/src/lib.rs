@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The control socket of `c2bd`: the types of its requests and answers, and a client for them.
+//!
+//! HTTP/1.1 with JSON over a Unix socket, so that `curl --unix-socket` works; live streams are
+//! NDJSON (one JSON value a line). Paths are in [`path`]. An answer that is not 2xx carries an
+//! [`error::ApiError`]. Times are RFC 3339 in UTC, durations are seconds, sizes are bytes.
+//!
+//! This crate uses none of our others: it is the contract between `c2bd` and `c2bctl`.
+
+pub mod client;
+pub mod connection;
+pub mod error;
+pub mod idle;
+pub mod job;
+pub mod path;
+pub mod status;
+pub mod storage;
+
+pub use client::{Client, ClientError};
+pub use error::{ApiError, ErrorCode};
