@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`.
+
+PREFIX  ?= /usr
+DESTDIR ?=
+UNITDIR ?= /usr/lib/systemd/system
+
+.PHONY: help demo test bench build install uninstall setup
+
+help:
+	@echo "make demo       build, back up a sample company, mount it, look at it"
+	@echo "make test       format, lints, all tests"
+	@echo "make bench      benchmarks beside peers and floors (C2B_BENCH_MESSAGES=50000)"
+	@echo "make install    release build into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
+	@echo "make uninstall  removes what install put there; keeps /etc/c2b and /var/lib/c2b"
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@scripts/demo.sh
+
+test: setup
+	@scripts/test.sh
+
+bench: setup
+	@scripts/bench.sh
+
+build: setup
+	@scripts/cargo.sh build --quiet --locked --release --bins
+
+install:
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" UNITDIR="$(UNITDIR)" scripts/install.sh install
+
+uninstall:
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" UNITDIR="$(UNITDIR)" scripts/install.sh uninstall
