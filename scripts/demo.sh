@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Shows the whole of it on this machine, in a temporary folder, and cleans up after itself.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+cache=${C2B_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/c2b}
+target=${CARGO_TARGET_DIR:-$cache/target}/debug
+
+say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+[ -t 1 ] || say() { printf '\n# %s\n' "$*"; }
+run() { printf '$ %s\n' "$*"; "$@"; }
+
+echo "building (the first time on a machine takes about a quarter of an hour, most of it RocksDB) ..."
+scripts/cargo.sh build --quiet --locked --workspace --all-targets
+export PATH=$target:$PATH
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/c2b-demo.XXXXXX")
+mnt=$work/mnt
+export C2B_SOCKET=$work/c2bd.sock
+lab= daemon=
+cleanup() {
+    status=$?
+    trap - EXIT INT TERM
+    mountpoint -q "$mnt" 2>/dev/null && c2bctl unmount "$mnt" >/dev/null 2>&1
+    for pid in $daemon $lab; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+    if [ "$status" != 0 ] && [ -s "$work/c2bd.log" ]; then
+        echo "the demo failed; the end of the daemon's log:" >&2
+        tail -n 20 "$work/c2bd.log" >&2
+    fi
+    rm -rf "$work"
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# Sends one EWS request for Alice's mailbox, as any mail program would.
+ews() {
+    curl --silent --fail --user admin:secret --header 'Content-Type: text/xml; charset=utf-8' --data-binary @- "$url" <<XML
+<?xml version="1.0" encoding="utf-8"?>
+<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages">
+<s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>$1</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header>
+<s:Body>$2</s:Body></s:Envelope>
+XML
+}
+
+say "A lab Exchange server with a small company's mail"
+run c2b-lab generate "$work/company" --mailboxes 3 --messages 60 --seed 1
+c2b-lab serve --org "$work/company" --listen 127.0.0.1:0 >"$work/lab.log" 2>&1 &
+lab=$!
+until url=$(sed -n 's/^listening on //p' "$work/lab.log") && [ -n "$url" ]; do
+    kill -0 "$lab" 2>/dev/null || { cat "$work/lab.log" >&2; exit 1; }
+    read -rt 0.05 <> <(:) || true
+done
+echo "it serves EWS at $url"
+
+say "The backup daemon"
+c2bd --foreground --config "$work/etc" --state "$work/var" --socket "$C2B_SOCKET" >"$work/c2bd.log" 2>&1 &
+daemon=$!
+until [ -S "$C2B_SOCKET" ]; do
+    kill -0 "$daemon" 2>/dev/null || { cat "$work/c2bd.log" >&2; exit 1; }
+    read -rt 0.05 <> <(:) || true
+done
+(umask 077 && echo secret >"$work/password")
+
+say "A connection, a storage, a job"
+run c2bctl connection create lab --kind ews --url "$url" --user admin --password-file "$work/password"
+run c2bctl connection check lab
+run c2bctl mailbox list --connection lab
+run c2bctl storage create main --path "$work/storage"
+run c2bctl job create everyone --connection lab --storage main --all-except --one-time
+
+say "The first backup"
+run c2bctl job start everyone --wait
+
+say "The archive as folders"
+mkdir "$mnt"
+run c2bctl mount main "$mnt"
+run ls "$mnt/mailboxes"
+mailbox=$(ls "$mnt/mailboxes" | head -n 1)
+run ls -l "$mnt/mailboxes/$mailbox/latest"
+inbox=$(find "$mnt/mailboxes/$mailbox/latest" -mindepth 1 -maxdepth 1 -type d -exec sh -c 'test "$(getfattr --only-values -n user.c2b.role "$1" 2>/dev/null)" = inbox' _ {} \; -print)
+echo "\$ ls -l \"$inbox\" | head"
+ls -l "$inbox" | sed -n 1,8p
+mail=$(find "$inbox" -maxdepth 1 -name '*.eml' | sort | tail -n 1)
+echo "\$ head -n 12 \"$mail\""
+sed -n 1,12p "$mail"
+run getfattr -d "$mail"
+
+say "Somebody works: a new mail comes in, the oldest one is deleted"
+ews "$mailbox" '<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId><t:DistinguishedFolderId Id="inbox"/></m:SavedItemFolderId><m:Items><t:Message><t:MimeContent>'"$(printf 'From: Zoe <zoe@example.net>\r\nTo: %s\r\nSubject: Lunch on Friday?\r\nDate: Sat, 21 Nov 2026 09:30:00 +0000\r\nMessage-ID: <lunch@example.net>\r\n\r\nThe new place by the river?\r\n' "$mailbox" | base64 -w0)"'</t:MimeContent></t:Message></m:Items></m:CreateItem>' >/dev/null
+oldest=$(find "$inbox" -maxdepth 1 -name '*.eml' | sort | head -n 1)
+id=$(getfattr --only-values -n user.c2b.id "$oldest")
+ews "$mailbox" '<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="'"$id"'"/></m:ItemIds></m:DeleteItem>' >/dev/null
+echo "deleted: $(basename "$oldest")"
+
+say "The next cycle fetches only what changed"
+run c2bctl job start everyone --wait
+until find "$inbox" -maxdepth 1 -name '*Lunch on Friday*' | grep -q .; do read -rt 0.2 <> <(:) || true; done
+echo "\$ ls -l \"$inbox\" | grep Lunch"
+ls -l "$inbox" | grep Lunch
+[ ! -e "$oldest" ] && echo "the deleted mail is gone from latest/ ..."
+echo "... and is still there as of the first backup:"
+run find "$mnt/mailboxes/$mailbox/at" -mindepth 4 -maxdepth 4
+first=$(find "$mnt/mailboxes/$mailbox/at" -mindepth 4 -maxdepth 4 | sort | head -n 1)
+find "$first" -name "$(basename "$oldest" | sed 's/[][*?]/\\&/g')" | sed "s|^$first|  ...|"
+
+say "How it stands"
+run c2bctl status
+run c2bctl storage check main --read-data
+run c2bctl unmount "$mnt"
+
+say "That was all: everything is being removed again from $work"
