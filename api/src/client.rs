@@ -3,7 +3,8 @@
 use crate::{ApiError, ErrorCode};
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use reqwest::{Method, Response};
+pub use reqwest::Method;
+use reqwest::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};

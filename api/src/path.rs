@@ -33,3 +33,29 @@ pub const CONNECTIONS: &str = "/v1/connections";
 pub const STORAGES: &str = "/v1/storages";
 /// Jobs.
 pub const JOBS: &str = "/v1/jobs";
+
+/// Returns the path of an object, or of something below it: `object(JOBS, "a b", "/start")` is `/v1/jobs/a%20b/start`.
+/// A name stays in its segment whatever is in it; `.` and `..` alone are steps to a URL, however written, and must not be given.
+pub fn object(collection: &str, name: &str, below: &str) -> String {
+    let mut path = format!("{collection}/");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path + below
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_in_its_segment() {
+        assert_eq!(object(JOBS, "nightly-2.x", ""), "/v1/jobs/nightly-2.x");
+        assert_eq!(object(JOBS, "a b/../c?d#e", "/start"), "/v1/jobs/a%20b%2F..%2Fc%3Fd%23e/start");
+        assert_eq!(object(STORAGES, "zażółć", ""), "/v1/storages/za%C5%BC%C3%B3%C5%82%C4%87");
+    }
+}

@@ -1,0 +1,218 @@
+//! `c2bctl connection`: where mail comes from.
+
+use crate::delete::{DeleteArgs, delete};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::facts::Facts;
+use crate::human;
+use crate::noun::{Noun, parse_name};
+use crate::output::{Output, Paint};
+use crate::password;
+use crate::session::Session;
+use crate::table::{Cell, Table};
+use c2b_api::connection::{CheckReport, ConnectionCreate, ConnectionDefinition, ConnectionInfo, ConnectionKind, Level};
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES_CREATE: &str = "\
+The password is read from a file that only you can read, from standard input, or asked for at the terminal.
+The daemon keeps it encrypted and never gives it back.
+
+Examples:
+  c2bctl connection create main --kind ews --url https://mail.example.org/EWS/Exchange.asmx --user 'EXAMPLE\\backup'
+  c2bctl connection create main --kind ews --url https://mail.example.org/EWS/Exchange.asmx --user backup@example.org \\
+      --password-file /root/exchange-password --ca-file /etc/ssl/example-ca.pem
+  pass show exchange | c2bctl connection create main --kind ews --url https://… --user backup --password-file -";
+const EXAMPLES_LIST: &str = "Examples:\n  c2bctl connection list\n  c2bctl --json connection list | jq -r '.[].name'";
+const EXAMPLES_SHOW: &str = "Examples:\n  c2bctl connection show main";
+const EXAMPLES_CHECK: &str = "\
+Exit code 0 when a job could run (warnings included), 5 when sign-in or rights are the trouble, else 1.
+
+Examples:
+  c2bctl connection check main";
+const EXAMPLES_DELETE: &str = "Examples:\n  c2bctl connection delete main\n  c2bctl connection delete main --yes";
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConnectionCommand {
+    Create(CreateArgs),
+    /// List all connections
+    #[command(after_help = EXAMPLES_LIST)]
+    List,
+    /// Show a connection
+    #[command(after_help = EXAMPLES_SHOW)]
+    Show(NameArgs),
+    /// Find out whether a connection works: reachable, version, sign-in, rights
+    #[command(after_help = EXAMPLES_CHECK)]
+    Check(NameArgs),
+    /// Delete a connection that no job uses, and forget its password
+    #[command(after_help = EXAMPLES_DELETE)]
+    Delete(DeleteArgs),
+}
+
+/// Make a connection
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES_CREATE)]
+pub(crate) struct CreateArgs {
+    /// Its distinct name
+    #[arg(value_parser = parse_name)]
+    name: String,
+    /// Its protocol
+    #[arg(long, value_enum)]
+    kind: Kind,
+    /// The service's URL, for instance https://mail.example.org/EWS/Exchange.asmx
+    #[arg(long)]
+    url: String,
+    /// The account that signs in
+    #[arg(long)]
+    user: String,
+    /// A file with the account's password that only you can read; - for standard input
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// A PEM file with the authority that signed the server's certificate
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Accept any certificate, and plain HTTP; stays visible as a warning
+    #[arg(long)]
+    insecure: bool,
+}
+
+/// Which connection
+#[derive(Args, Debug)]
+pub(crate) struct NameArgs {
+    /// Its name
+    #[arg(value_parser = parse_name)]
+    name: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// Exchange Web Services
+    Ews,
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(session: &Session, command: &ConnectionCommand) -> Result<Exit, Error> {
+    match command {
+        ConnectionCommand::Create(args) => create(session, args).await,
+        ConnectionCommand::List => list(session).await,
+        ConnectionCommand::Show(args) => show(session, &args.name).await,
+        ConnectionCommand::Check(args) => check(session, &args.name).await,
+        ConnectionCommand::Delete(args) => delete(session, Noun::Connection, args, "its password is forgotten").await,
+    }
+}
+
+/// Makes the table of connections.
+pub(crate) fn table(connections: &[ConnectionInfo]) -> Table {
+    let mut table = Table::new(&["CONNECTION", "KIND", "URL", "USER", "OWNER", "JOBS", "WARNINGS"]);
+    for connection in connections {
+        let definition = &connection.definition;
+        table.row(vec![
+            (&connection.name).into(),
+            kind(definition.kind).into(),
+            (&definition.url).into(),
+            (&definition.user).into(),
+            (&connection.owner).into(),
+            connection.jobs.join(", ").into(),
+            Cell::painted(Paint::Warning, &connection.warnings.join("; ")),
+        ]);
+    }
+    table
+}
+
+/// Makes a path absolute: the daemon's working folder is another one.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|source| Error::Absolute { path: path.to_owned(), source })
+}
+
+async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
+    let ca_file = args.ca_file.as_deref().map(absolute).transpose()?;
+    let password = password::read(args.password_file.as_deref(), &format!("Password of {}: ", args.user))?;
+    let Kind::Ews = args.kind;
+    let definition = ConnectionDefinition { kind: ConnectionKind::Ews, url: args.url.clone(), user: args.user.clone(), ca_file, insecure: args.insecure };
+    let request = ConnectionCreate { name: args.name.clone(), definition, password };
+    let info: ConnectionInfo = session.create(Noun::Connection, &request).await?;
+    if session.output.is_json() {
+        session.output.value(&info)?;
+    }
+    session.output.done(&format!("made connection {0}; try it with `c2bctl connection check {0}`", info.name))?;
+    warn(&session.output, &info);
+    Ok(Exit::OK)
+}
+
+async fn list(session: &Session) -> Result<Exit, Error> {
+    let connections: Vec<ConnectionInfo> = session.get(Noun::Connection.collection()).await?;
+    if session.output.is_json() {
+        session.output.value(&connections)?;
+        return Ok(Exit::OK);
+    }
+    session.output.table(&table(&connections))?;
+    if connections.is_empty() {
+        session.output.note("there is no connection yet: make one with `c2bctl connection create`");
+    }
+    Ok(Exit::OK)
+}
+
+async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
+    let info: ConnectionInfo = session.get_object(Noun::Connection, name, "").await?;
+    if session.output.is_json() {
+        session.output.value(&info)?;
+        return Ok(Exit::OK);
+    }
+    let definition = &info.definition;
+    session.output.line(&format!("connection {}", session.output.paint(Paint::Strong, &human::text::line(&info.name))))?;
+    let mut facts = Facts::default();
+    facts.add("kind", kind(definition.kind));
+    facts.add("url", &definition.url);
+    facts.add("user", &definition.user);
+    match (&definition.ca_file, definition.insecure) {
+        (_, true) => facts.add_painted("certificate", Paint::Warning, "not checked (insecure)"),
+        (Some(file), false) => facts.add("certificate", format!("checked against {}", file.display())),
+        (None, false) => facts.add("certificate", "checked against the system's authorities"),
+    }
+    facts.add("owner", &info.owner);
+    facts.add("jobs", if info.jobs.is_empty() { "none".to_owned() } else { info.jobs.join(", ") });
+    facts.show(&session.output)?;
+    warn(&session.output, &info);
+    Ok(Exit::OK)
+}
+
+async fn check(session: &Session, name: &str) -> Result<Exit, Error> {
+    let report: CheckReport = session.post_object(Noun::Connection, name, "/check").await?;
+    let output = &session.output;
+    if output.is_json() {
+        output.value(&report)?;
+    }
+    let width = report.findings.iter().map(|f| f.subject.chars().count()).max().unwrap_or(0);
+    for finding in &report.findings {
+        let (paint, word) = match finding.level {
+            Level::Ok => (Paint::Good, "ok     "),
+            Level::Warning => (Paint::Warning, "warning"),
+            Level::Error => (Paint::Bad, "error  "),
+        };
+        let subject = human::text::line(&finding.subject);
+        output.line(&format!("{}  {subject:width$}  {}", output.paint(paint, word), human::text::line(&finding.text)))?;
+        if !finding.hint.is_empty() {
+            output.line(&format!("         {:width$}  hint: {}", "", human::text::line(&finding.hint)))?;
+        }
+    }
+    if report.usable {
+        output.done(&format!("connection {name} can be used"))?;
+        return Ok(Exit::OK);
+    }
+    let trouble = report.findings.iter().find(|f| f.level == Level::Error);
+    let reason = trouble.map_or_else(String::new, |f| format!(": {}", f.text));
+    output.complain(Paint::Bad, &format!("connection {name} cannot be used{reason}"), trouble.map_or("", |f| f.hint.as_str()));
+    Ok(Exit(report.code.map_or(Exit::FAILED.0, c2b_api::ErrorCode::exit_code)))
+}
+
+fn warn(output: &Output, info: &ConnectionInfo) {
+    for warning in &info.warnings {
+        output.complain(Paint::Warning, &format!("connection {}: {warning}", info.name), "");
+    }
+}
+
+fn kind(kind: ConnectionKind) -> &'static str {
+    match kind {
+        ConnectionKind::Ews => "ews",
+    }
+}

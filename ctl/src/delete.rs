@@ -1,0 +1,40 @@
+//! `delete NAME`: the verb that connections, storages and jobs share.
+
+use crate::ask;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::noun::{Noun, parse_name};
+use crate::session::Session;
+use clap::Args;
+use serde_json::{Value, json};
+
+/// Which one, and whether it is sure.
+#[derive(Args, Debug)]
+pub(crate) struct DeleteArgs {
+    /// Its name
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    name: String,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Deletes an object after a question that says what is lost.
+pub(crate) async fn delete(session: &Session, noun: Noun, args: &DeleteArgs, consequence: &str) -> Result<Exit, Error> {
+    let (word, name) = (noun.word(), &args.name);
+    let _: Value = session.get_object(noun, name, "").await?;
+    if !args.yes {
+        if !ask::can_ask() {
+            return Err(Error::usage(format!("deleting {word} {name} needs --yes where nobody can be asked"), consequence));
+        }
+        if !ask::confirm(&format!("Delete {word} {name}? {consequence}."))? {
+            return Err(Error::Declined(format!("{word} {name} stays as it was")));
+        }
+    }
+    session.delete_object(noun, name).await?;
+    if session.output.is_json() {
+        session.output.value(&json!({ "deleted": name }))?;
+    }
+    session.output.done(&format!("deleted {word} {name}: {consequence}"))?;
+    Ok(Exit::OK)
+}

@@ -1,0 +1,116 @@
+//! `c2bctl job show NAME`: the summary of spec.md section 2, the last run, each mailbox.
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::facts::Facts;
+use crate::human;
+use crate::human::count::{count, nouns};
+use crate::job::{continuity, state};
+use crate::noun::Noun;
+use crate::output::{Output, Paint};
+use crate::session::Session;
+use crate::table::{Cell, Table};
+use c2b_api::job::{Continuity, JobStatus, RunInfo, Selection};
+
+/// Shows all about a job.
+pub(super) async fn run(session: &Session, name: &str) -> Result<Exit, Error> {
+    let job: JobStatus = session.get_object(Noun::Job, name, "").await?;
+    if session.output.is_json() {
+        session.output.value(&job)?;
+        return Ok(Exit::OK);
+    }
+    summary(&session.output, &job)?;
+    if let Some(run) = &job.run {
+        show_run(&session.output, run)?;
+    }
+    Ok(Exit::OK)
+}
+
+fn summary(output: &Output, job: &JobStatus) -> Result<(), Error> {
+    let definition = &job.definition;
+    output.line(&format!("job {}", output.paint(Paint::Strong, &human::text::line(&definition.name))))?;
+    let mut facts = Facts::default();
+    facts.add("connection", &definition.connection);
+    facts.add("storage", &definition.storage);
+    facts.add("mailboxes", selection(&definition.source));
+    facts.add(
+        "type",
+        match &definition.continuity {
+            Continuity::Continuous { idle } => format!("continuous, {idle} from cycle to cycle"),
+            one_time @ Continuity::OneTime => continuity(one_time).to_owned(),
+        },
+    );
+    let (paint, word) = state(job.state);
+    facts.add_painted("state", paint, if job.detail.is_empty() { word.to_owned() } else { format!("{word}: {}", job.detail) });
+    facts.add("last success", human::time::time_or_dash(job.last_success));
+    facts.add("next run", human::time::time_or_dash(job.next_run));
+    match job.failures {
+        0 => facts.add("failed items", "none"),
+        failures => facts.add_painted("failed items", Paint::Warning, format!("{} (`c2bctl job failures {}` lists them)", count(failures), definition.name)),
+    }
+    facts.show(output)
+}
+
+fn selection(selection: &Selection) -> String {
+    match selection {
+        Selection::Only(addresses) => format!("only {}", addresses.join(", ")),
+        Selection::AllExcept(addresses) if addresses.is_empty() => "all that the connection lists".to_owned(),
+        Selection::AllExcept(addresses) => format!("all that the connection lists, except {}", addresses.join(", ")),
+    }
+}
+
+fn show_run(output: &Output, run: &RunInfo) -> Result<(), Error> {
+    output.line(&format!("\nrun of {}, cycle {}", human::time::time_or_dash(run.started), run.cycle))?;
+    let totals = &run.totals;
+    let mut facts = Facts::default();
+    match (run.started, run.ended) {
+        (Some(started), Some(ended)) => {
+            let secs = u64::try_from((ended - started).num_seconds()).unwrap_or(0);
+            facts.add("ended", format!("{} (took {})", human::time::time(ended), human::duration::duration(secs)));
+        }
+        _ => facts.add("remaining", run.remaining_secs.map_or_else(|| "not known yet".to_owned(), human::duration::duration)),
+    }
+    facts.add("scanned", nouns(totals.scanned, "item", "items"));
+    facts.add("stored", format!("{}, {}", nouns(totals.stored, "item", "items"), human::size::size(totals.bytes)));
+    facts.add("failed", nouns(totals.failed, "item", "items"));
+    facts.add("deleted", format!("{} at the source", nouns(totals.deleted, "item", "items")));
+    facts.add("on disk", format!("{} more", human::size::size(totals.stored_bytes)));
+    facts.add("speed", format!("{}, {:.1} items/s", human::size::rate(run.bytes_per_sec), run.items_per_sec));
+    if run.throttled_secs > 0 {
+        facts.add("throttled", format!("{} at the server's request", human::duration::duration(run.throttled_secs)));
+    }
+    facts.show(output)?;
+    let mut table = Table::new(&["MAILBOX", "PHASE", ">KNOWN", ">STORED", ">UNCHANGED", ">FAILED", ">LEFT", ">BYTES"]);
+    for mailbox in &run.mailboxes {
+        let paint = match mailbox.phase.as_str() {
+            "failed" => Paint::Bad,
+            _ if mailbox.failed > 0 => Paint::Warning,
+            "done" => Paint::Good,
+            _ => Paint::Plain,
+        };
+        table.row(vec![
+            (&mailbox.address).into(),
+            Cell::painted(paint, &mailbox.phase),
+            count(mailbox.known).into(),
+            count(mailbox.stored).into(),
+            count(mailbox.unchanged).into(),
+            count(mailbox.failed).into(),
+            count(mailbox.left).into(),
+            human::size::size(mailbox.bytes).into(),
+        ]);
+    }
+    if !table.is_empty() {
+        output.line("")?;
+        output.table(&table)?;
+    }
+    if !run.problems.is_empty() {
+        output.line("\nproblems")?;
+    }
+    for problem in &run.problems {
+        output.line(&format!("  {}", human::text::line(&super::outcome::problem_text(problem))))?;
+        if !problem.hint.is_empty() {
+            output.line(&format!("    hint: {}", human::text::line(&problem.hint)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! `c2bctl mailbox`: which mailboxes a connection can list.
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::noun::{Noun, parse_name};
+use crate::session::Session;
+use crate::table::Table;
+use c2b_api::connection::MailboxInfo;
+use clap::{Args, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  c2bctl mailbox list --connection main
+  c2bctl --json mailbox list --connection main | jq -r '.[].address'";
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum MailboxCommand {
+    List(ListArgs),
+}
+
+/// List the mailboxes of a connection, as its server tells them
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ListArgs {
+    /// The connection
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    connection: String,
+}
+
+/// Does what the arguments say.
+pub(crate) async fn run(session: &Session, command: &MailboxCommand) -> Result<Exit, Error> {
+    let MailboxCommand::List(args) = command;
+    let mailboxes: Vec<MailboxInfo> = session.get_object(Noun::Connection, &args.connection, "/mailboxes").await?;
+    if session.output.is_json() {
+        session.output.value(&mailboxes)?;
+        return Ok(Exit::OK);
+    }
+    let mut table = Table::new(&["ADDRESS", "NAME", "KIND"]);
+    for mailbox in &mailboxes {
+        table.row(vec![(&mailbox.address).into(), (&mailbox.display_name).into(), (&mailbox.kind).into()]);
+    }
+    session.output.table(&table)?;
+    if mailboxes.is_empty() {
+        session.output.note(&format!("the server lists no mailboxes: name them with --mailbox, or see `c2bctl connection check {}`", args.connection));
+    }
+    Ok(Exit::OK)
+}
