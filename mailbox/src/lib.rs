@@ -14,6 +14,7 @@ pub mod folder;
 pub mod id;
 pub mod item;
 pub mod mailbox;
+pub mod render;
 pub mod source;
 
 pub use address::{Address, AddressError};

@@ -1,0 +1,309 @@
+//! `ItemType` and its kinds as they come in an answer: bytes, ids and properties.
+//!
+//! Any kind of item is read by one reader, since servers return properties of one kind within
+//! elements of another; what it does not know it passes over.
+
+mod contact;
+mod recurrence;
+mod value;
+
+use crate::error::Failure;
+use crate::operation::export_items::read_base64;
+use crate::operation::get_item::boolean;
+use crate::xml::{Element, XmlError, XmlReader};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use c2b_mailbox::render::{Attendance, Body, Person, Properties};
+use c2b_mailbox::{ChangeKey, Content, FlagStatus, Importance, ItemId, ItemMeta};
+use std::path::Path;
+use value::{attendees, date_time, people, person, strings};
+
+/// Longest body that is kept for rendering, in bytes.
+const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// One item of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct RawItem {
+    pub(crate) id: Option<ItemId>,
+    pub(crate) change_key: Option<ChangeKey>,
+    /// The server's MIME, or why its bytes are no good.
+    pub(crate) mime: Option<Result<Content, Failure>>,
+    pub(crate) size: Option<u64>,
+    pub(crate) read: Option<bool>,
+    pub(crate) flag: Option<FlagStatus>,
+    pub(crate) has_attachments: bool,
+    pub(crate) search_key: Option<Vec<u8>>,
+    pub(crate) attachments: Vec<RawAttachment>,
+    pub(crate) properties: Properties,
+}
+
+/// `AttachmentType` and its kinds.
+#[derive(Debug, Default)]
+pub(crate) struct RawAttachment {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) content_type: String,
+    pub(crate) content_id: Option<String>,
+    pub(crate) inline: bool,
+    /// An item rather than a file.
+    pub(crate) item: bool,
+    /// The bytes: of a file, or the MIME of an item.
+    pub(crate) content: Option<Content>,
+}
+
+impl RawItem {
+    /// Reads the open element.
+    pub(crate) fn read(&mut self, element: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure> {
+        self.properties.class = class_of_element(element.name()).to_owned();
+        while let Some(property) = xml.child()? {
+            match property.name() {
+                "MimeContent" => self.mime = Some(kept_apart(read_base64(xml, spool_dir))?),
+                "Attachments" => self.attachments = read_attachments(xml, spool_dir)?,
+                _ => self.read_property(&property, xml)?,
+            }
+        }
+        self.properties.key = self.id.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default();
+        Ok(())
+    }
+
+    fn read_property(&mut self, property: &Element, xml: &mut XmlReader) -> Result<(), XmlError> {
+        match property.name() {
+            "ItemId" => {
+                self.id = property.attribute("Id").map(ItemId::new);
+                self.change_key = property.attribute("ChangeKey").filter(|key| !key.is_empty()).map(ChangeKey::new);
+                xml.skip()?;
+            }
+            "Size" => self.size = xml.text()?.trim().parse().ok(),
+            "IsRead" => self.read = boolean(&xml.text()?),
+            "HasAttachments" => self.has_attachments = boolean(&xml.text()?).unwrap_or(false),
+            "Flag" => self.flag = read_flag(xml)?,
+            "ExtendedProperty" => self.read_extended(xml)?,
+            _ => self.read_common(property, xml)?,
+        }
+        Ok(())
+    }
+
+    fn read_common(&mut self, property: &Element, xml: &mut XmlReader) -> Result<(), XmlError> {
+        let it = &mut self.properties;
+        match property.name() {
+            "ItemClass" => it.class = Some(xml.text()?).filter(|class| !class.trim().is_empty()).unwrap_or_else(|| "IPM".to_owned()),
+            "Subject" => it.subject = xml.text()?,
+            "Body" => it.body = Some(Body { html: property.attribute("BodyType") == Some("HTML"), text: xml.text_up_to(BODY_BYTES_MAX)? }),
+            "From" => it.from = person(xml)?,
+            "Sender" => it.sender = person(xml)?,
+            "ToRecipients" => it.to = people(xml)?,
+            "CcRecipients" => it.cc = people(xml)?,
+            "BccRecipients" => it.bcc = people(xml)?,
+            "ReplyTo" => it.reply_to = people(xml)?,
+            "InternetMessageId" => it.message_id = filled(xml.text()?),
+            "InReplyTo" => it.in_reply_to = filled(xml.text()?),
+            "References" => it.references = filled(xml.text()?),
+            "DateTimeReceived" => it.received = date_time(&xml.text()?),
+            "DateTimeSent" => it.sent = date_time(&xml.text()?),
+            "DateTimeCreated" => it.created = date_time(&xml.text()?),
+            "LastModifiedTime" => it.modified = date_time(&xml.text()?),
+            "Importance" => it.importance = importance(&xml.text()?),
+            "Sensitivity" => it.sensitivity = sensitivity(&xml.text()?),
+            "Categories" => it.categories = strings(xml)?,
+            "ReminderMinutesBeforeStart" => it.reminder_minutes = xml.text()?.trim().parse().ok().or(it.reminder_minutes),
+            "ReminderIsSet" => {
+                if boolean(&xml.text()?) == Some(false) {
+                    it.reminder_minutes = None;
+                }
+            }
+            "Members" => it.members = people(xml)?,
+            _ => self.read_event(property, xml)?,
+        }
+        Ok(())
+    }
+
+    fn read_event(&mut self, property: &Element, xml: &mut XmlReader) -> Result<(), XmlError> {
+        let event = &mut self.properties.event;
+        match property.name() {
+            "UID" => event.uid = filled(xml.text()?),
+            "Start" => event.start = date_time(&xml.text()?),
+            "End" => event.end = date_time(&xml.text()?),
+            "IsAllDayEvent" => event.all_day = boolean(&xml.text()?).unwrap_or(false),
+            "Location" => event.location = xml.text()?,
+            "Organizer" => event.organizer = person(xml)?,
+            "RequiredAttendees" => event.attendees.extend(attendees(xml, Attendance::Required)?),
+            "OptionalAttendees" => event.attendees.extend(attendees(xml, Attendance::Optional)?),
+            "Resources" => event.attendees.extend(attendees(xml, Attendance::Resource)?),
+            "RecurrenceId" => event.recurrence_id = date_time(&xml.text()?),
+            "IsCancelled" => event.cancelled = boolean(&xml.text()?).unwrap_or(false),
+            "LegacyFreeBusyStatus" => event.free = xml.text()?.trim() == "Free",
+            "DeletedOccurrences" => event.deleted_occurrences = value::starts(xml)?,
+            "Recurrence" => {
+                let recurrence = recurrence::read(xml)?;
+                event.recurrence.clone_from(&recurrence);
+                self.properties.task.recurrence = recurrence;
+            }
+            _ => self.read_task(property, xml)?,
+        }
+        Ok(())
+    }
+
+    fn read_task(&mut self, property: &Element, xml: &mut XmlReader) -> Result<(), XmlError> {
+        let task = &mut self.properties.task;
+        match property.name() {
+            "StartDate" => task.start = date_time(&xml.text()?),
+            "DueDate" => task.due = date_time(&xml.text()?),
+            "CompleteDate" => task.completed = date_time(&xml.text()?),
+            "PercentComplete" => task.percent = value::percent(&xml.text()?),
+            "Status" => task.status = value::task_status(&xml.text()?),
+            "Owner" => task.owner = xml.text()?,
+            _ => contact::read(&mut self.properties.contact, property, xml)?,
+        }
+        Ok(())
+    }
+
+    fn read_extended(&mut self, xml: &mut XmlReader) -> Result<(), XmlError> {
+        let mut tag = String::new();
+        let mut value = String::new();
+        while let Some(element) = xml.child()? {
+            match element.name() {
+                "ExtendedFieldURI" => {
+                    tag = element.attribute("PropertyTag").or(element.attribute("PropertyId")).unwrap_or_default().to_ascii_lowercase();
+                    xml.skip()?;
+                }
+                "Value" => value = xml.text()?,
+                _ => xml.skip()?,
+            }
+        }
+        match tag.as_str() {
+            "0x300b" | "12299" => self.search_key = STANDARD.decode(value.trim()).ok().filter(|key| !key.is_empty()),
+            "34566" => self.properties.event.start = date_time(&value),
+            "34568" => self.properties.event.end = date_time(&value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Returns the metadata of this state of the item that was asked for as `id`.
+    pub(crate) fn meta(&self, id: ItemId) -> ItemMeta {
+        let it = &self.properties;
+        let mut meta = ItemMeta::new(id, it.class.clone());
+        let author = it.from.as_ref().or(it.event.organizer.as_ref()).or(it.sender.as_ref());
+        let invited = it.event.attendees.iter().map(|attendee| &attendee.person);
+        meta.change_key.clone_from(&self.change_key);
+        meta.subject.clone_from(&it.subject);
+        if meta.subject.is_empty() {
+            let contact = &it.contact;
+            meta.subject.clone_from(if contact.display_name.is_empty() { &contact.file_as } else { &contact.display_name });
+        }
+        meta.from = author.map(Person::display).unwrap_or_default();
+        meta.recipients = it.to.iter().chain(&it.cc).chain(&it.bcc).chain(invited).map(Person::display).collect();
+        meta.message_id = it.message_id.clone().or_else(|| it.event.uid.clone());
+        meta.received = it.received;
+        meta.sent = it.sent;
+        meta.created = it.created;
+        meta.modified = it.modified;
+        meta.start = it.event.start.or(it.task.start);
+        meta.end = it.event.end.or(it.task.due);
+        meta.size = self.size;
+        meta.read = self.read;
+        meta.flag = self.flag;
+        meta.importance = it.importance;
+        meta.categories.clone_from(&it.categories);
+        meta.has_attachments = self.has_attachments || !self.attachments.is_empty();
+        meta.search_key.clone_from(&self.search_key);
+        meta
+    }
+}
+
+/// Reads `ArrayOfAttachmentsType`; bytes that came with it are taken.
+pub(crate) fn read_attachments(xml: &mut XmlReader, spool_dir: &Path) -> Result<Vec<RawAttachment>, Failure> {
+    let mut attachments = Vec::new();
+    while let Some(element) = xml.child()? {
+        let mut attachment = RawAttachment { item: element.name() == "ItemAttachment", ..RawAttachment::default() };
+        while let Some(property) = xml.child()? {
+            match property.name() {
+                "AttachmentId" => {
+                    attachment.id = property.attribute("Id").unwrap_or_default().to_owned();
+                    xml.skip()?;
+                }
+                "Name" => attachment.name = xml.text()?,
+                "ContentType" => attachment.content_type = xml.text()?,
+                "ContentId" => attachment.content_id = filled(xml.text()?),
+                "IsInline" => attachment.inline = boolean(&xml.text()?).unwrap_or(false),
+                "Content" => attachment.content = Some(read_base64(xml, spool_dir)?),
+                "ContentLocation" | "Size" | "LastModifiedTime" | "IsContactPhoto" => xml.skip()?,
+                _ if attachment.item => read_attached_item(&mut attachment, xml, spool_dir)?,
+                _ => xml.skip()?,
+            }
+        }
+        attachments.push(attachment);
+    }
+    Ok(attachments)
+}
+
+fn read_attached_item(attachment: &mut RawAttachment, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure> {
+    while let Some(property) = xml.child()? {
+        match property.name() {
+            "MimeContent" => attachment.content = Some(read_base64(xml, spool_dir)?),
+            _ => xml.skip()?,
+        }
+    }
+    Ok(())
+}
+
+/// Keeps a failure that is about the item's bytes apart from one that ends the answer.
+fn kept_apart(bytes: Result<Content, Failure>) -> Result<Result<Content, Failure>, Failure> {
+    match bytes {
+        Err(failure) if !failure.is_of_item() => Err(failure),
+        other => Ok(other),
+    }
+}
+
+fn read_flag(xml: &mut XmlReader) -> Result<Option<FlagStatus>, XmlError> {
+    let mut flag = None;
+    while let Some(element) = xml.child()? {
+        if element.name() == "FlagStatus" {
+            flag = match xml.text()?.trim() {
+                "Flagged" => Some(FlagStatus::Flagged),
+                "Complete" => Some(FlagStatus::Complete),
+                _ => None,
+            };
+        } else {
+            xml.skip()?;
+        }
+    }
+    Ok(flag)
+}
+
+fn importance(text: &str) -> Option<Importance> {
+    match text.trim() {
+        "Low" => Some(Importance::Low),
+        "Normal" => Some(Importance::Normal),
+        "High" => Some(Importance::High),
+        _ => None,
+    }
+}
+
+fn sensitivity(text: &str) -> Option<String> {
+    match text.trim() {
+        "Private" | "Personal" => Some("PRIVATE".to_owned()),
+        "Confidential" => Some("CONFIDENTIAL".to_owned()),
+        _ => None,
+    }
+}
+
+fn filled(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.trim().is_empty())
+}
+
+/// Returns the class of an item that does not tell its own, by its element.
+fn class_of_element(name: &str) -> &'static str {
+    match name {
+        "Message" => "IPM.Note",
+        "CalendarItem" => "IPM.Appointment",
+        "Contact" => "IPM.Contact",
+        "DistributionList" => "IPM.DistList",
+        "Task" => "IPM.Task",
+        "PostItem" => "IPM.Post",
+        "MeetingRequest" => "IPM.Schedule.Meeting.Request",
+        "MeetingResponse" => "IPM.Schedule.Meeting.Resp",
+        "MeetingCancellation" => "IPM.Schedule.Meeting.Canceled",
+        _ => "IPM",
+    }
+}

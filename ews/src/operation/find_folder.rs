@@ -1,0 +1,62 @@
+//! `FindFolder`: a page of all folders below a root, for servers that cannot tell changes.
+
+use super::FolderName;
+use super::find_item::{ListPlace, PAGE_ENTRIES, Paging};
+use super::get_folder::{RawFolder, read_folder, write_folder_shape};
+use crate::error::Failure;
+use crate::soap::{Batch, Operation, read_messages};
+use crate::xml::{XmlReader, XmlWriter};
+use std::path::Path;
+
+/// `FindFolderType`, all levels.
+pub(crate) struct FindFolder {
+    pub(crate) root: FolderName,
+    pub(crate) offset: u32,
+}
+
+/// `FindFolderResponseMessageType`.
+#[derive(Debug, Default)]
+pub(crate) struct FoundFolders {
+    paging: Paging,
+    pub(crate) folders: Vec<RawFolder>,
+}
+
+impl Operation for FindFolder {
+    const NAME: &'static str = "FindFolder";
+    type Answer = Batch<FoundFolders>;
+
+    fn write(&self, xml: &mut XmlWriter) {
+        xml.element("m:FindFolder", &[("Traversal", "Deep")], |xml| {
+            write_folder_shape(xml);
+            let offset = self.offset.to_string();
+            xml.empty("m:IndexedPageFolderView", &[("MaxEntriesReturned", PAGE_ENTRIES), ("Offset", &offset), ("BasePoint", "Beginning")]);
+            xml.element("m:ParentFolderIds", &[], |xml| self.root.write(xml));
+        });
+    }
+
+    fn read(&self, xml: &mut XmlReader, _: &Path) -> Result<Self::Answer, Failure> {
+        Ok(read_messages(xml, |found: &mut FoundFolders, element, xml| {
+            if element.name() != "RootFolder" {
+                return Ok(xml.skip()?);
+            }
+            found.paging = Paging::of(element);
+            while let Some(list) = xml.child()? {
+                if list.name() != "Folders" {
+                    xml.skip()?;
+                    continue;
+                }
+                while let Some(folder) = xml.child()? {
+                    found.folders.push(read_folder(&folder, xml)?);
+                }
+            }
+            Ok(())
+        }))
+    }
+}
+
+impl FoundFolders {
+    /// Returns where the listing stands behind this page.
+    pub(crate) fn place_after(&self, offset: u32, entries: usize, total: Option<u32>) -> Result<ListPlace, Failure> {
+        self.paging.place_after(offset, entries, total)
+    }
+}

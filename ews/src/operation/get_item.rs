@@ -1,0 +1,140 @@
+//! `GetItem`: items with their properties, and with their MIME or with body and attachment list.
+
+use super::{write_fields, write_item_ids};
+use crate::error::Failure;
+use crate::item::RawItem;
+use crate::soap::{Batch, Operation, read_messages};
+use crate::xml::{Element, XmlReader, XmlWriter};
+use c2b_mailbox::{ChangeKey, ItemId};
+use std::path::Path;
+
+/// Properties that [`c2b_mailbox::ItemMeta`] keeps.
+const META_FIELDS: [&str; 26] = [
+    "item:ItemClass",
+    "item:Subject",
+    "item:DateTimeReceived",
+    "item:Size",
+    "item:Categories",
+    "item:Importance",
+    "item:DateTimeSent",
+    "item:DateTimeCreated",
+    "item:HasAttachments",
+    "item:LastModifiedTime",
+    "item:Flag",
+    "message:From",
+    "message:Sender",
+    "message:ToRecipients",
+    "message:CcRecipients",
+    "message:BccRecipients",
+    "message:InternetMessageId",
+    "message:IsRead",
+    "calendar:UID",
+    "calendar:Start",
+    "calendar:End",
+    "calendar:Organizer",
+    "task:StartDate",
+    "task:DueDate",
+    "contacts:DisplayName",
+    "contacts:FileAs",
+];
+
+/// `PidTagSearchKey`.
+const SEARCH_KEY_TAG: &str = "0x300B";
+/// `PidLidLogStart` and `PidLidLogEnd` of journal entries, and the property set that they belong to.
+const LOG_SET: &str = "0006200a-0000-0000-c000-000000000046";
+const LOG_TIMES: [&str; 2] = ["34566", "34568"];
+
+/// How much is asked of each item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// The properties of the metadata and the server's MIME.
+    Mime,
+    /// All properties with body and attachment list, no MIME: what a readable form is rendered from.
+    Everything,
+    /// As `Mime`, for servers that know no list of properties.
+    PlainMime,
+    /// The properties of the metadata alone.
+    Listing,
+}
+
+/// `GetItemType`.
+pub(crate) struct GetItem {
+    pub(crate) ids: Vec<ItemId>,
+    pub(crate) shape: Shape,
+}
+
+impl Operation for GetItem {
+    const NAME: &'static str = "GetItem";
+    type Answer = Batch<RawItem>;
+
+    fn write(&self, xml: &mut XmlWriter) {
+        xml.element("m:GetItem", &[], |xml| {
+            xml.element("m:ItemShape", &[], |xml| self.write_shape(xml));
+            write_item_ids(xml, &self.ids);
+        });
+    }
+
+    fn read(&self, xml: &mut XmlReader, spool_dir: &Path) -> Result<Self::Answer, Failure> {
+        Ok(read_messages(xml, |item: &mut RawItem, element, xml| {
+            if element.name() != "Items" {
+                return Ok(xml.skip()?);
+            }
+            while let Some(element) = xml.child()? {
+                item.read(&element, xml, spool_dir)?;
+            }
+            Ok(())
+        }))
+    }
+}
+
+impl GetItem {
+    fn write_shape(&self, xml: &mut XmlWriter) {
+        match self.shape {
+            Shape::Mime | Shape::Listing => {
+                xml.text("t:BaseShape", "IdOnly");
+                if self.shape == Shape::Mime {
+                    xml.text("t:IncludeMimeContent", "true");
+                }
+                xml.element("t:AdditionalProperties", &[], |xml| {
+                    write_fields(xml, &META_FIELDS);
+                    write_search_key(xml);
+                });
+            }
+            Shape::PlainMime => {
+                xml.text("t:BaseShape", "AllProperties");
+                xml.text("t:IncludeMimeContent", "true");
+            }
+            Shape::Everything => {
+                xml.text("t:BaseShape", "AllProperties");
+                xml.text("t:IncludeMimeContent", "false");
+                xml.text("t:BodyType", "Best");
+                xml.element("t:AdditionalProperties", &[], |xml| {
+                    write_fields(xml, &["item:Body", "item:Attachments"]);
+                    write_search_key(xml);
+                    for id in LOG_TIMES {
+                        xml.empty("t:ExtendedFieldURI", &[("PropertySetId", LOG_SET), ("PropertyId", id), ("PropertyType", "SystemTime")]);
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn write_search_key(xml: &mut XmlWriter) {
+    xml.empty("t:ExtendedFieldURI", &[("PropertyTag", SEARCH_KEY_TAG), ("PropertyType", "Binary")]);
+}
+
+/// Reads `ItemIdType`.
+pub(super) fn item_id(element: &Element) -> Option<(ItemId, Option<ChangeKey>)> {
+    let id = element.attribute("Id").filter(|id| !id.is_empty())?;
+    Some((ItemId::new(id), element.attribute("ChangeKey").filter(|key| !key.is_empty()).map(ChangeKey::new)))
+}
+
+/// Reads `xs:boolean`.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
+    match text.trim() {
+        "true" | "1" | "True" => Some(true),
+        "false" | "0" | "False" => Some(false),
+        _ => None,
+    }
+}
