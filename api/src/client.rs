@@ -136,7 +136,8 @@ impl Lines {
             match self.response.next().await {
                 Some(bytes) => self.buffer.extend_from_slice(&bytes.map_err(ClientError::Read)?),
                 None if self.buffer.is_empty() => return Ok(None),
-                None => self.buffer.extend_from_slice(b"\n"),
+                // Without a line break added: a line that was cut is an error of the category "end of file".
+                None => return serde_json::from_slice(&self.buffer.split()).map(Some).map_err(ClientError::Understand),
             }
         }
     }

@@ -20,28 +20,34 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  c2bctl connection create main --kind ews --url https://mail.example.org/EWS/Exchange.asmx --user 'EXAMPLE\\backup' --password-file /root/pw
+  c2bctl connection create main --kind ews --user backup@example.org \\
+      --url https://mail.example.org/EWS/Exchange.asmx
   c2bctl storage create archive --path /srv/backup/archive
   c2bctl job create nightly --connection main --storage archive --all-except --one-time
   c2bctl job start nightly --wait
   c2bctl mount archive /mnt
 
-With --json, standard output holds JSON only: one value, or one value a line for what goes on for a while (job watch,
-job start --wait, storage check, storage rebuild). A command that fails before it has an answer prints
-{\"error\":{\"code\",\"message\",\"hint\",\"exit\"}} instead, as the last line of a stream; words for people are on standard error.";
+JSON:
+  With --json, standard output holds JSON only: one value, or one value a line for what goes on
+  for a while (job watch, job start --wait, storage check, storage rebuild). A command that fails
+  before it has an answer prints {\"error\":{\"code\",\"message\",\"hint\",\"exit\"}} instead, as the
+  last line of a stream. Words for people are on standard error.";
+
+/// Where the help lists what holds for all commands.
+const GLOBAL: &str = "Global options";
 
 /// Back up mailboxes, and look at what is backed up
 #[derive(Parser, Debug)]
-#[command(name = "c2bctl", version, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), max_term_width = 120, infer_subcommands = false)]
+#[command(name = "c2bctl", version, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), max_term_width = 120)]
 pub(crate) struct Cli {
     /// The daemon's socket
-    #[arg(long, global = true, value_name = "PATH", env = "C2B_SOCKET", hide_env_values = true, default_value = SOCKET_DEFAULT)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", env = "C2B_SOCKET", hide_env_values = true, default_value = SOCKET_DEFAULT)]
     socket: PathBuf,
     /// Answer in JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
     /// Say nothing but answers and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -76,9 +82,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
             return Exit::OK;
         }
         if env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json") {
-            let text = error.render().to_string();
-            let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            let hint = text.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: ")).unwrap_or("see `c2bctl --help`");
+            let (message, hint) = sentences(&error.render().to_string());
             let _ = Output::new(true, false).value(&Error::usage(message, hint).json());
         }
         Exit::USAGE
@@ -103,4 +107,12 @@ impl Cli {
             Command::Completions(args) => completions::run(args, &session.output),
         }
     }
+}
+
+/// Takes clap's message apart: what is wrong in one sentence, and its tip.
+fn sentences(text: &str) -> (String, String) {
+    let mut lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let message: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let tip = lines.find_map(|line| line.strip_prefix("tip: ")).unwrap_or("see `c2bctl --help`");
+    (message.join(" ").trim_start_matches("error: ").to_owned(), tip.to_owned())
 }

@@ -19,10 +19,13 @@ The password is read from a file that only you can read, from standard input, or
 The daemon keeps it encrypted and never gives it back.
 
 Examples:
-  c2bctl connection create main --kind ews --url https://mail.example.org/EWS/Exchange.asmx --user 'EXAMPLE\\backup'
-  c2bctl connection create main --kind ews --url https://mail.example.org/EWS/Exchange.asmx --user backup@example.org \\
+  c2bctl connection create main --kind ews --user 'EXAMPLE\\backup' \\
+      --url https://mail.example.org/EWS/Exchange.asmx
+  c2bctl connection create main --kind ews --user backup@example.org \\
+      --url https://mail.example.org/EWS/Exchange.asmx \\
       --password-file /root/exchange-password --ca-file /etc/ssl/example-ca.pem
-  pass show exchange | c2bctl connection create main --kind ews --url https://… --user backup --password-file -";
+  pass show exchange | c2bctl connection create main --kind ews --user backup@example.org \\
+      --url https://mail.example.org/EWS/Exchange.asmx --password-file -";
 const EXAMPLES_LIST: &str = "Examples:\n  c2bctl connection list\n  c2bctl --json connection list | jq -r '.[].name'";
 const EXAMPLES_SHOW: &str = "Examples:\n  c2bctl connection show main";
 const EXAMPLES_CHECK: &str = "\
@@ -56,7 +59,7 @@ pub(crate) struct CreateArgs {
     /// Its distinct name
     #[arg(value_parser = parse_name)]
     name: String,
-    /// Its protocol
+    /// Its protocol: ews is Exchange Web Services
     #[arg(long, value_enum)]
     kind: Kind,
     /// The service's URL, for instance https://mail.example.org/EWS/Exchange.asmx
@@ -86,7 +89,7 @@ pub(crate) struct NameArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
-    /// Exchange Web Services
+    // No doc comment: one that clap sees turns the whole help into its long form.
     Ews,
 }
 

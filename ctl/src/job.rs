@@ -20,11 +20,12 @@ use c2b_api::job::{Continuity, JobState, JobStatus};
 use clap::{Args, Subcommand};
 use definition::{CreateArgs, EditArgs};
 
-const EXAMPLES_LIST: &str = "Examples:\n  c2bctl job list\n  c2bctl --json job list | jq -r '.[] | select(.state == \"error\") | .definition.name'";
+const EXAMPLES_LIST: &str = "Examples:\n  c2bctl job list\n  c2bctl --json job list \\\n      | jq -r '.[] | select(.state == \"error\") | .definition.name'";
 const EXAMPLES_SHOW: &str = "Examples:\n  c2bctl job show nightly";
 const EXAMPLES_START: &str = "\
-With --wait, the exit code says how the run ended: 0 finished, 3 finished with warnings, 5 sign-in or rights, 7 low space,
-1 any other error. A continuous job runs until it is stopped. Ctrl-C ends the waiting, not the job.
+With --wait, the exit code says how the run ended: 0 finished, 3 finished with warnings,
+5 sign-in or rights, 7 low space, 1 any other error. A continuous job runs until it is stopped.
+Ctrl-C ends the waiting, not the job.
 
 Examples:
   c2bctl job start nightly
@@ -37,7 +38,8 @@ Examples:
   c2bctl job stop nightly";
 const EXAMPLES_DELETE: &str = "Examples:\n  c2bctl job delete nightly\n  c2bctl job delete nightly --yes";
 const EXAMPLES_WATCH: &str = "\
-Without a name, all jobs that run now are watched. The exit code says how the run ended, as with `job start --wait`.
+Without a name, all jobs that run now are watched. The exit code says how the run ended, as with
+`job start --wait`.
 
 Examples:
   c2bctl job watch
@@ -48,7 +50,8 @@ An item leaves this list when it is stored. Until then it is tried again, at gro
 
 Examples:
   c2bctl job failures nightly
-  c2bctl --json job failures nightly | jq -r '.[] | [.mailbox, .folder, .subject, .code] | @csv'";
+  c2bctl --json job failures nightly \\
+      | jq -r '.[] | [.mailbox, .folder, .subject, .code] | @csv'";
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum JobCommand {

@@ -26,8 +26,8 @@ use std::time::Duration;
 use tokio::time::{interval, timeout};
 
 const EXAMPLES_MOUNT: &str = "\
-STORAGE is a storage's name; with a `/` in it, it is a storage's folder, and the daemon is not asked.
-The mount is read-only and yours alone; options are passed to mount.c2b.
+STORAGE is a storage's name; with a `/` in it, it is a storage's folder, and the daemon is not
+asked. The mount is read-only and yours alone; options are passed to mount.c2b.
 
 Examples:
   c2bctl mount archive /mnt

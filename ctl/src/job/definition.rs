@@ -10,19 +10,28 @@ const EXAMPLES_CREATE: &str = "\
 A job that is made does not run yet: `c2bctl job start NAME` starts it.
 
 Examples:
-  c2bctl job create alice --connection main --storage archive --mailbox alice@example.org --one-time
-  c2bctl job create all --connection main --storage archive --all-except --continuous --idle 00:15:00
-  c2bctl job create most --connection main --storage archive --all-except lobby@example.org spam@example.org --one-time";
+  c2bctl job create alice --connection main --storage archive --one-time \\
+      --mailbox alice@example.org
+  c2bctl job create all --connection main --storage archive --continuous --idle 00:15:00 \\
+      --all-except
+  c2bctl job create most --connection main --storage archive --one-time \\
+      --all-except lobby@example.org spam@example.org";
 const EXAMPLES_EDIT: &str = "\
-What is given replaces what was; the rest stays. A running job must be stopped for it: you are asked, or say --stop.
+What is given replaces what was; the rest stays. A running job must be stopped for it:
+you are asked, or say --stop.
 
 Examples:
   c2bctl job edit nightly --mailbox alice@example.org bob@example.org
   c2bctl job edit nightly --continuous --idle 01:00:00 --stop";
 
+const USAGE_CREATE: &str = "\
+c2bctl job create NAME --connection NAME --storage NAME
+           (--mailbox ADDRESS... | --all-except [ADDRESS...])
+           (--one-time | --continuous [--idle HH:MM:SS])";
+
 /// Make a job
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES_CREATE)]
+#[command(after_help = EXAMPLES_CREATE, override_usage = USAGE_CREATE)]
 #[command(group = ArgGroup::new("source").required(true).args(["mailbox", "all_except"]))]
 #[command(group = ArgGroup::new("continuity").required(true).args(["one_time", "continuous"]))]
 pub(crate) struct CreateArgs {
@@ -86,7 +95,7 @@ struct ContinuityArgs {
     #[arg(long)]
     continuous: bool,
     /// From the end of one cycle to the start of the next [default: 00:01:00]
-    #[arg(long, value_name = "HH:MM:SS", requires = "continuous")]
+    #[arg(long, value_name = "HH:MM:SS", requires = "continuous", conflicts_with = "one_time")]
     idle: Option<Idle>,
 }
 

@@ -1,0 +1,15 @@
+//! What a user sees: the real binary against a scripted daemon on a real socket.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world fails")]
+
+mod daemon;
+mod errors;
+mod help;
+mod json;
+mod mount;
+mod nouns;
+mod password;
+mod run;
+mod sample;
+mod terminal;
+mod watch;
