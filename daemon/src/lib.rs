@@ -2,6 +2,29 @@
 //!
 //! [`engine`] runs one cycle of one job, from a source to a storage; everything else decides
 //! when that happens and tells about it over the control socket.
+//!
+//! The way of a wish: [`api`] understands the request; [`connections`], [`storages`] and [`jobs`]
+//! do it with what [`definition`] says there is; [`state`] and [`secret`] keep what must outlive
+//! the process. [`daemon`] holds them together from start to end.
 
+pub mod api;
+pub mod atomic;
 pub mod clock;
+pub mod connections;
+pub mod daemon;
+pub mod definition;
 pub mod engine;
+pub mod failure;
+pub mod hardening;
+pub mod jobs;
+pub mod listener;
+pub mod lock;
+pub mod log;
+pub mod name;
+pub mod nearest;
+pub mod options;
+pub mod peer;
+pub mod secret;
+pub mod state;
+pub mod storages;
+pub mod systemd;

@@ -1,0 +1,58 @@
+//! `/v1/connections`.
+
+use super::answer::{Answer, Nothing};
+use super::body::Body;
+use crate::daemon::Daemon;
+use crate::definition::file::ConnectionFile;
+use crate::failure;
+use crate::name::Name;
+use crate::peer::Peer;
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, State};
+use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, MailboxInfo};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// `c2b_api::connection::ConnectionCreate` flat, so that unknown keys are errors.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Create {
+    name: String,
+    kind: ConnectionKind,
+    url: String,
+    user: String,
+    password: String,
+    #[serde(default)]
+    ca_file: Option<PathBuf>,
+    #[serde(default)]
+    insecure: bool,
+}
+
+pub(super) async fn list(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<ConnectionInfo>> {
+    Ok(Json(daemon.connections.list()))
+}
+
+pub(super) async fn create(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Body(body): Body<Create>) -> Answer<ConnectionInfo> {
+    let name: Name = body.name.parse().map_err(|error| failure::bad_name(&error))?;
+    let file = ConnectionFile { owner: None, kind: body.kind, url: body.url, user: body.user, ca_file: body.ca_file, insecure: body.insecure };
+    Ok(Json(daemon.connections.create(&name, file, &body.password, &peer.user).await?))
+}
+
+pub(super) async fn show(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<ConnectionInfo> {
+    let connection = daemon.connections.get(&daemon.connection_name(&name)?)?;
+    Ok(Json(daemon.connections.info(&connection)))
+}
+
+pub(super) async fn delete(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Path(name): Path<String>) -> Answer<Nothing> {
+    daemon.connections.delete(&daemon.connection_name(&name)?, &peer.user).await?;
+    Ok(Json(Nothing {}))
+}
+
+pub(super) async fn check(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<CheckReport> {
+    Ok(Json(daemon.connections.check(&daemon.connection_name(&name)?).await?))
+}
+
+pub(super) async fn mailboxes(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<Vec<MailboxInfo>> {
+    Ok(Json(daemon.connections.mailboxes(&daemon.connection_name(&name)?).await?))
+}

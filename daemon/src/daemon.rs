@@ -1,0 +1,197 @@
+//! The daemon as a whole: what it is made of, how it starts, reloads and ends.
+
+use crate::api;
+use crate::atomic::{self, FileError};
+use crate::clock::Clock;
+use crate::connections::Connections;
+use crate::definition::Definitions;
+use crate::failure::{self, chain};
+use crate::jobs::Jobs;
+use crate::name::Name;
+use crate::options::Options;
+use crate::peer::Peer;
+use crate::secret::Secrets;
+use crate::state::States;
+use crate::storages::Storages;
+use crate::systemd;
+use c2b_api::ApiError;
+use c2b_api::job::JobState;
+use c2b_api::status::Status;
+use chrono::{DateTime, Utc};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// How long running jobs have to commit when the daemon ends; with the rest it stays below the 30 s that are promised.
+const END_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// How long open connections of the socket have to end after the jobs ended.
+const SOCKET_END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All parts of a running daemon.
+pub struct Daemon {
+    /// What there is.
+    pub definitions: Arc<Definitions>,
+    /// Connections at work.
+    pub connections: Arc<Connections>,
+    /// Storages at work.
+    pub storages: Arc<Storages>,
+    /// Jobs at work.
+    pub jobs: Arc<Jobs>,
+    started: DateTime<Utc>,
+}
+
+impl Daemon {
+    /// Reads definitions and states; starts nothing.
+    ///
+    /// # Errors
+    /// When the configuration or state folder cannot be used.
+    pub fn open(options: &Options, clock: &Clock) -> Result<Arc<Self>, FileError> {
+        let definitions = Arc::new(Definitions::open(&options.config)?);
+        let secrets = Secrets::open(&options.state.join("secrets"))?;
+        let states = States::open(&options.state)?;
+        let (spool, scratch) = (options.state.join("spool"), options.state.join("scratch"));
+        for folder in [&spool, &scratch] {
+            atomic::make_folder(folder, 0o700)?;
+        }
+        let connections = Arc::new(Connections::new(definitions.clone(), secrets, spool, clock.clone()));
+        let storages = Arc::new(Storages::new(definitions.clone(), scratch, clock.clone()));
+        let jobs = Arc::new(Jobs::new(definitions.clone(), connections.clone(), storages.clone(), states, clock.clone()));
+        Ok(Arc::new(Self { definitions, connections, storages, jobs, started: clock.now() }))
+    }
+
+    /// Answers requests and runs jobs until a signal ends it.
+    ///
+    /// # Errors
+    /// When signals or the socket cannot be used.
+    pub async fn run(self: Arc<Self>, listener: UnixListener) -> std::io::Result<()> {
+        let mut signals = Signals::new()?;
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let end = CancellationToken::new();
+        let service = api::router(self.clone()).into_make_service_with_connect_info::<Peer>();
+        let server = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end.clone().cancelled_owned()).into_future());
+        let watchdog = tokio::spawn(systemd::keep_alive(end.clone()));
+        self.tell_bad_files();
+        self.jobs.resume().await;
+        systemd::ready("ready");
+        info!(pid = std::process::id(), version = env!("CARGO_PKG_VERSION"), "daemon ready");
+        loop {
+            match signals.next().await {
+                Wish::Reload => self.reload().await,
+                Wish::End(name) => {
+                    info!(signal = name, "daemon ends");
+                    break;
+                }
+            }
+        }
+        systemd::stopping();
+        if tokio::time::timeout(END_TIMEOUT, self.jobs.end()).await.is_err() {
+            warn!("a job did not end in time; what it committed is safe");
+        }
+        end.cancel();
+        if let Ok(Err(error)) = tokio::time::timeout(SOCKET_END_TIMEOUT, server).await.unwrap_or(Ok(Ok(()))) {
+            warn!(%error, "control socket ended with an error");
+        }
+        self.storages.close_all().await;
+        watchdog.abort();
+        info!("daemon ended");
+        Ok(())
+    }
+
+    /// Returns everything that `c2bctl status` shows.
+    pub async fn status(&self) -> Status {
+        let jobs = self.jobs.list().await;
+        let storages = self.storages.list().await;
+        let connections = self.connections.list();
+        let mut bad_news: Vec<String> = self.definitions.known().bad.iter().map(|bad| format!("{bad}; the definition before it stays in force")).collect();
+        for connection in &connections {
+            bad_news.extend(connection.warnings.iter().map(|warning| format!("connection {}: {warning}", connection.name)));
+        }
+        for storage in &storages {
+            bad_news.extend(storage.problem.iter().map(|problem| format!("storage {}: {problem}", storage.name)));
+        }
+        for job in &jobs {
+            match job.state {
+                JobState::Error => bad_news.push(format!("job {}: {}", job.definition.name, job.detail)),
+                JobState::FinishedWithWarnings => bad_news.push(format!("job {} finished with warnings: {} items failed", job.definition.name, job.failures)),
+                JobState::Inactive | JobState::Active | JobState::Finished => {}
+            }
+        }
+        bad_news.extend(self.jobs.dangling());
+        Status { version: env!("CARGO_PKG_VERSION").to_owned(), started: self.started, pid: std::process::id(), bad_news, jobs, storages, connections }
+    }
+
+    /// Understands a connection's name in a path.
+    ///
+    /// # Errors
+    /// When there cannot be such a connection.
+    pub fn connection_name(&self, text: &str) -> Result<Name, ApiError> {
+        text.parse().map_err(|_| failure::not_found("connection", text, self.definitions.known().connections.keys()))
+    }
+
+    /// Understands a storage's name in a path.
+    ///
+    /// # Errors
+    /// When there cannot be such a storage.
+    pub fn storage_name(&self, text: &str) -> Result<Name, ApiError> {
+        text.parse().map_err(|_| failure::not_found("storage", text, self.definitions.known().storages.keys()))
+    }
+
+    /// Understands a job's name in a path.
+    ///
+    /// # Errors
+    /// When there cannot be such a job.
+    pub fn job_name(&self, text: &str) -> Result<Name, ApiError> {
+        text.parse().map_err(|_| failure::not_found("job", text, self.definitions.known().jobs.keys()))
+    }
+
+    async fn reload(&self) {
+        systemd::reloading();
+        let changing = self.definitions.change().await;
+        match self.definitions.reload() {
+            Ok(()) => info!("definitions read again"),
+            Err(error) => error!(error = chain(&error), "definitions not readable, those before stay in force"),
+        }
+        drop(changing);
+        self.tell_bad_files();
+        self.connections.refresh();
+        self.jobs.follow_definitions().await;
+        systemd::ready("ready");
+    }
+
+    fn tell_bad_files(&self) {
+        for bad in &self.definitions.known().bad {
+            error!(file = %bad.path.display(), line = bad.line, problem = %bad, "definition file not usable");
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Wish {
+    Reload,
+    End(&'static str),
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { hangup: signal(SignalKind::hangup())?, interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.hangup.recv() => Wish::Reload,
+            _ = self.interrupt.recv() => Wish::End("SIGINT"),
+            _ = self.terminate.recv() => Wish::End("SIGTERM"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The keys of definition files. Unknown keys are errors everywhere.
+
+use c2b_api::connection::ConnectionKind;
+use c2b_api::job::{Continuity, Selection};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// `connections/NAME.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ConnectionFile {
+    /// The Unix user who made it; without it the file's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The protocol.
+    pub kind: ConnectionKind,
+    /// The service's URL.
+    pub url: String,
+    /// The account that signs in.
+    pub user: String,
+    /// A PEM file with the authority to trust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Accepts any certificate, and plain HTTP beyond loopback.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+}
+
+/// `storages/NAME.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StorageFile {
+    /// The Unix user who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The storage's folder.
+    pub path: PathBuf,
+}
+
+/// `jobs/NAME.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct JobFile {
+    /// The Unix user who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The connection that it reads from.
+    pub connection: String,
+    /// The storage that it writes to.
+    pub storage: String,
+    /// Whether it goes on and on.
+    pub continuity: Continuity,
+    /// Which mailboxes.
+    pub source: Selection,
+}

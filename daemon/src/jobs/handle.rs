@@ -1,0 +1,347 @@
+//! How a job goes: its record, its present run, and those who watch.
+//!
+//! All changes of a job's state are made here, under one lock, and written before they are told.
+
+use super::ledger::Count;
+use crate::clock::Clock;
+use crate::definition::Job;
+use crate::engine::Progress;
+use crate::failure::{self, chain};
+use crate::name::Name;
+use crate::state::{HistoryRow, JobRecord, States};
+use c2b_api::job::{JobState, JobStatus, Problem, RunInfo};
+use c2b_api::{ApiError, ErrorCode};
+use c2b_mailbox::Address;
+use chrono::{DateTime, Utc};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+/// How long a run may take to stop by itself; then it is cut off. Stopping is promised within 10 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// A job at work.
+pub(super) struct Handle {
+    name: Name,
+    states: States,
+    clock: Clock,
+    inner: Mutex<Inner>,
+    changes: watch::Sender<u64>,
+}
+
+struct Inner {
+    record: JobRecord,
+    run: Option<Run>,
+    next_run: Option<DateTime<Utc>>,
+    failure: Option<Problem>,
+    counted: Option<Count>,
+}
+
+struct Run {
+    progress: Arc<Progress>,
+    cancel: CancellationToken,
+    task: AbortHandle,
+    stop: Option<Stop>,
+    /// Whether a cycle is going on; else the run waits for its next one.
+    in_cycle: bool,
+}
+
+/// Why a run is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Somebody wants it.
+    By(String),
+    /// The daemon ends; the job goes on with the next one.
+    Shutdown,
+    /// For an edit.
+    Edited,
+    /// Its definition is gone.
+    Removed,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RunEnd {
+    /// Everything is backed up.
+    Finished,
+    /// Some things could not be backed up.
+    Warnings,
+    /// It failed.
+    Failed(Problem),
+    /// It was stopped.
+    Stopped,
+}
+
+impl Handle {
+    pub(super) fn new(name: Name, states: States, clock: Clock) -> Self {
+        let record = states.job(&name);
+        let inner = Inner { record, run: None, next_run: None, failure: None, counted: None };
+        Self { name, states, clock, inner: Mutex::new(inner), changes: watch::Sender::new(0) }
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.lock().run.is_some()
+    }
+
+    /// Returns whether the job was running when the daemon before this one ended.
+    pub(super) fn goes_on(&self) -> bool {
+        self.lock().record.goes_on
+    }
+
+    /// Returns why the last run failed, as an answer.
+    pub(super) fn failure(&self) -> Option<ApiError> {
+        self.lock().failure.as_ref().map(|problem| ApiError::new(error_code(&problem.code), problem.message.clone(), problem.hint.clone()))
+    }
+
+    /// Returns what the last cycle covered.
+    pub(super) fn previous_mailboxes(&self) -> Option<Vec<Address>> {
+        Some(self.lock().record.previous_mailboxes.clone()).filter(|mailboxes| !mailboxes.is_empty())
+    }
+
+    /// Notes that the job is another one now: what its selection was before says nothing about it.
+    pub(super) fn edited(&self) {
+        self.change(|inner| {
+            inner.record.previous_mailboxes.clear();
+            inner.counted = None;
+        });
+    }
+
+    /// Starts a run as a task.
+    pub(super) fn begin<F>(self: &Arc<Self>, run: impl FnOnce(Arc<Progress>, CancellationToken) -> F) -> Result<(), ApiError>
+    where
+        F: Future<Output = RunEnd> + Send + 'static,
+    {
+        let mut inner = self.lock();
+        if inner.run.is_some() {
+            let message = format!("job {} is running already: {}", self.name, inner.detail());
+            return Err(failure::state(message, format!("see `c2bctl job watch {}`", self.name)));
+        }
+        let (progress, cancel) = (Progress::new(self.clock.clone()), CancellationToken::new());
+        let task = tokio::spawn(run(progress.clone(), cancel.clone()));
+        inner.run = Some(Run { progress, cancel, task: task.abort_handle(), stop: None, in_cycle: true });
+        inner.failure = None;
+        inner.next_run = None;
+        inner.record.state = JobState::Active;
+        inner.record.goes_on = true;
+        inner.record.detail = "running".to_owned();
+        inner.record.failed_in_a_row = 0;
+        self.write(&inner.record);
+        drop(inner);
+        self.tell();
+        let handle = self.clone();
+        tokio::spawn(async move {
+            let end = task.await.unwrap_or_else(|error| if error.is_panic() { RunEnd::Failed(defect()) } else { RunEnd::Stopped });
+            handle.finish(end);
+        });
+        Ok(())
+    }
+
+    /// Stops the run; returns when it has ended. `false` when none was going on.
+    pub(super) async fn stop(&self, why: Stop) -> bool {
+        let (cancel, task) = {
+            let mut inner = self.lock();
+            let Some(run) = &mut inner.run else { return false };
+            run.stop.get_or_insert(why);
+            (run.cancel.clone(), run.task.clone())
+        };
+        cancel.cancel();
+        if tokio::time::timeout(STOP_TIMEOUT, self.ended()).await.is_err() {
+            warn!(job = %self.name, "job did not stop in time and is cut off");
+            task.abort();
+            self.ended().await;
+        }
+        true
+    }
+
+    /// Waits until no run goes on.
+    pub(super) async fn ended(&self) {
+        let mut changes = self.changes.subscribe();
+        while self.is_running() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Notes that a cycle begins.
+    pub(super) fn begin_cycle(&self) {
+        self.change(|inner| {
+            inner.next_run = None;
+            inner.record.state = JobState::Active;
+            inner.record.detail = "running".to_owned();
+            if let Some(run) = &mut inner.run {
+                run.in_cycle = true;
+            }
+        });
+    }
+
+    /// Notes that a cycle ended, and what it covered when it ended well. Returns how many failed in a row.
+    pub(super) fn end_cycle(&self, end: &RunEnd, covered: Option<Vec<Address>>, row: &HistoryRow) -> u32 {
+        let failed = self.change(|inner| {
+            if let Some(run) = &mut inner.run {
+                run.in_cycle = false;
+                inner.record.run = Some(run.progress.snapshot());
+            }
+            match end {
+                RunEnd::Finished | RunEnd::Warnings => {
+                    inner.record.last_success = Some(row.ended);
+                    inner.record.failed_in_a_row = 0;
+                    inner.record.previous_mailboxes = covered.unwrap_or_default();
+                }
+                RunEnd::Failed(_) => inner.record.failed_in_a_row += 1,
+                RunEnd::Stopped => {}
+            }
+            self.write(&inner.record);
+            inner.record.failed_in_a_row
+        });
+        if let Err(error) = self.states.add_history(&self.name, row) {
+            error!(job = %self.name, error = chain(&error), "history not written");
+        }
+        failed
+    }
+
+    /// Notes that the run waits for its next cycle, and how the one before ended.
+    pub(super) fn wait_until(&self, time: DateTime<Utc>, end: &RunEnd) {
+        let at = time.format("%H:%M:%S UTC");
+        self.change(|inner| {
+            inner.next_run = Some(time);
+            (inner.record.state, inner.record.detail) = match end {
+                RunEnd::Failed(problem) if is_low_space(problem) => (JobState::Active, format!("paused: low space; tries again at {at}")),
+                RunEnd::Failed(problem) => (JobState::Error, format!("{}; tries again at {at}", in_words(problem))),
+                RunEnd::Warnings => (JobState::Active, format!("idle until {at}, the last cycle finished with warnings")),
+                RunEnd::Finished | RunEnd::Stopped => (JobState::Active, format!("idle until {at}")),
+            };
+        });
+    }
+
+    /// Returns the job as shown; `counted` is what its storage said about its ledger.
+    pub(super) fn status(&self, job: &Job, counted: Option<Count>) -> JobStatus {
+        let mut inner = self.lock();
+        if counted.is_some() {
+            inner.counted = counted;
+        }
+        let detail = inner.detail();
+        let run = match &inner.run {
+            Some(run) => Some(run.progress.snapshot()),
+            None => inner.record.run.clone(),
+        };
+        JobStatus {
+            definition: job.definition.clone(),
+            state: inner.record.state,
+            detail,
+            run,
+            last_success: inner.record.last_success,
+            next_run: inner.next_run,
+            failures: inner.counted.map_or(0, |count| count.failures),
+        }
+    }
+
+    /// Returns the ledger's count that is known, so that only a newer one is counted.
+    pub(super) fn ledger_question(&self) -> Option<Count> {
+        self.lock().counted
+    }
+
+    /// Returns what wakes those who watch: the job's state, and its run's progress while one goes on.
+    pub(super) fn subscribe(&self) -> (watch::Receiver<u64>, Option<watch::Receiver<u64>>) {
+        let inner = self.lock();
+        (self.changes.subscribe(), inner.run.as_ref().map(|run| run.progress.subscribe()))
+    }
+
+    fn finish(&self, end: RunEnd) {
+        self.change(|inner| {
+            let Some(run) = inner.run.take() else { return };
+            let ended = RunInfo { ended: Some(self.clock.now()), ..run.progress.snapshot() };
+            let record = &mut inner.record;
+            record.run = Some(ended);
+            record.goes_on = matches!(run.stop, Some(Stop::Shutdown | Stop::Edited)) && end == RunEnd::Stopped;
+            inner.next_run = None;
+            (record.state, record.detail) = match (&end, &run.stop) {
+                (RunEnd::Finished, _) => (JobState::Finished, String::new()),
+                (RunEnd::Warnings, _) => (JobState::FinishedWithWarnings, "some items or folders could not be backed up".to_owned()),
+                (RunEnd::Failed(problem), _) => (JobState::Error, in_words(problem)),
+                (RunEnd::Stopped, Some(Stop::By(user))) => (JobState::Inactive, format!("stopped by {user}")),
+                (RunEnd::Stopped, Some(Stop::Edited)) => (JobState::Inactive, "stopped for an edit".to_owned()),
+                (RunEnd::Stopped, Some(Stop::Removed)) => (JobState::Inactive, "its definition was removed".to_owned()),
+                (RunEnd::Stopped, Some(Stop::Shutdown)) => (JobState::Active, "goes on when c2bd starts".to_owned()),
+                (RunEnd::Stopped, None) => (JobState::Inactive, "stopped".to_owned()),
+            };
+            if let RunEnd::Failed(problem) = end {
+                inner.failure = Some(problem);
+            }
+            if run.stop != Some(Stop::Removed) {
+                self.write(&inner.record);
+            }
+        });
+    }
+
+    fn write(&self, record: &JobRecord) {
+        if let Err(error) = self.states.put_job(&self.name, record) {
+            error!(job = %self.name, error = chain(&error), "state of the job not written");
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.tell();
+        result
+    }
+
+    fn tell(&self) {
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn detail(&self) -> String {
+        match &self.run {
+            Some(run) if run.stop.is_some() => "stopping".to_owned(),
+            Some(run) if run.in_cycle => run.progress.detail(),
+            _ => self.record.detail.clone(),
+        }
+    }
+}
+
+/// Returns whether the storage's disk is full: that passes, and is no failure of the job.
+pub(super) fn is_low_space(problem: &Problem) -> bool {
+    problem.code == "low-space"
+}
+
+/// Returns what a problem's code means for the caller.
+fn error_code(code: &str) -> ErrorCode {
+    match code {
+        "sign-in" | "forbidden" | "auth" => ErrorCode::Auth,
+        "low-space" => ErrorCode::LowSpace,
+        "storage" => ErrorCode::Storage,
+        "internal" => ErrorCode::Internal,
+        "not-found" => ErrorCode::NotFound,
+        "state" => ErrorCode::State,
+        "invalid" => ErrorCode::Invalid,
+        _ => ErrorCode::Server,
+    }
+}
+
+fn in_words(problem: &Problem) -> String {
+    if problem.hint.is_empty() { problem.message.clone() } else { format!("{} ({})", problem.message, problem.hint) }
+}
+
+fn defect() -> Problem {
+    Problem {
+        mailbox: String::new(),
+        folder: String::new(),
+        code: "internal".to_owned(),
+        message: "the job hit a defect of c2bd".to_owned(),
+        hint: "see the log (journalctl -u c2bd), and report it".to_owned(),
+    }
+}

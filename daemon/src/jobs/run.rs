@@ -1,0 +1,148 @@
+//! A run: one cycle of a one-time job, cycle after cycle of a continuous one, until it is stopped.
+
+use super::Jobs;
+use super::handle::{self, RunEnd, is_low_space};
+use crate::definition::Job;
+use crate::engine::{CycleContext, CycleEnd, Progress, run_cycle};
+use crate::state::HistoryRow;
+use c2b_api::ApiError;
+use c2b_api::job::{Continuity, Problem};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Longest wait after failed cycles, unless the job's idle time is longer: a server that comes back
+/// after a night is noticed within this time.
+const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Shortest wait after a failed cycle, so that an idle time of zero does not hammer a broken server.
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+
+/// Longest wait for free space: space is noticed within this time (users-ask.md B3).
+const LOW_SPACE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Runs the job until it ends or is stopped. The definition is looked up anew for each cycle, so
+/// that a file edited by hand takes effect with the next one.
+pub(super) async fn run(jobs: Arc<Jobs>, handle: Arc<handle::Handle>, progress: Arc<Progress>, cancel: CancellationToken) -> RunEnd {
+    let mut number = 0;
+    loop {
+        let Ok(job) = jobs.get(handle.name()) else { return RunEnd::Stopped };
+        number += 1;
+        let end = cycle(&jobs, &job, &handle, &progress, &cancel, number).await;
+        let failed_in_a_row = end.1;
+        let idle = match (&end.0, &job.definition.continuity) {
+            (RunEnd::Stopped, _) | (_, Continuity::OneTime) => return end.0,
+            (_, Continuity::Continuous { idle }) => idle.duration(),
+        };
+        let wait = wait(&end.0, idle, failed_in_a_row);
+        handle.wait_until(jobs.clock.now() + wait, &end.0);
+        tokio::select! {
+            () = cancel.cancelled() => return RunEnd::Stopped,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Runs one cycle and notes how it ended. Returns that, and how many cycles in a row failed.
+async fn cycle(
+    jobs: &Jobs,
+    job: &Job,
+    handle: &handle::Handle,
+    progress: &Arc<Progress>,
+    cancel: &CancellationToken,
+    number: u64,
+) -> (RunEnd, u32) {
+    progress.begin_cycle(number);
+    handle.begin_cycle();
+    let started = jobs.clock.now();
+    let end = match context(jobs, job, handle, progress, cancel).await {
+        Ok(context) => on_own_thread(context).await,
+        Err(error) => RunEnd::Failed(problem(error)),
+    };
+    if let RunEnd::Failed(problem) = &end {
+        if !progress.snapshot().problems.contains(problem) {
+            progress.problem(problem.clone());
+        }
+    }
+    let totals = progress.snapshot().cycle_totals;
+    let (word, detail) = match &end {
+        RunEnd::Finished => ("finished", String::new()),
+        RunEnd::Warnings => ("finished-with-warnings", String::new()),
+        RunEnd::Failed(problem) => ("failed", problem.message.clone()),
+        RunEnd::Stopped => ("stopped", String::new()),
+    };
+    match &end {
+        RunEnd::Failed(problem) => warn!(job = %job.name, cycle = number, code = problem.code, reason = problem.message, "cycle failed"),
+        _ => info!(job = %job.name, cycle = number, end = word, scanned = totals.scanned, stored = totals.stored, failed = totals.failed, "cycle ended"),
+    }
+    let row = HistoryRow { cycle: number, started, ended: jobs.clock.now(), end: word.to_owned(), detail, totals };
+    let failed_in_a_row = handle.end_cycle(&end, progress.covered(), &row);
+    (end, failed_in_a_row)
+}
+
+/// Runs the engine on a thread of its own: what it computes between its waits delays no request on the socket.
+async fn on_own_thread(context: CycleContext) -> RunEnd {
+    let runtime = Handle::current();
+    match tokio::task::spawn_blocking(move || runtime.block_on(run_cycle(&context))).await {
+        Ok(CycleEnd::Finished) => RunEnd::Finished,
+        Ok(CycleEnd::Warnings) => RunEnd::Warnings,
+        Ok(CycleEnd::Failed(problem)) => RunEnd::Failed(problem),
+        Ok(CycleEnd::Stopped) => RunEnd::Stopped,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => RunEnd::Stopped,
+    }
+}
+
+async fn context(jobs: &Jobs, job: &Job, handle: &handle::Handle, progress: &Arc<Progress>, cancel: &CancellationToken) -> Result<CycleContext, ApiError> {
+    let (source, limits) = jobs.connections.source(&job.connection)?;
+    let storage = jobs.storages.writer(&job.storage).await?;
+    Ok(CycleContext {
+        job: job.name.to_string(),
+        selection: job.definition.source.clone(),
+        previous_mailboxes: handle.previous_mailboxes(),
+        one_time: job.definition.continuity == Continuity::OneTime,
+        source,
+        storage,
+        limits,
+        queue: jobs.queue.clone(),
+        clock: jobs.clock.clone(),
+        progress: progress.clone(),
+        cancel: cancel.clone(),
+    })
+}
+
+/// Returns the time until the next cycle: idle after a good one, longer and longer after bad ones.
+fn wait(end: &RunEnd, idle: Duration, failed_in_a_row: u32) -> Duration {
+    let RunEnd::Failed(problem) = end else { return idle };
+    let doublings = failed_in_a_row.saturating_sub(1).min(20);
+    let wait = idle.max(BACKOFF_MIN).saturating_mul(1 << doublings).min(BACKOFF_MAX.max(idle));
+    if is_low_space(problem) { wait.min(LOW_SPACE_WAIT_MAX) } else { wait }
+}
+
+fn problem(error: ApiError) -> Problem {
+    let code = serde_json::to_value(error.code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default();
+    Problem { mailbox: String::new(), folder: String::new(), code, message: error.message, hint: error.hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(code: &str) -> RunEnd {
+        RunEnd::Failed(Problem { mailbox: String::new(), folder: String::new(), code: code.to_owned(), message: String::new(), hint: String::new() })
+    }
+
+    #[test]
+    fn failures_wait_longer_and_longer_but_never_for_ever() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(wait(&RunEnd::Finished, minute, 0), minute);
+        assert_eq!(wait(&failed("unreachable"), minute, 1), minute);
+        assert_eq!(wait(&failed("unreachable"), minute, 3), 4 * minute);
+        assert_eq!(wait(&failed("unreachable"), minute, u32::MAX), BACKOFF_MAX);
+        assert_eq!(wait(&failed("unreachable"), Duration::ZERO, 1), BACKOFF_MIN);
+        assert_eq!(wait(&failed("unreachable"), 600 * minute, 9), 600 * minute, "never shorter than the idle time");
+        assert_eq!(wait(&failed("low-space"), 600 * minute, 9), LOW_SPACE_WAIT_MAX);
+    }
+}

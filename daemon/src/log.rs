@@ -1,0 +1,25 @@
+//! Where the log goes: to journald with its fields under systemd, else to standard error.
+//!
+//! No secret, subject or body is ever logged; this file cannot ensure that, the callers do.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The variable that overrides what is logged, for instance `debug` or `c2bd=trace,info`.
+const FILTER_VARIABLE: &str = "C2BD_LOG";
+
+/// What is logged otherwise: our own from `info` on, libraries only their warnings.
+const FILTER_DEFAULT: &str = "warn,c2bd=info,c2b_ews=info,c2b_storagefmt=info,c2b_mailbox=info";
+
+/// Starts logging. Under systemd (which sets `JOURNAL_STREAM`) facts arrive as journald fields.
+pub fn start() {
+    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(FILTER_DEFAULT));
+    let registry = tracing_subscriber::registry().with(filter);
+    let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    // A second start (a test that runs two daemons in one process) keeps the first one's log.
+    let _ = match journald {
+        Some(layer) => registry.with(layer.with_syslog_identifier("c2bd".to_owned())).try_init(),
+        None => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false)).try_init(),
+    };
+}

@@ -1,0 +1,46 @@
+//! The word that was probably meant.
+
+/// How far apart two words may be to be offered for each other: one typing mistake in three letters.
+const LETTERS_PER_MISTAKE: usize = 3;
+
+/// Returns the known word that is nearest to `word`, when one is near enough.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near_enough = word.chars().count() / LETTERS_PER_MISTAKE + 1;
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= near_enough)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Returns the hint for serde's message about an unknown field or variant; empty when there is none.
+///
+/// The messages read ``unknown field `idel`, expected one of `idle`, `source` `` and
+/// ``unknown variant `x`, expected `y` ``: words in backquotes, the wrong one first.
+pub fn hint(message: &str) -> String {
+    if !message.contains("unknown field") && !message.contains("unknown variant") {
+        return String::new();
+    }
+    let mut words = message.split('`').skip(1).step_by(2);
+    let Some(wrong) = words.next() else { return String::new() };
+    let known: Vec<&str> = words.collect();
+    match nearest(wrong, known.iter().copied()) {
+        Some(word) => format!("did you mean `{word}`?"),
+        None if known.is_empty() => String::new(),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_key_is_recognised_and_a_strange_one_is_not() {
+        assert_eq!(hint("unknown field `idel`, expected one of `idle`, `source`"), "did you mean `idle`?");
+        assert_eq!(hint("unknown field `passwort`, expected `password`"), "did you mean `password`?");
+        assert_eq!(hint("unknown field `zzz`, expected one of `url`, `user`"), "known here: url, user");
+        assert_eq!(hint("missing field `url`"), "");
+    }
+}
