@@ -1,0 +1,190 @@
+//! What can go wrong with a storage, each with the place and, where there is one, the way out.
+
+use crate::CommitSeq;
+use std::io;
+use std::path::PathBuf;
+
+/// The archive's error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder holds other things: nothing of ours may be put there.
+    #[error("{path} is not empty and not a storage (found {found:?}): choose an empty folder")]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// Something that is in it.
+        found: String,
+    },
+    /// There is a storage already.
+    #[error("{path} is a storage already: open it, or choose an empty folder")]
+    AlreadyAStorage {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no storage.
+    #[error("{path} is not a storage: it has no storage.toml")]
+    NotAStorage {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The storage's description cannot be understood.
+    #[error("{path} is damaged ({reason}): restore it from a copy; packs and index were not touched")]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The storage was written by a newer program.
+    #[error("{path} has format {found}, newer than format {supported} of this program: install a newer c2b")]
+    NewerFormat {
+        /// The storage.
+        path: PathBuf,
+        /// What it needs: a version, or feature flags unknown to us.
+        found: String,
+        /// The version that this program writes.
+        supported: u32,
+    },
+    /// Another process has the storage open for writing.
+    #[error("{path} is in use by another process (pid {}): stop it first", pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string()))]
+    InUse {
+        /// The storage.
+        path: PathBuf,
+        /// That process, as far as it left its number.
+        pid: Option<u32>,
+    },
+    /// The file system is full.
+    #[error("no space left for {path}: free some space, nothing committed is lost")]
+    NoSpace {
+        /// What was being written.
+        path: PathBuf,
+        /// The cause below.
+        #[source]
+        err: io::Error,
+    },
+    /// A file or folder of the storage could not be read or written.
+    #[error("failed to {operation} {path}")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The cause below.
+        #[source]
+        err: io::Error,
+    },
+    /// The index folder is missing or was being remade.
+    #[error("{path} has no index: run `storage rebuild`, the packs hold everything")]
+    IndexMissing {
+        /// The storage.
+        path: PathBuf,
+    },
+    /// RocksDB reported an error.
+    #[error("failed to {operation} the index: run `storage rebuild` if this persists")]
+    Index {
+        /// What was tried.
+        operation: &'static str,
+        /// The cause below.
+        #[source]
+        err: rocksdb::Error,
+    },
+    /// A row of the index cannot be understood.
+    #[error("the index has a damaged row in {table}: run `storage rebuild`")]
+    IndexRow {
+        /// The table.
+        table: &'static str,
+    },
+    /// A pack that the index knows, or that later packs presuppose, is not there.
+    #[error("pack {seq} is missing: put the file back, or run `storage rebuild` to go on without what it held")]
+    PackMissing {
+        /// Its commit.
+        seq: CommitSeq,
+    },
+    /// A pack that belongs to a commit of the past is not in the index.
+    #[error("{path} is not in the index: run `storage rebuild` to take it in")]
+    PackUnknown {
+        /// The file, relative to the storage.
+        path: String,
+    },
+    /// Two packs claim the same commit.
+    #[error("two packs claim commit {seq} ({one} and {other}): remove the one that does not belong here")]
+    PackTwice {
+        /// The commit.
+        seq: CommitSeq,
+        /// One of the files.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// A part of a pack is damaged.
+    #[error("{path} is damaged at byte {offset}: {reason}; run `storage check --read-data` to see what that concerns")]
+    PackDamaged {
+        /// The file, relative to the storage.
+        path: String,
+        /// Where, in bytes from its beginning.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A content is not known.
+    #[error("content {content} is not in the archive")]
+    NoSuchContent {
+        /// Its id.
+        content: crate::ContentId,
+    },
+    /// A content refers to bytes that the archive does not hold.
+    #[error("content {content} is damaged: {reason}; run `storage check --read-data` to see what that concerns")]
+    ContentDamaged {
+        /// Its id.
+        content: crate::ContentId,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The bytes of an item could not be read while they were stored.
+    #[error("failed to read the fetched bytes of item {item}")]
+    Fetched {
+        /// The item's id at the source.
+        item: String,
+        /// The cause below.
+        #[source]
+        err: io::Error,
+    },
+    /// A mailbox or folder key that this storage did not give out.
+    #[error("{what} {key} is not in this storage")]
+    UnknownKey {
+        /// What kind of key.
+        what: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// Something failed while the batch was filled, so it cannot be committed.
+    #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
+    BatchBroken,
+}
+
+impl Error {
+    /// Returns whether the cause is a full file system (or quota), so that waiting or making room helps.
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            Self::NoSpace { .. } => true,
+            Self::File { err, .. } | Self::Fetched { err, .. } => is_full(err),
+            Self::Index { err, .. } => err.to_string().contains("No space left") || err.to_string().contains("Disk quota"),
+            _ => false,
+        }
+    }
+
+    /// Wraps an error of the file system; a full one has its own variant.
+    pub(crate) fn file(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        move |err| if is_full(&err) { Self::NoSpace { path: path.into(), err } } else { Self::File { operation, path: path.into(), err } }
+    }
+
+    /// Wraps an error of RocksDB.
+    pub(crate) fn index(operation: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
+        move |err| Self::Index { operation, err }
+    }
+}
+
+/// Returns whether this is a full disk or an exhausted quota.
+fn is_full(err: &io::Error) -> bool {
+    matches!(err.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

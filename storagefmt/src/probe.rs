@@ -1,0 +1,38 @@
+//! Looking at a path without touching it.
+
+use crate::layout::{self, Access};
+use crate::{Error, Probe, ProbeKind};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Says what is at `dir`. Writes nothing and takes no lock.
+///
+/// # Errors
+/// When the folder cannot be listed, or is a storage that this program does not understand.
+pub fn probe(dir: &Path) -> Result<Probe, Error> {
+    let kind = if !dir.exists() {
+        ProbeKind::Missing
+    } else {
+        match layout::read_description(dir, Access::Read) {
+            Ok(info) => ProbeKind::Storage(info),
+            Err(Error::NotAStorage { .. }) => layout::foreign(dir)?.map_or(ProbeKind::Empty, ProbeKind::Foreign),
+            Err(err) => return Err(err),
+        }
+    };
+    let existing = dir.ancestors().find(|ancestor| ancestor.exists());
+    let free_bytes = existing.map(free_bytes).transpose()?.unwrap_or(0);
+    Ok(Probe { kind, free_bytes })
+}
+
+/// Returns how many bytes the file system of `path` has left for ordinary users.
+pub(crate) fn free_bytes(path: &Path) -> Result<u64, Error> {
+    let stat = nix::sys::statvfs::statvfs(path).map_err(|errno| Error::file("ask the file system of", path)(io::Error::from(errno)))?;
+    Ok(stat.blocks_available() * stat.fragment_size())
+}
+
+/// Returns the bytes of the files in a flat folder; files that vanish meanwhile count nothing.
+pub(crate) fn folder_bytes(path: &Path) -> Result<u64, Error> {
+    let entries = fs::read_dir(path).map_err(Error::file("list", path))?;
+    Ok(entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum())
+}

@@ -1,0 +1,225 @@
+//! Items of the open batch: what differs, which bytes are new.
+
+use super::{BatchState, Writer};
+use crate::cut::{self, CutError, Kind, Sink};
+use crate::format::record::{
+    ContentRef, FailureGoneRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MetaRecord, RecipeRecord, Record, fidelity_code, format_code,
+};
+use crate::format::row::{ItemIdRow, ItemRowValue, Key, PlaceRow, Table, live_key};
+use crate::format::time_of;
+use crate::index::staged::Staged;
+use crate::pack::writer::PackWriter;
+use crate::{ChunkId, Error, FolderKey, ItemKey, MailboxKey, Put, PutOutcome, name};
+use c2b_mailbox::{ChangeKey, Content, Format, Item, ItemId, ItemMeta};
+use chrono::{DateTime, Utc};
+
+impl Writer {
+    /// Stores an item under its server id: new, a new version, or nothing when nothing differs.
+    ///
+    /// An item that was in another folder moves. A change key that alone differs is remembered
+    /// without a version. The item's failure is cleared.
+    ///
+    /// # Errors
+    /// When its bytes cannot be read, the folder is unknown, or the pack cannot be written. In the
+    /// first two cases the batch goes on without this item.
+    pub fn put_item(&mut self, mailbox: MailboxKey, folder: FolderKey, item: Item) -> Result<Put, Error> {
+        self.ready()?;
+        if !self.has_folder(mailbox, folder)? {
+            return Err(Error::UnknownKey { what: "folder", key: folder.to_string() });
+        }
+        let Item { meta, readable, export, fidelity } = item;
+        let known: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &Key::mailbox(mailbox).text(meta.id.as_str()))?;
+        let key = match &known {
+            Some(row) => row.key,
+            None => self.rows.state()?.items + 1,
+        };
+        let mut stored_bytes = 0;
+        let (format, rendered) = (readable.as_ref().map(|readable| readable.format), readable.as_ref().is_some_and(|readable| readable.rendered));
+        let kind = if format == Some(Format::Eml) { Kind::Mime } else { Kind::Plain };
+        let readable = readable.map(|readable| self.content(&meta.id, readable.content, kind, &mut stored_bytes)).transpose()?;
+        let export = export.map(|export| self.content(&meta.id, export, Kind::Export, &mut stored_bytes)).transpose()?;
+        let logical_bytes = [readable, export].into_iter().flatten().map(|content| content.len).sum();
+        let time = file_time(&meta, self.shared.info().created);
+        let record = ItemRecord {
+            mailbox: mailbox.0,
+            folder: folder.0,
+            key,
+            version: 0,
+            file_name: name::item(time, &meta.subject, ItemKey(key), extension(format, export.is_some())),
+            time: crate::format::micros(time),
+            fidelity: fidelity_code(fidelity),
+            shown: readable.or(export),
+            format: format.map(format_code),
+            rendered,
+            export,
+            meta: MetaRecord::from(&meta),
+        };
+        let outcome = self.put_version(mailbox, record)?;
+        self.items += 1;
+        self.clear_failure_of(mailbox, &meta.id)?;
+        Ok(Put { key: ItemKey(key), outcome, logical_bytes, stored_bytes })
+    }
+
+    /// Records an item's read state as a version of its metadata; `false` when the item is unknown.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn set_read(&mut self, mailbox: MailboxKey, id: &ItemId, change_key: Option<&ChangeKey>, read: bool) -> Result<bool, Error> {
+        self.ready()?;
+        let Some(ItemRowValue { mut record, .. }) = self.live_item(mailbox, id)? else { return Ok(false) };
+        record.meta.read = Some(read);
+        if let Some(change_key) = change_key {
+            record.meta.change_key = Some(change_key.as_str().to_owned());
+        }
+        self.put_version(mailbox, record)?;
+        Ok(true)
+    }
+
+    /// Ends an item and clears its failure; `false` when it is unknown.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn delete_item(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<bool, Error> {
+        self.ready()?;
+        self.clear_failure_of(mailbox, id)?;
+        let Some(row) = self.live_item(mailbox, id)? else { return Ok(false) };
+        self.introduce(mailbox)?;
+        self.record(&Record::ItemGone(ItemGoneRecord { key: row.record.key }))?;
+        Ok(true)
+    }
+
+    /// Records a version unless nothing differs from the present one.
+    fn put_version(&mut self, mailbox: MailboxKey, mut record: ItemRecord) -> Result<PutOutcome, Error> {
+        let place: Option<PlaceRow> = self.rows.row(Table::Places, &Key::number(record.key))?;
+        let present = match &place {
+            Some(place) if place.live => self.live_row(mailbox, place, record.key)?,
+            _ => None,
+        };
+        let seq = self.seq.0;
+        record.version = match &place {
+            // What was never visible leaves no gap in the numbers.
+            Some(place) if place.live && place.from == seq => place.version,
+            Some(place) => place.version + 1,
+            None => 1,
+        };
+        let Some(present) = present else {
+            self.introduce(mailbox)?;
+            self.record(&Record::Item(Box::new(record)))?;
+            return Ok(PutOutcome::New);
+        };
+        let outcome = difference(&present.record, &record);
+        if outcome != PutOutcome::Unchanged {
+            self.introduce(mailbox)?;
+            self.record(&Record::Item(Box::new(record)))?;
+        } else if present.record.meta.change_key != record.meta.change_key {
+            self.introduce(mailbox)?;
+            self.record(&Record::ItemMark(ItemMarkRecord { key: record.key, change_key: record.meta.change_key }))?;
+        }
+        Ok(outcome)
+    }
+
+    fn live_item(&self, mailbox: MailboxKey, id: &ItemId) -> Result<Option<ItemRowValue>, Error> {
+        let row: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &Key::mailbox(mailbox).text(id.as_str()))?;
+        let Some(row) = row.filter(|row| row.live) else { return Ok(None) };
+        let place: Option<PlaceRow> = self.rows.row(Table::Places, &Key::number(row.key))?;
+        place.map_or(Ok(None), |place| self.live_row(mailbox, &place, row.key))
+    }
+
+    fn live_row(&self, mailbox: MailboxKey, place: &PlaceRow, key: u64) -> Result<Option<ItemRowValue>, Error> {
+        self.rows.row(Table::ItemsLive, &live_key(mailbox, FolderKey(place.folder), place.from, ItemKey(key)))
+    }
+
+    fn clear_failure_of(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<(), Error> {
+        if self.rows.get(Table::Failures, &Key::mailbox(mailbox).text(id.as_str()).0)?.is_some() {
+            self.introduce(mailbox)?;
+            self.record(&Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: id.as_str().to_owned() }))?;
+        }
+        Ok(())
+    }
+
+    /// Stores a content unless the archive holds it whole.
+    fn content(&mut self, item: &ItemId, mut content: Content, kind: Kind, stored_bytes: &mut u64) -> Result<ContentRef, Error> {
+        let unreadable = |err| Error::Fetched { item: item.as_str().to_owned(), err };
+        let id = cut::identify(&mut content).map_err(unreadable)?;
+        let found = ContentRef { id: id.0, len: content.len() };
+        let held: Option<RecipeRecord> = self.rows.row(Table::Recipes, &Key(id.0.to_vec()))?;
+        let is_new = held.is_none();
+        if let Some(recipe) = held
+            && self.holds_all(&recipe)?
+        {
+            return Ok(found);
+        }
+        let mut sink = Storing { rows: &self.rows, pack: &mut self.pack, stored_bytes };
+        let recipe = match cut::cut(&mut content, id, kind, &mut sink) {
+            Ok(recipe) => recipe,
+            Err(CutError::Read(err)) => return Err(unreadable(err)),
+            Err(CutError::Sink(err)) => {
+                self.state = BatchState::Broken;
+                return Err(err);
+            }
+        };
+        // A content whose chunks were lost to damage is whole again with its old recipe or with the new one: they give the same bytes.
+        tracing::trace!(content = %id, bytes = found.len, is_new, "content stored");
+        self.record(&Record::Recipe(recipe))?;
+        Ok(found)
+    }
+
+    fn holds_all(&self, recipe: &RecipeRecord) -> Result<bool, Error> {
+        let keys: Vec<Vec<u8>> = recipe.chunks().filter(|chunk| !self.pack.has(&chunk.chunk())).map(|chunk| chunk.id.to_vec()).collect();
+        Ok(!self.rows.absent(Table::Chunks, &keys)?.contains(&true))
+    }
+}
+
+/// Puts chunks into the pack that the archive does not hold.
+struct Storing<'a> {
+    rows: &'a Staged,
+    pack: &'a mut PackWriter,
+    stored_bytes: &'a mut u64,
+}
+
+impl Sink for Storing<'_> {
+    fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
+        if self.pack.has(&id) || self.rows.get(Table::Chunks, &id.0)?.is_some() {
+            return Ok(());
+        }
+        *self.stored_bytes += bytes.len() as u64;
+        self.pack.chunk(id, bytes)
+    }
+}
+
+/// Says how two states of an item differ. A change key that alone differs is not a difference.
+fn difference(present: &ItemRecord, new: &ItemRecord) -> PutOutcome {
+    if (present.shown, present.export, present.format) != (new.shown, new.export, new.format) {
+        return PutOutcome::NewVersion;
+    }
+    let mut alike = new.clone();
+    alike.version = present.version;
+    alike.meta.change_key.clone_from(&present.meta.change_key);
+    if alike == *present { PutOutcome::Unchanged } else { PutOutcome::MetadataOnly }
+}
+
+/// Returns the time that the item's file has. Absent and zero times are passed over; without any, it is the storage's own.
+fn file_time(meta: &ItemMeta, otherwise: DateTime<Utc>) -> DateTime<Utc> {
+    let ItemMeta { received, sent, created, modified, start, .. } = *meta;
+    let class = meta.class.to_ascii_lowercase();
+    let times = if class.starts_with("ipm.appointment") {
+        [start, received, created, modified, sent]
+    } else if class.starts_with("ipm.contact") || class.starts_with("ipm.distlist") {
+        [modified, created, received, sent, start]
+    } else {
+        [received, sent, created, modified, start]
+    };
+    let time = times.into_iter().flatten().find(|time| time.timestamp() > 0).unwrap_or(otherwise);
+    time_of(crate::format::micros(time))
+}
+
+fn extension(format: Option<Format>, exported: bool) -> &'static str {
+    match format {
+        Some(Format::Eml) => "eml",
+        Some(Format::Ics) => "ics",
+        Some(Format::Vcf) => "vcf",
+        Some(Format::Txt) => "txt",
+        None if exported => "fts",
+        None => "txt",
+    }
+}

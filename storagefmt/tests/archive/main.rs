@@ -1,0 +1,6 @@
+//! The archive from outside: what its promises say, by its public API, on real files.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod slice;
+mod support;
