@@ -174,8 +174,10 @@ async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
     }
     facts.add("owner", &info.owner);
     facts.add("jobs", if info.jobs.is_empty() { "none".to_owned() } else { info.jobs.join(", ") });
+    for warning in &info.warnings {
+        facts.add_painted("warning", Paint::Warning, warning);
+    }
     facts.show(&session.output)?;
-    warn(&session.output, &info);
     Ok(Exit::OK)
 }
 
@@ -203,8 +205,12 @@ async fn check(session: &Session, name: &str) -> Result<Exit, Error> {
         return Ok(Exit::OK);
     }
     let trouble = report.findings.iter().find(|f| f.level == Level::Error);
-    let reason = trouble.map_or_else(String::new, |f| format!(": {}", f.text));
-    output.complain(Paint::Bad, &format!("connection {name} cannot be used{reason}"), trouble.map_or("", |f| f.hint.as_str()));
+    // Where the findings were shown, reason and hint stand just above.
+    let (reason, hint) = match trouble {
+        Some(finding) if output.is_json() => (format!(": {}", finding.text), finding.hint.as_str()),
+        Some(_) | None => (String::new(), ""),
+    };
+    output.complain(Paint::Bad, &format!("connection {name} cannot be used{reason}"), hint);
     Ok(Exit(report.code.map_or(Exit::FAILED.0, c2b_api::ErrorCode::exit_code)))
 }
 

@@ -25,9 +25,10 @@ pub(crate) async fn delete(session: &Session, noun: Noun, args: &DeleteArgs, con
     let _: Value = session.get_object(noun, name, "").await?;
     if !args.yes {
         if !ask::can_ask() {
-            return Err(Error::usage(format!("deleting {word} {name} needs --yes where nobody can be asked"), consequence));
+            let hint = format!("say --yes if it is to go; {consequence}");
+            return Err(Error::usage(format!("deleting {word} {name} needs --yes where nobody can be asked"), hint));
         }
-        if !ask::confirm(&format!("Delete {word} {name}? {consequence}."))? {
+        if !ask::confirm(&format!("Delete {word} {name} ({consequence})?"))? {
             return Err(Error::Declined(format!("{word} {name} stays as it was")));
         }
     }

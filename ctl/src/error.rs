@@ -28,8 +28,8 @@ pub(crate) enum Error {
     #[error("c2bd went away in the middle of its answer")]
     WentAway,
     /// The daemon's answer is of another version.
-    #[error("failed to understand the answer of c2bd")]
-    Answer(#[source] c2b_api::ClientError),
+    #[error(transparent)]
+    Answer(c2b_api::ClientError),
     /// The arguments contradict each other or lack something.
     #[error("{message}")]
     Usage { message: String, hint: String },
@@ -105,11 +105,6 @@ impl Error {
     /// Makes a usage error.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: hint.into() }
-    }
-
-    /// Returns whether the daemon says that there is no such object.
-    pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Api(error) if error.code == ErrorCode::NotFound)
     }
 
     /// Returns the exit code.

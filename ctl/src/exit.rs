@@ -27,8 +27,14 @@ impl Exit {
     pub(crate) const USAGE: Self = Self(2);
     /// Done, except for what is listed.
     pub(crate) const WARNINGS: Self = Self(3);
+    /// A definition file is wrong.
+    pub(crate) const CONFIG: Self = Self(4);
+    /// Sign-in or rights.
+    pub(crate) const SIGN_IN: Self = Self(5);
     /// The daemon cannot be reached.
     pub(crate) const UNREACHABLE: Self = Self(6);
+    /// The disk is full.
+    pub(crate) const LOW_SPACE: Self = Self(7);
     /// Ctrl-C: 128 and the signal's number, as shells do.
     pub(crate) const INTERRUPTED: Self = Self(130);
 }

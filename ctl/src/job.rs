@@ -233,11 +233,12 @@ async fn edit(session: &Session, args: &EditArgs) -> Result<Exit, Error> {
 
 /// When a job's connection or storage is what was not found: adds the nearest name of that kind.
 async fn add_nearest_part(session: &Session, connection: Option<&str>, storage: Option<&str>, error: Error) -> Error {
-    if !error.is_not_found() {
+    let Error::Api(answer) = &error else { return error };
+    if answer.code != ErrorCode::NotFound {
         return error;
     }
     for (noun, name) in [(Noun::Connection, connection), (Noun::Storage, storage)] {
-        let Some(name) = name else { continue };
+        let Some(name) = name.filter(|name| answer.message.contains(name)) else { continue };
         if session.names(noun).await.is_ok_and(|names| !names.iter().any(|n| n == name)) {
             return session.add_nearest(noun, name, error).await;
         }

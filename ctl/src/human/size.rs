@@ -10,8 +10,8 @@ pub(crate) fn size(bytes: u64) -> String {
     let mut value = to_f64(bytes) / 1024.0;
     let mut unit = UNITS[0];
     for next in &UNITS[1..] {
-        // 1023.95 would be shown as 1024.0.
-        if value < 1023.95 {
+        // Four digits say less than the next unit: 1000.0 KiB is 1.0 MiB.
+        if value < 999.95 {
             break;
         }
         value /= 1024.0;
@@ -46,7 +46,8 @@ mod tests {
             (1023, "1023 B"),
             (1024, "1.0 KiB"),
             (1536, "1.5 KiB"),
-            (1024 * 1024 - 1, "1.0 MiB"),
+            (999 * 1024, "999.0 KiB"),
+            (1000 * 1024, "1.0 MiB"),
             (1024 * 1024, "1.0 MiB"),
             (12_900_000, "12.3 MiB"),
             (u64::MAX, "16.0 EiB"),

@@ -4,13 +4,8 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::human;
 use crate::human::count::{count, nouns};
-use crate::job::state;
 use crate::output::{Output, Paint};
-use c2b_api::ErrorCode;
 use c2b_api::job::{Continuity, JobState, JobStatus, Problem};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as ValueError;
 
 /// Most problems that are told after a run; `job show` has all.
 const PROBLEMS_MAX: usize = 10;
@@ -42,7 +37,7 @@ pub(super) fn tell(output: &Output, job: &JobStatus) -> Result<Exit, Error> {
             Ok(if problems.is_empty() && job.failures == 0 { Exit::OK } else { Exit::WARNINGS })
         }
         JobState::Inactive => {
-            let how = if job.detail.is_empty() { "was stopped" } else { &job.detail };
+            let how = if job.detail.is_empty() { "it was stopped" } else { &job.detail };
             output.complain(Paint::Bad, &format!("job {name} did not finish: {how}"), &format!("go on with `c2bctl job start {name}`"));
             Ok(Exit::FAILED)
         }
@@ -52,7 +47,13 @@ pub(super) fn tell(output: &Output, job: &JobStatus) -> Result<Exit, Error> {
 
 /// Returns a run in one line.
 pub(super) fn summary(job: &JobStatus) -> String {
-    let (_, word) = state(job.state);
+    let word = match job.state {
+        JobState::Finished => "finished",
+        JobState::FinishedWithWarnings => "finished with warnings",
+        JobState::Error => "failed",
+        JobState::Inactive => "was stopped",
+        JobState::Active => "runs",
+    };
     let mut text = format!("job {} {word}", human::text::line(&job.definition.name));
     if let Some(run) = &job.run {
         let totals = &run.totals;
@@ -100,10 +101,14 @@ fn tell_problems<'a>(output: &Output, problems: impl IntoIterator<Item = &'a Pro
     }
 }
 
-/// Returns the exit code for a problem's code: those of the socket's errors, else 1.
+/// Returns the exit code for a problem's code: the daemon's words for what the mail server or the disk refused, else 1.
 fn exit_of(code: &str) -> Exit {
-    let deserializer: serde::de::value::StrDeserializer<'_, ValueError> = code.into_deserializer();
-    ErrorCode::deserialize(deserializer).map_or(Exit::FAILED, |code| Exit(code.exit_code()))
+    match code {
+        "sign-in" | "forbidden" | "auth" => Exit::SIGN_IN,
+        "low-space" => Exit::LOW_SPACE,
+        "config" => Exit::CONFIG,
+        _ => Exit::FAILED,
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +117,7 @@ mod tests {
 
     #[test]
     fn exit_codes_follow_the_problem() {
-        for (code, exit) in [("auth", 5), ("forbidden", 5), ("low-space", 7), ("config", 4), ("server", 1), ("ErrorAccessDenied", 1), ("", 1)] {
+        for (code, exit) in [("sign-in", 5), ("auth", 5), ("forbidden", 5), ("low-space", 7), ("config", 4), ("unreachable", 1), ("", 1)] {
             assert_eq!(exit_of(code), Exit(exit), "{code}");
         }
     }

@@ -57,6 +57,8 @@ async fn follow(session: &Session, names: &[String]) -> Result<Exit, Error> {
     let mut last: Vec<JobStatus> = Vec::new();
     let mut tick = interval(LINE_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first comes at once, before there is something to show.
+    tick.tick().await;
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     loop {

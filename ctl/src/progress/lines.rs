@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::human;
 use crate::human::count::count;
 use crate::output::Output;
-use c2b_api::job::{JobStatus, RunInfo};
+use c2b_api::job::{JobState, JobStatus, RunInfo};
 use std::collections::BTreeMap;
 
 /// The lines of several jobs.
@@ -37,9 +37,13 @@ impl ProgressLines {
         Self { output: output.clone(), jobs: BTreeMap::new() }
     }
 
-    /// Takes a job's newest state.
+    /// Takes a job's newest state. A run that has ended has its summary instead of a line.
     pub(super) fn update(&mut self, job: &JobStatus) {
-        self.jobs.entry(job.definition.name.clone()).or_default().newest = line(job);
+        if job.state == JobState::Active {
+            self.jobs.entry(job.definition.name.clone()).or_default().newest = line(job);
+        } else {
+            self.jobs.remove(&job.definition.name);
+        }
     }
 
     /// Shows what changed since the last tick.

@@ -139,7 +139,7 @@ fn the_answer_is_of_another_version() {
     assert_snapshot!(run(&daemon, "status"), @"
     exit 1
     --- stderr
-    error: failed to understand the answer of c2bd: failed to understand the daemon's answer: missing field `started` at line 1 column 15
+    error: failed to understand the daemon's answer: missing field `started` at line 1 column 15
     hint: c2bctl and c2bd may be of different versions: restart the daemon after an upgrade with `systemctl restart c2bd`
     ");
 }
@@ -207,7 +207,7 @@ fn a_mistyped_name_is_told_the_nearest() {
     hint: there is no connection yet: make one with `c2bctl connection create`
     $ job create x --connection main --storage archvie --mailbox a@x --one-time
     error: there is no storage archvie
-    hint: there is no connection yet: make one with `c2bctl connection create`
+    hint: did you mean `archive`? `c2bctl storage list` shows all
     ");
 }
 
@@ -297,7 +297,7 @@ fn deleting_needs_yes_where_nobody_can_be_asked() {
     exit 2
     --- stderr
     error: deleting storage archive needs --yes where nobody can be asked
-    hint: its files stay where they are
+    hint: say --yes if it is to go; its files stay where they are
     ");
     assert_eq!(daemon.requests().len(), 1, "nothing is deleted");
 }

@@ -25,8 +25,8 @@ fn status() {
     bad   storage old cannot be used: format 7 is newer than this program
     bad   connection lab: certificates are not checked
 
-    JOB      TYPE      STATE   STORAGE  SCANNED  STORED  FAILED    BYTES         SPEED  LAST SUCCESS  NEXT RUN  DETAIL
-    nightly  one-time  active  archive      500     500       0  9.5 MiB  1005.9 KiB/s  -             -         running
+    JOB      TYPE      STATE   STORAGE  SCANNED  STORED  FAILED    BYTES      SPEED  LAST SUCCESS  NEXT RUN  DETAIL
+    nightly  one-time  active  archive      500     500       0  9.5 MiB  1.0 MiB/s  -             -         running
 
     STORAGE  PATH                 STATE                                MAILBOXES   ITEMS     MAIL  ON DISK       FREE  LAST COMMIT          JOBS
     archive  /srv/backup/archive  ok                                           3  12,345  5.0 GiB  1.5 GiB  100.0 GiB  2026-11-21 22:15:07  nightly
@@ -109,8 +109,7 @@ fn connection_show() {
       certificate  not checked (insecure)
       owner        anna
       jobs         none
-    --- stderr
-    warning: connection lab: certificates are not checked
+      warning      certificates are not checked
     ");
 }
 
@@ -138,8 +137,7 @@ fn connection_check_that_finds_trouble() {
     error    sign-in      the server refused the password of backup
                           hint: give the right one: delete the connection and make it anew
     --- stderr
-    error: connection main cannot be used: the server refused the password of backup
-    hint: give the right one: delete the connection and make it anew
+    error: connection main cannot be used
     ");
 }
 
@@ -315,10 +313,10 @@ fn job_list() {
     assert_snapshot!(run(&daemon, "job list"), @"
     exit 0
     --- stdout
-    JOB      TYPE        STATE                   STORAGE  SCANNED  STORED  FAILED     BYTES         SPEED  LAST SUCCESS         NEXT RUN             DETAIL
-    nightly  one-time    active                  archive      500     500       0   9.5 MiB  1005.9 KiB/s  -                    -                    running
-    weekly   continuous  finished with warnings  archive      998     998       2  19.0 MiB  1005.9 KiB/s  2026-11-21 22:12:05  2026-11-22 00:00:00  -
-    nightly  one-time    inactive                archive        0       0       0       0 B             -  -                    -                    -
+    JOB      TYPE        STATE                   STORAGE  SCANNED  STORED  FAILED     BYTES      SPEED  LAST SUCCESS         NEXT RUN             DETAIL
+    nightly  one-time    active                  archive      500     500       0   9.5 MiB  1.0 MiB/s  -                    -                    running
+    weekly   continuous  finished with warnings  archive      998     998       2  19.0 MiB  1.0 MiB/s  2026-11-21 22:12:05  2026-11-22 00:00:00  -
+    nightly  one-time    inactive                archive        0       0       0       0 B          -  -                    -                    -
     ");
 }
 
@@ -360,7 +358,7 @@ fn job_show() {
       failed     2 items
       deleted    0 items at the source
       on disk    6.7 MiB more
-      speed      1005.9 KiB/s, 51.5 items/s
+      speed      1.0 MiB/s, 51.5 items/s
       throttled  1 min 01 s at the server's request
 
     MAILBOX            PHASE  KNOWN  STORED  UNCHANGED  FAILED  LEFT     BYTES

@@ -61,7 +61,7 @@ fn a_question_is_asked_before_something_is_deleted() {
     let daemon = daemon_with_storage();
     let (text, exit) = on_terminal(&daemon, "storage delete archive", "NO_COLOR=1", "[y/N]", "\n");
     assert_eq!(exit, 1);
-    assert!(text.contains("Delete storage archive? its files stay where they are. [y/N]") && text.contains("storage archive stays as it was"), "{text}");
+    assert!(text.contains("Delete storage archive (its files stay where they are)? [y/N]") && text.contains("storage archive stays as it was"), "{text}");
     assert!(daemon.requests().iter().all(|request| !request.line.starts_with("DELETE")));
     let (text, exit) = on_terminal(&daemon, "storage delete archive", "NO_COLOR=1", "[y/N]", "yes\n");
     assert_eq!(exit, 0, "{text}");
