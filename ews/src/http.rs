@@ -9,7 +9,7 @@ mod classify;
 
 use crate::config::EwsConfig;
 use crate::error::{EwsError, Failure};
-use crate::soap::{self, Operation, Reply, ServerVersion};
+use crate::soap::{self, Batch, Operation, Reply, ServerVersion};
 use crate::xml::XmlReader;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -79,7 +79,7 @@ impl Transport {
     }
 
     /// Asks once.
-    pub(crate) async fn call<O: Operation>(&self, operation: O, target: &Target) -> Result<O::Answer, Failure> {
+    pub(crate) async fn call<O: Operation>(&self, operation: O, target: &Target) -> Result<Batch<O::Message>, Failure> {
         let body = soap::write(&operation, target.impersonate.as_ref());
         let request = self.client.post(self.url.clone()).headers(self.headers(target)).body(body);
         let response = request.send().await.map_err(classify::sending)?;
@@ -96,7 +96,7 @@ impl Transport {
             return Err(failure);
         }
         let otherwise = classify::status(&response);
-        let reply = self.receive(operation, response).await?;
+        let reply = self.receive::<O>(response).await?;
         if let Some(version) = reply.version {
             *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
         }
@@ -112,12 +112,12 @@ impl Transport {
         Ok(self.client.get(self.url.clone()).send().await.map_err(classify::sending)?.status())
     }
 
-    async fn receive<O: Operation>(&self, operation: O, mut response: Response) -> Result<Reply<O::Answer>, Failure> {
+    async fn receive<O: Operation>(&self, mut response: Response) -> Result<Reply<O::Message>, Failure> {
         let (pieces, inbox) = mpsc::channel(PIECES_WAITING_MAX);
         let spool_dir = self.spool_dir.clone();
         let parser = tokio::task::spawn_blocking(move || {
             let mut xml = XmlReader::new(Box::new(Inbox { inbox, piece: Bytes::new(), ended: false }));
-            soap::read(&operation, &mut xml, &spool_dir)
+            soap::read::<O>(&mut xml, &spool_dir)
         });
         loop {
             let (piece, last) = match response.chunk().await {

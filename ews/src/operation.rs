@@ -47,3 +47,121 @@ fn write_fields(xml: &mut XmlWriter, uris: &[&str]) {
         xml.empty("t:FieldURI", &[("FieldURI", uri)]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Every request is what Microsoft's schema says.
+
+    use super::export_items::ExportItems;
+    use super::find_folder::FindFolder;
+    use super::find_item::FindItem;
+    use super::get_attachment::GetAttachment;
+    use super::get_folder::GetFolder;
+    use super::get_item::{GetItem, Shape};
+    use super::resolve_names::ResolveNames;
+    use super::sync_folder_hierarchy::SyncFolderHierarchy;
+    use super::sync_folder_items::SyncFolderItems;
+    use super::*;
+    use crate::soap::{self, Operation};
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    fn schema() -> Option<PathBuf> {
+        let shared = std::env::var_os("C2B_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+        let schema = shared.join("ews-schema");
+        let found = schema.join("messages.xsd").exists() && Command::new("xmllint").arg("--version").output().is_ok();
+        if !found {
+            println!("skipped: no EWS schema below C2B_SHARED, or no xmllint");
+        }
+        found.then_some(schema)
+    }
+
+    /// Requests written to files, to be validated all at once: reading the schema is what takes time.
+    struct Requests {
+        dir: tempfile::TempDir,
+        schema: PathBuf,
+        files: usize,
+    }
+
+    const NAMES: &str =
+        "xmlns:m=\"http://schemas.microsoft.com/exchange/services/2006/messages\" xmlns:t=\"http://schemas.microsoft.com/exchange/services/2006/types\"";
+
+    impl Requests {
+        fn new(schema: PathBuf) -> Self {
+            Self { dir: tempfile::tempdir().unwrap(), schema, files: 0 }
+        }
+
+        fn add<O: Operation>(&mut self, operation: &O) {
+            let mailbox = Address::parse("a&b@example.org").unwrap();
+            let envelope = soap::write(operation, Some(&mailbox));
+            let between = |name: &str| {
+                let (_, rest) = envelope.split_once(&format!("<s:{name}>")).unwrap();
+                rest.split_once(&format!("</s:{name}>")).unwrap().0.to_owned()
+            };
+            self.add_element("messages", &between("Body"));
+            let header = between("Header");
+            for name in ["t:RequestServerVersion", "t:ExchangeImpersonation", "t:TimeZoneContext"] {
+                let (_, rest) = header.split_once(&format!("<{name}")).unwrap();
+                let whole = rest
+                    .split_once(&format!("</{name}>"))
+                    .map_or_else(|| rest.split_once("/>").unwrap().0.to_owned() + "/>", |(inside, _)| format!("{inside}</{name}>"));
+                self.add_element("types", &format!("<{name}{whole}"));
+            }
+        }
+
+        /// Adds an element with the namespaces that it would inherit.
+        fn add_element(&mut self, schema: &str, element: &str) {
+            let at = element.find(['>', ' ']).unwrap();
+            std::fs::write(self.dir.path().join(format!("{schema}-{}.xml", self.files)), format!("{} {NAMES}{}", &element[..at], &element[at..])).unwrap();
+            self.files += 1;
+        }
+
+        fn validate(&self) -> Result<(), String> {
+            for schema in ["messages", "types"] {
+                let files = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+                let files = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(schema));
+                let output = Command::new("xmllint").args(["--noout", "--schema"]).arg(self.schema.join(format!("{schema}.xsd"))).args(files).output().unwrap();
+                if !output.status.success() {
+                    return Err(String::from_utf8_lossy(&output.stderr).lines().filter(|line| !line.ends_with("validates")).collect::<Vec<_>>().join("\n"));
+                }
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_request_is_valid_by_the_schema() {
+        let Some(schema) = schema() else { return };
+        let mut requests = Requests::new(schema);
+        let mailbox = Address::parse("bob@example.org").unwrap();
+        let folder = FolderId::new("AAMk<&\"=");
+        let ids = vec![ItemId::new("AAMk=="), ItemId::new("AAMk2/+=")];
+        let roots = [FolderName::WellKnown("msgfolderroot", None), FolderName::WellKnown("inbox", Some(mailbox)), FolderName::Id(folder.clone())];
+        requests.add(&GetFolder { folders: roots.to_vec() });
+        for root in roots {
+            for state in [None, Some("H4sIA<>".to_owned())] {
+                requests.add(&SyncFolderHierarchy { root: root.clone(), state });
+            }
+            requests.add(&FindFolder { root, offset: 1000 });
+        }
+        for state in [None, Some("H4sIA==".to_owned())] {
+            requests.add(&SyncFolderItems { folder: folder.clone(), state, changes_max: 512 });
+        }
+        for shape in [Shape::Mime, Shape::PlainMime, Shape::Everything, Shape::Listing] {
+            requests.add(&GetItem { ids: ids.clone(), shape });
+        }
+        requests.add(&ExportItems { ids });
+        requests.add(&FindItem { folder, offset: 0 });
+        requests.add(&GetAttachment { id: "AAMk=".to_owned() });
+        requests.add(&ResolveNames { beginning: "a. ".to_owned() });
+        assert_eq!(requests.validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_validation_notices_a_wrong_request() {
+        let Some(schema) = schema() else { return };
+        let mut requests = Requests::new(schema);
+        requests.add(&SyncFolderItems { folder: FolderId::new("A"), state: None, changes_max: 513 });
+        assert!(requests.validate().unwrap_err().contains("MaxChangesReturned"));
+    }
+}

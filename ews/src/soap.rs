@@ -15,24 +15,26 @@ const MESSAGES: &str = "http://schemas.microsoft.com/exchange/services/2006/mess
 const SERVER_VERSION: &str = "Exchange2013_SP1";
 
 /// One EWS operation: how its request is written and its answer read.
+///
+/// An answer is a [`Batch`]: one response message for each thing that was asked for.
 pub(crate) trait Operation: Send + Sync + 'static {
     /// Microsoft's name of the operation.
     const NAME: &'static str;
-    /// What the answer says.
-    type Answer: Send + 'static;
+    /// What a response message says besides whether it worked.
+    type Message: Default + Send + 'static;
 
     /// Writes the request element, which stands in the SOAP body.
     fn write(&self, xml: &mut XmlWriter);
 
-    /// Reads the answer; the response element is open. What is large goes to `spool_dir`.
-    fn read(&self, xml: &mut XmlReader, spool_dir: &Path) -> Result<Self::Answer, Failure>;
+    /// Reads an element of a response message, which is open, to its end. What is large goes to `spool_dir`.
+    fn read(message: &mut Self::Message, element: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure>;
 }
 
 /// An answer and the version of the server that gave it.
 #[derive(Debug)]
-pub(crate) struct Reply<A> {
+pub(crate) struct Reply<T> {
     pub(crate) version: Option<ServerVersion>,
-    pub(crate) answer: Result<A, Failure>,
+    pub(crate) answer: Result<Batch<T>, Failure>,
 }
 
 /// The server's version, as it says in every answer.
@@ -63,29 +65,42 @@ pub(crate) fn write<O: Operation>(operation: &O, impersonate: Option<&Address>) 
 }
 
 /// Reads a document as the answer of an operation.
-pub(crate) fn read<O: Operation>(operation: &O, xml: &mut XmlReader, spool_dir: &Path) -> Reply<O::Answer> {
+pub(crate) fn read<O: Operation>(xml: &mut XmlReader, spool_dir: &Path) -> Reply<O::Message> {
     let mut version = None;
-    let answer = read_envelope(operation, xml, spool_dir, &mut version);
+    let mut batch = None;
+    let answer = match (read_envelope::<O>(xml, spool_dir, &mut version, &mut batch), batch) {
+        (Ok(()), Some(batch)) => Ok(batch),
+        (Ok(()), None) => Err(Failure::new(Trouble::Malformed, "answer", "the answer holds no response")),
+        // What came whole counts, even if the rest never came.
+        (Err(failure), Some(mut batch)) => {
+            batch.broken.get_or_insert(failure);
+            Ok(batch)
+        }
+        (Err(failure), None) => Err(failure),
+    };
     Reply { version, answer }
 }
 
-fn read_envelope<O: Operation>(operation: &O, xml: &mut XmlReader, spool_dir: &Path, version: &mut Option<ServerVersion>) -> Result<O::Answer, Failure> {
-    let no_soap = || Failure::new(Trouble::WrongUrl, "no SOAP", "the answer is not SOAP");
+fn read_envelope<O: Operation>(
+    xml: &mut XmlReader,
+    spool_dir: &Path,
+    version: &mut Option<ServerVersion>,
+    batch: &mut Option<Batch<O::Message>>,
+) -> Result<(), Failure> {
     match xml.child() {
         Ok(Some(root)) if root.name() == "Envelope" => {}
         Ok(None) => return Err(Failure::new(Trouble::Malformed, "answer", "the answer is empty")),
-        Ok(Some(_)) | Err(XmlError::Syntax(_)) => return Err(no_soap()),
+        Ok(Some(_)) | Err(XmlError::Syntax(_)) => return Err(Failure::new(Trouble::WrongUrl, "no SOAP", "the answer is not SOAP")),
         Err(err) => return Err(err.into()),
     }
-    let mut answer = None;
     while let Some(part) = xml.child()? {
         match part.name() {
             "Header" => read_header(xml, version)?,
-            "Body" => answer = Some(read_body(operation, xml, spool_dir)?),
+            "Body" => read_body::<O>(xml, spool_dir, batch)?,
             _ => xml.skip()?,
         }
     }
-    answer.ok_or_else(|| Failure::new(Trouble::Malformed, "answer", "the answer has no body"))
+    Ok(())
 }
 
 fn read_header(xml: &mut XmlReader, version: &mut Option<ServerVersion>) -> Result<(), XmlError> {
@@ -100,17 +115,23 @@ fn read_header(xml: &mut XmlReader, version: &mut Option<ServerVersion>) -> Resu
     Ok(())
 }
 
-fn read_body<O: Operation>(operation: &O, xml: &mut XmlReader, spool_dir: &Path) -> Result<O::Answer, Failure> {
-    let mut answer = None;
-    let depth = xml.depth();
+fn read_body<O: Operation>(xml: &mut XmlReader, spool_dir: &Path, batch: &mut Option<Batch<O::Message>>) -> Result<(), Failure> {
     while let Some(element) = xml.child()? {
         if element.name() == "Fault" {
             return Err(read_fault(xml)?);
         }
-        answer = Some(operation.read(xml, spool_dir)?);
-        xml.close_to(depth)?;
+        let batch = batch.insert(Batch { answers: Vec::new(), broken: None });
+        while let Some(list) = xml.child()? {
+            if list.name() != "ResponseMessages" {
+                xml.skip()?;
+                continue;
+            }
+            while let Some(message) = xml.child()? {
+                batch.answers.push(read_message::<O>(&message, xml, spool_dir)?);
+            }
+        }
     }
-    answer.ok_or_else(|| Failure::new(Trouble::Malformed, "answer", "the answer holds no response"))
+    Ok(())
 }
 
 /// What a fault or a response message says went wrong.
@@ -247,34 +268,10 @@ impl<T> Batch<T> {
     }
 }
 
-/// Reads all response messages; `read` gets each element that is particular to the operation and must read it whole.
-pub(crate) fn read_messages<T: Default>(xml: &mut XmlReader, mut read: impl FnMut(&mut T, &Element, &mut XmlReader) -> Result<(), Failure>) -> Batch<T> {
-    let mut batch = Batch { answers: Vec::new(), broken: None };
-    if let Err(failure) = read_all(xml, &mut batch.answers, &mut read) {
-        batch.broken = Some(failure);
-    }
-    batch
-}
-
-type ReadMessage<'a, T> = &'a mut dyn FnMut(&mut T, &Element, &mut XmlReader) -> Result<(), Failure>;
-
-fn read_all<T: Default>(xml: &mut XmlReader, answers: &mut Vec<Result<T, Failure>>, read: ReadMessage<'_, T>) -> Result<(), Failure> {
-    while let Some(list) = xml.child()? {
-        if list.name() != "ResponseMessages" {
-            xml.skip()?;
-            continue;
-        }
-        while let Some(message) = xml.child()? {
-            answers.push(read_one(&message, xml, read)?);
-        }
-    }
-    Ok(())
-}
-
 /// Reads one response message. `Err` outside: the document breaks off; inside: the message tells an error.
-fn read_one<T: Default>(message: &Element, xml: &mut XmlReader, read: ReadMessage<'_, T>) -> Result<Result<T, Failure>, Failure> {
+fn read_message<O: Operation>(message: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<Result<O::Message, Failure>, Failure> {
     let mut status = Status { error: message.attribute("ResponseClass") == Some("Error"), ..Status::default() };
-    let mut value = T::default();
+    let mut value = O::Message::default();
     let depth = xml.depth();
     let mut refused = None;
     xml.take_overlong();
@@ -284,7 +281,7 @@ fn read_one<T: Default>(message: &Element, xml: &mut XmlReader, read: ReadMessag
             "MessageText" => status.message = xml.text()?,
             "MessageXml" => status.read_message_xml(xml)?,
             "DescriptiveLinkKey" => xml.skip()?,
-            _ => match read(&mut value, &element, xml) {
+            _ => match O::read(&mut value, &element, xml, spool_dir) {
                 Ok(()) => {}
                 Err(failure) if failure.is_of_item() => {
                     refused = Some(failure);

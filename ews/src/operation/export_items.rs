@@ -3,8 +3,8 @@
 use super::write_item_ids;
 use crate::decoder::{Decoded, Decoder};
 use crate::error::Failure;
-use crate::soap::{Batch, Operation, read_messages};
-use crate::xml::{XmlReader, XmlWriter};
+use crate::soap::Operation;
+use crate::xml::{Element, XmlReader, XmlWriter};
 use c2b_mailbox::{Content, ItemId, Retry, Scope, Trouble};
 use std::path::Path;
 
@@ -22,24 +22,22 @@ pub(crate) struct Export {
 
 impl Operation for ExportItems {
     const NAME: &'static str = "ExportItems";
-    type Answer = Batch<Export>;
+    type Message = Export;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:ExportItems", &[], |xml| write_item_ids(xml, &self.ids));
     }
 
-    fn read(&self, xml: &mut XmlReader, spool_dir: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |export: &mut Export, element, xml| {
-            match element.name() {
-                "ItemId" => {
-                    export.id = super::get_item::item_id(element).map(|(id, _)| id);
-                    xml.skip()?;
-                }
-                "Data" => export.data = Some(read_base64(xml, spool_dir)?),
-                _ => xml.skip()?,
+    fn read(export: &mut Export, element: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure> {
+        match element.name() {
+            "ItemId" => {
+                export.id = super::get_item::item_id(element).map(|(id, _)| id);
+                xml.skip()?;
             }
-            Ok(())
-        }))
+            "Data" => export.data = Some(read_base64(xml, spool_dir)?),
+            _ => xml.skip()?,
+        }
+        Ok(())
     }
 }
 

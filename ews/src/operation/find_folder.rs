@@ -4,8 +4,8 @@ use super::FolderName;
 use super::find_item::{ListPlace, PAGE_ENTRIES, Paging};
 use super::get_folder::{RawFolder, read_folder, write_folder_shape};
 use crate::error::Failure;
-use crate::soap::{Batch, Operation, read_messages};
-use crate::xml::{XmlReader, XmlWriter};
+use crate::soap::Operation;
+use crate::xml::{Element, XmlReader, XmlWriter};
 use std::path::Path;
 
 /// `FindFolderType`, all levels.
@@ -23,7 +23,7 @@ pub(crate) struct FoundFolders {
 
 impl Operation for FindFolder {
     const NAME: &'static str = "FindFolder";
-    type Answer = Batch<FoundFolders>;
+    type Message = FoundFolders;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:FindFolder", &[("Traversal", "Deep")], |xml| {
@@ -34,23 +34,21 @@ impl Operation for FindFolder {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, _: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |found: &mut FoundFolders, element, xml| {
-            if element.name() != "RootFolder" {
-                return Ok(xml.skip()?);
+    fn read(found: &mut FoundFolders, element: &Element, xml: &mut XmlReader, _: &Path) -> Result<(), Failure> {
+        if element.name() != "RootFolder" {
+            return Ok(xml.skip()?);
+        }
+        found.paging = Paging::of(element);
+        while let Some(list) = xml.child()? {
+            if list.name() != "Folders" {
+                xml.skip()?;
+                continue;
             }
-            found.paging = Paging::of(element);
-            while let Some(list) = xml.child()? {
-                if list.name() != "Folders" {
-                    xml.skip()?;
-                    continue;
-                }
-                while let Some(folder) = xml.child()? {
-                    found.folders.push(read_folder(&folder, xml)?);
-                }
+            while let Some(folder) = xml.child()? {
+                found.folders.push(read_folder(&folder, xml)?);
             }
-            Ok(())
-        }))
+        }
+        Ok(())
     }
 }
 

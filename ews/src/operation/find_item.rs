@@ -3,7 +3,7 @@
 use super::FolderName;
 use super::get_item::{boolean, item_id};
 use crate::error::Failure;
-use crate::soap::{Batch, Operation, read_messages};
+use crate::soap::Operation;
 use crate::xml::{Element, XmlReader, XmlWriter};
 use c2b_mailbox::{ChangeKey, FolderId, ItemId, Trouble};
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(crate) struct ListPlace {
 
 impl Operation for FindItem {
     const NAME: &'static str = "FindItem";
-    type Answer = Batch<FoundItems>;
+    type Message = FoundItems;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:FindItem", &[("Traversal", "Shallow")], |xml| {
@@ -56,28 +56,26 @@ impl Operation for FindItem {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, _: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |found: &mut FoundItems, element, xml| {
-            if element.name() != "RootFolder" {
-                return Ok(xml.skip()?);
+    fn read(found: &mut FoundItems, element: &Element, xml: &mut XmlReader, _: &Path) -> Result<(), Failure> {
+        if element.name() != "RootFolder" {
+            return Ok(xml.skip()?);
+        }
+        found.paging = Paging::of(element);
+        while let Some(list) = xml.child()? {
+            if list.name() != "Items" {
+                xml.skip()?;
+                continue;
             }
-            found.paging = Paging::of(element);
-            while let Some(list) = xml.child()? {
-                if list.name() != "Items" {
-                    xml.skip()?;
-                    continue;
-                }
-                while xml.child()?.is_some() {
-                    while let Some(property) = xml.child()? {
-                        if property.name() == "ItemId" {
-                            found.items.extend(item_id(&property));
-                        }
-                        xml.skip()?;
+            while xml.child()?.is_some() {
+                while let Some(property) = xml.child()? {
+                    if property.name() == "ItemId" {
+                        found.items.extend(item_id(&property));
                     }
+                    xml.skip()?;
                 }
             }
-            Ok(())
-        }))
+        }
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::error::Failure;
 use crate::item::{RawAttachment, read_attachments};
-use crate::soap::{Batch, Operation, read_messages};
-use crate::xml::{XmlReader, XmlWriter};
+use crate::soap::Operation;
+use crate::xml::{Element, XmlReader, XmlWriter};
 use std::path::Path;
 
 /// `GetAttachmentType` for one id.
@@ -19,7 +19,7 @@ pub(crate) struct AttachmentAnswer {
 
 impl Operation for GetAttachment {
     const NAME: &'static str = "GetAttachment";
-    type Answer = Batch<AttachmentAnswer>;
+    type Message = AttachmentAnswer;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:GetAttachment", &[], |xml| {
@@ -28,13 +28,11 @@ impl Operation for GetAttachment {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, spool_dir: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |answer: &mut AttachmentAnswer, element, xml| {
-            if element.name() != "Attachments" {
-                return Ok(xml.skip()?);
-            }
-            answer.attachment = read_attachments(xml, spool_dir)?.into_iter().next();
-            Ok(())
-        }))
+    fn read(answer: &mut AttachmentAnswer, element: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure> {
+        if element.name() != "Attachments" {
+            return Ok(xml.skip()?);
+        }
+        answer.attachment = read_attachments(xml, spool_dir)?.into_iter().next();
+        Ok(())
     }
 }

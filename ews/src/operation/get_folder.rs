@@ -2,7 +2,7 @@
 
 use super::{FolderName, write_fields};
 use crate::error::Failure;
-use crate::soap::{Batch, Operation, read_messages};
+use crate::soap::Operation;
 use crate::xml::{Element, XmlError, XmlReader, XmlWriter};
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub(crate) struct RawFolder {
 
 impl Operation for GetFolder {
     const NAME: &'static str = "GetFolder";
-    type Answer = Batch<RawFolder>;
+    type Message = RawFolder;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:GetFolder", &[], |xml| {
@@ -38,16 +38,14 @@ impl Operation for GetFolder {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, _: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |folder: &mut RawFolder, element, xml| {
-            if element.name() != "Folders" {
-                return Ok(xml.skip()?);
-            }
-            while let Some(element) = xml.child()? {
-                *folder = read_folder(&element, xml)?;
-            }
-            Ok(())
-        }))
+    fn read(folder: &mut RawFolder, element: &Element, xml: &mut XmlReader, _: &Path) -> Result<(), Failure> {
+        if element.name() != "Folders" {
+            return Ok(xml.skip()?);
+        }
+        while let Some(element) = xml.child()? {
+            *folder = read_folder(&element, xml)?;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{write_fields, write_item_ids};
 use crate::error::Failure;
 use crate::item::RawItem;
-use crate::soap::{Batch, Operation, read_messages};
+use crate::soap::Operation;
 use crate::xml::{Element, XmlReader, XmlWriter};
 use c2b_mailbox::{ChangeKey, ItemId};
 use std::path::Path;
@@ -65,7 +65,7 @@ pub(crate) struct GetItem {
 
 impl Operation for GetItem {
     const NAME: &'static str = "GetItem";
-    type Answer = Batch<RawItem>;
+    type Message = RawItem;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:GetItem", &[], |xml| {
@@ -74,16 +74,14 @@ impl Operation for GetItem {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, spool_dir: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |item: &mut RawItem, element, xml| {
-            if element.name() != "Items" {
-                return Ok(xml.skip()?);
-            }
-            while let Some(element) = xml.child()? {
-                item.read(&element, xml, spool_dir)?;
-            }
-            Ok(())
-        }))
+    fn read(item: &mut RawItem, element: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure> {
+        if element.name() != "Items" {
+            return Ok(xml.skip()?);
+        }
+        while let Some(element) = xml.child()? {
+            item.read(&element, xml, spool_dir)?;
+        }
+        Ok(())
     }
 }
 

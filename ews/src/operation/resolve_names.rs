@@ -2,8 +2,8 @@
 
 use crate::error::Failure;
 use crate::operation::get_item::boolean;
-use crate::soap::{Batch, Operation, read_messages};
-use crate::xml::{XmlError, XmlReader, XmlWriter};
+use crate::soap::Operation;
+use crate::xml::{Element, XmlError, XmlReader, XmlWriter};
 use std::path::Path;
 
 /// `ResolveNamesType`, in the directory only.
@@ -31,7 +31,7 @@ pub(crate) struct Resolution {
 
 impl Operation for ResolveNames {
     const NAME: &'static str = "ResolveNames";
-    type Answer = Batch<Resolutions>;
+    type Message = Resolutions;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:ResolveNames", &[("ReturnFullContactData", "false"), ("SearchScope", "ActiveDirectory")], |xml| {
@@ -39,22 +39,20 @@ impl Operation for ResolveNames {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, _: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |found: &mut Resolutions, element, xml| {
-            if element.name() != "ResolutionSet" {
-                return Ok(xml.skip()?);
-            }
-            found.whole = element.attribute("IncludesLastItemInRange").and_then(boolean);
-            while xml.child()?.is_some() {
-                while let Some(part) = xml.child()? {
-                    match part.name() {
-                        "Mailbox" => found.entries.push(read_resolution(xml)?),
-                        _ => xml.skip()?,
-                    }
+    fn read(found: &mut Resolutions, element: &Element, xml: &mut XmlReader, _: &Path) -> Result<(), Failure> {
+        if element.name() != "ResolutionSet" {
+            return Ok(xml.skip()?);
+        }
+        found.whole = element.attribute("IncludesLastItemInRange").and_then(boolean);
+        while xml.child()?.is_some() {
+            while let Some(part) = xml.child()? {
+                match part.name() {
+                    "Mailbox" => found.entries.push(read_resolution(xml)?),
+                    _ => xml.skip()?,
                 }
             }
-            Ok(())
-        }))
+        }
+        Ok(())
     }
 }
 

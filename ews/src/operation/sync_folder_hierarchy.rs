@@ -3,8 +3,8 @@
 use super::FolderName;
 use super::get_folder::{RawFolder, read_folder, write_folder_shape};
 use crate::error::Failure;
-use crate::soap::{Batch, Operation, read_messages};
-use crate::xml::{XmlError, XmlReader, XmlWriter};
+use crate::soap::Operation;
+use crate::xml::{Element, XmlError, XmlReader, XmlWriter};
 use std::path::Path;
 
 /// `SyncFolderHierarchyType`. The root must be the same for all states of one mailbox.
@@ -30,7 +30,7 @@ pub(crate) enum HierarchyChange {
 
 impl Operation for SyncFolderHierarchy {
     const NAME: &'static str = "SyncFolderHierarchy";
-    type Answer = Batch<HierarchyChanges>;
+    type Message = HierarchyChanges;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:SyncFolderHierarchy", &[], |xml| {
@@ -42,16 +42,14 @@ impl Operation for SyncFolderHierarchy {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, _: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |page: &mut HierarchyChanges, element, xml| {
-            match element.name() {
-                "SyncState" => page.state = Some(xml.text()?),
-                "IncludesLastFolderInRange" => page.last = super::get_item::boolean(&xml.text()?),
-                "Changes" => read_changes(xml, &mut page.changes)?,
-                _ => xml.skip()?,
-            }
-            Ok(())
-        }))
+    fn read(page: &mut HierarchyChanges, element: &Element, xml: &mut XmlReader, _: &Path) -> Result<(), Failure> {
+        match element.name() {
+            "SyncState" => page.state = Some(xml.text()?),
+            "IncludesLastFolderInRange" => page.last = super::get_item::boolean(&xml.text()?),
+            "Changes" => read_changes(xml, &mut page.changes)?,
+            _ => xml.skip()?,
+        }
+        Ok(())
     }
 }
 

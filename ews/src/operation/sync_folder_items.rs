@@ -2,8 +2,8 @@
 
 use super::FolderName;
 use crate::error::Failure;
-use crate::soap::{Batch, Operation, read_messages};
-use crate::xml::{XmlError, XmlReader, XmlWriter};
+use crate::soap::Operation;
+use crate::xml::{Element, XmlError, XmlReader, XmlWriter};
 use c2b_mailbox::{Change, ChangeKey, FolderId, ItemId};
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) struct ItemChanges {
 
 impl Operation for SyncFolderItems {
     const NAME: &'static str = "SyncFolderItems";
-    type Answer = Batch<ItemChanges>;
+    type Message = ItemChanges;
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:SyncFolderItems", &[], |xml| {
@@ -39,16 +39,14 @@ impl Operation for SyncFolderItems {
         });
     }
 
-    fn read(&self, xml: &mut XmlReader, _: &Path) -> Result<Self::Answer, Failure> {
-        Ok(read_messages(xml, |page: &mut ItemChanges, element, xml| {
-            match element.name() {
-                "SyncState" => page.state = Some(xml.text()?),
-                "IncludesLastItemInRange" => page.last = super::get_item::boolean(&xml.text()?),
-                "Changes" => read_changes(xml, &mut page.changes)?,
-                _ => xml.skip()?,
-            }
-            Ok(())
-        }))
+    fn read(page: &mut ItemChanges, element: &Element, xml: &mut XmlReader, _: &Path) -> Result<(), Failure> {
+        match element.name() {
+            "SyncState" => page.state = Some(xml.text()?),
+            "IncludesLastItemInRange" => page.last = super::get_item::boolean(&xml.text()?),
+            "Changes" => read_changes(xml, &mut page.changes)?,
+            _ => xml.skip()?,
+        }
+        Ok(())
     }
 }
 

@@ -16,12 +16,12 @@ pub(super) trait Identified {
 
 impl EwsSource {
     /// Asks for all items; returns one result for each, in order.
-    pub(super) async fn ask_for_all<O, T>(&self, target: &Target, ids: &[ItemId], request: impl Fn(Vec<ItemId>) -> O) -> Vec<Result<T, Failure>>
+    pub(super) async fn ask_for_all<O>(&self, target: &Target, ids: &[ItemId], request: impl Fn(Vec<ItemId>) -> O) -> Vec<Result<O::Message, Failure>>
     where
-        O: Operation<Answer = Batch<T>>,
-        T: Identified + Send + 'static,
+        O: Operation,
+        O::Message: Identified,
     {
-        let mut results: Vec<Option<Result<T, Failure>>> = ids.iter().map(|_| None).collect();
+        let mut results: Vec<Option<Result<O::Message, Failure>>> = ids.iter().map(|_| None).collect();
         let mut groups: Vec<Vec<usize>> = vec![(0..ids.len()).collect()];
         while let Some(group) = groups.pop() {
             let asked: Vec<ItemId> = group.iter().filter_map(|n| ids.get(*n).cloned()).collect();

@@ -1,0 +1,15 @@
+//! The client against scripted servers on real sockets, and by hand against a lab server.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![expect(clippy::print_stdout, reason = "a test says what it measured or skipped")]
+
+mod answers;
+mod checking;
+mod fetching;
+mod lab;
+mod large;
+mod listing;
+mod rights;
+mod server;
+mod syncing;
+mod trouble;
