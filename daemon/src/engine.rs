@@ -1,0 +1,264 @@
+//! The engine: one backup cycle of one job, from a source into a storage, that loses nothing.
+//!
+//! What it promises:
+//! * A cursor is handed to the writer after everything that it covers, and both are committed in
+//!   that order: whatever moment the process dies at, the next cycle fetches what is missing.
+//! * What the storage has already (same id, folder and change key) is not fetched again.
+//! * A broken item costs itself (it goes into the ledger and is tried again later), a broken
+//!   folder itself, a broken mailbox itself; only the connection or the storage fail a cycle.
+//! * Nothing counts as deleted unless the source said so, or left it out of a listing that was complete.
+//! * A cycle that finds no change writes nothing.
+//!
+//! It decides neither when a cycle runs nor what follows its end: that is the supervisor's.
+
+mod apply;
+mod batch;
+mod cycle;
+mod fetch;
+mod ledger;
+pub mod limits;
+mod listing;
+mod mailbox;
+mod plan;
+mod problem;
+pub mod progress;
+pub mod queue;
+mod recent;
+mod retry;
+mod selection;
+mod tree;
+pub mod writer;
+
+pub use limits::ConnectionLimits;
+pub use progress::Progress;
+pub use queue::MailboxQueue;
+pub use writer::{StorageWriter, WriterError};
+
+use crate::clock::Clock;
+use c2b_api::job::{Problem, Selection};
+use c2b_mailbox::{Address, Source};
+use cycle::{Cycle, Halt, Suspect};
+use futures_util::stream::{self, StreamExt};
+use progress::{MailboxIndex, Phase};
+use selection::Resolved;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Mailboxes of a job under way at a time: enough to keep the connection's requests busy while some
+/// only list, few enough that each is finished soon.
+const MAILBOXES_MAX: usize = 4;
+
+/// How long tasks have to end after a stop, before they are dropped where they stand.
+const STOP_GRACE: Duration = Duration::from_secs(4);
+
+/// Everything that one cycle works with.
+pub struct CycleContext {
+    /// The job's name: it is seen by jobs that wait for its mailboxes, and in the ledger.
+    pub job: String,
+    /// Which mailboxes.
+    pub selection: Selection,
+    /// What the previous cycle's selection came to ([`Progress::covered`]); `None` after an edit of
+    /// the job and at the first cycle. A listing that lacks more than a fifth of them fails the cycle.
+    pub previous_mailboxes: Option<Vec<Address>>,
+    /// Whether no cycle follows: then items that failed are tried once more at the end.
+    pub one_time: bool,
+    /// Where mail comes from.
+    pub source: Arc<dyn Source>,
+    /// Where it goes.
+    pub storage: StorageWriter,
+    /// The bounds of the connection, shared by its jobs.
+    pub limits: Arc<ConnectionLimits>,
+    /// The turns of mailboxes, shared by all jobs.
+    pub queue: Arc<MailboxQueue>,
+    /// The clock.
+    pub clock: Clock,
+    /// Where it tells how it goes. [`Progress::begin_cycle`] is called before.
+    pub progress: Arc<Progress>,
+    /// Stops the cycle.
+    pub cancel: CancellationToken,
+}
+
+/// How a cycle ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CycleEnd {
+    /// Everything is backed up.
+    Finished,
+    /// Some things could not be backed up: problems in the progress, or items in the ledger.
+    Warnings,
+    /// The cycle could not be done; what was fetched before is committed where the storage allows it.
+    Failed(Problem),
+    /// It was stopped; what was fetched is committed.
+    Stopped,
+}
+
+/// How one mailbox ended.
+enum MailboxEnd {
+    Done,
+    Failed(Problem),
+    Halted,
+}
+
+/// Runs one cycle to its end.
+///
+/// After a stop it returns within seconds, with what was fetched committed.
+pub async fn run_cycle(context: &CycleContext) -> CycleEnd {
+    let cycle = Arc::new(Cycle {
+        job: context.job.clone(),
+        source: context.source.clone(),
+        storage: context.storage.clone(),
+        limits: context.limits.clone(),
+        queue: context.queue.clone(),
+        clock: context.clock.clone(),
+        progress: context.progress.clone(),
+        halt: context.cancel.child_token(),
+        lost: OnceLock::new(),
+        contacted: AtomicBool::new(false),
+    });
+    let end = run(&cycle, context).await;
+    context.progress.end_cycle();
+    let totals = context.progress.snapshot().cycle_totals;
+    tracing::info!(
+        job = %cycle.job, end = end.word(), scanned = totals.scanned, stored = totals.stored, failed = totals.failed, deleted = totals.deleted, "cycle ended"
+    );
+    end
+}
+
+async fn run(cycle: &Arc<Cycle>, context: &CycleContext) -> CycleEnd {
+    let resolved = match resolve(cycle, context).await {
+        Ok(resolved) => resolved,
+        Err(Some(problem)) => return CycleEnd::Failed(problem),
+        Err(None) => return wind_up(cycle, None).await,
+    };
+    tracing::info!(job = %cycle.job, mailboxes = resolved.mailboxes.len(), "cycle began");
+    cycle.progress.cover(&resolved.mailboxes);
+    for address in &resolved.gone {
+        tracing::warn!(job = %cycle.job, mailbox = %address, "mailbox is gone");
+        cycle.progress.problem(selection::gone(address));
+    }
+    let ends = each(cycle, &resolved.mailboxes, false).await;
+    if context.one_time && !cycle.halt.is_cancelled() {
+        each(cycle, &resolved.mailboxes, true).await;
+    }
+    let all = ends.len();
+    let failed: Vec<Problem> = ends.into_iter().filter_map(|end| if let MailboxEnd::Failed(problem) = end { Some(problem) } else { None }).collect();
+    let nothing = failed.first().filter(|_| failed.len() == all).map(|first| nothing_done(first, all));
+    wind_up(cycle, Some((nothing, &resolved.mailboxes))).await
+}
+
+/// Evaluates the selection; `Err(None)` means that the cycle ended meanwhile.
+async fn resolve(cycle: &Cycle, context: &CycleContext) -> Result<Resolved, Option<Problem>> {
+    let listed = match &context.selection {
+        Selection::Only(_) => Vec::new(),
+        Selection::AllExcept(_) => match cycle.request(None, Suspect::Connection, || cycle.source.mailboxes()).await {
+            Ok(listed) => listed,
+            Err(Halt::Source(error)) => return Err(Some(problem::of_source(&error, None, ""))),
+            Err(Halt::Cycle) => return Err(None),
+        },
+    };
+    selection::resolve(&context.selection, &listed, context.previous_mailboxes.as_deref()).map_err(Some)
+}
+
+/// Works on all mailboxes, several at a time, in their order.
+async fn each(cycle: &Arc<Cycle>, mailboxes: &[Address], retry: bool) -> Vec<MailboxEnd> {
+    let tasks = mailboxes.iter().enumerate().map(|(place, address)| {
+        let (cycle, address, index) = (cycle.clone(), address.clone(), MailboxIndex(place));
+        async move { one(cycle, index, address, retry).await }
+    });
+    stream::iter(tasks).buffered(MAILBOXES_MAX).collect().await
+}
+
+/// Works on one mailbox, in a task of its own.
+async fn one(cycle: Arc<Cycle>, index: MailboxIndex, address: Address, retry: bool) -> MailboxEnd {
+    if cycle.halt.is_cancelled() {
+        return MailboxEnd::Halted;
+    }
+    let (inner, mailbox) = (cycle.clone(), address.clone());
+    let mut task =
+        tokio::spawn(async move { if retry { mailbox::retry(&inner, index, &mailbox).await } else { mailbox::back_up(&inner, index, &mailbox).await } });
+    let _abort_when_dropped = AbortOnDrop(task.abort_handle());
+    let stopped = async {
+        cycle.halt.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    let ended = tokio::select! {
+        ended = &mut task => ended,
+        () = stopped => return MailboxEnd::Halted,
+    };
+    let problem = match ended {
+        Ok(Ok(())) => return MailboxEnd::Done,
+        Ok(Err(Halt::Cycle)) => return MailboxEnd::Halted,
+        Ok(Err(Halt::Source(error))) => problem::of_source(&error, Some(&address), ""),
+        Err(_) => Problem { mailbox: address.to_string(), ..problem::whole("internal", "the backup of this mailbox broke off", "see the daemon's log") },
+    };
+    tracing::warn!(job = %cycle.job, mailbox = %address, code = %problem.code, reason = %problem.message, "mailbox failed");
+    cycle.progress.phase(index, Phase::Failed);
+    cycle.progress.problem(problem.clone());
+    MailboxEnd::Failed(problem)
+}
+
+/// Commits, and says how the cycle ended. `done` is why nothing was backed up, if so, and what was covered.
+async fn wind_up(cycle: &Cycle, done: Option<(Option<Problem>, &[Address])>) -> CycleEnd {
+    // What was handed over is worth keeping however the cycle ends; an error here is its own reason.
+    let flushed = cycle.flush().await;
+    if let Some(problem) = cycle.lost.get() {
+        return CycleEnd::Failed(problem.clone());
+    }
+    let (Ok(()), Some((nothing, mailboxes)), false) = (flushed, done, cycle.halt.is_cancelled()) else {
+        return CycleEnd::Stopped;
+    };
+    if let Some(problem) = nothing {
+        return CycleEnd::Failed(problem);
+    }
+    match failures(cycle, mailboxes).await {
+        Ok(0) if !cycle.progress.has_problems() => CycleEnd::Finished,
+        Ok(_) => CycleEnd::Warnings,
+        Err(_) => cycle.lost.get().cloned().map_or(CycleEnd::Stopped, CycleEnd::Failed),
+    }
+}
+
+/// Returns how many items of these mailboxes are in the ledger.
+async fn failures(cycle: &Cycle, mailboxes: &[Address]) -> Result<usize, Halt> {
+    let mailboxes = mailboxes.to_vec();
+    cycle
+        .read(move |catalog| {
+            let mut sum = 0;
+            for address in &mailboxes {
+                if let Some(row) = catalog.mailbox(address)? {
+                    sum += catalog.failures(Some(row.key))?.len();
+                }
+            }
+            Ok(sum)
+        })
+        .await
+}
+
+fn nothing_done(first: &Problem, mailboxes: usize) -> Problem {
+    if mailboxes == 1 {
+        return first.clone();
+    }
+    let message = format!("none of {mailboxes} mailboxes could be backed up; {}: {}", first.mailbox, first.message);
+    problem::whole(&first.code, message, first.hint.clone())
+}
+
+impl CycleEnd {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Warnings => "warnings",
+            Self::Failed(_) => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Ends a task that nobody waits for any more.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

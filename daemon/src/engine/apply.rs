@@ -1,0 +1,389 @@
+//! Applies listed changes to the storage: fetches what differs, and orders everything so that no
+//! cursor is ever ahead of its data.
+//!
+//! Fetches of several pages and folders overlap. A page's cursor is handed over when all items of it
+//! and of the pages before are. A page that speaks of an item which is being fetched waits for that.
+
+use super::cycle::{Cycle, Halt};
+use super::fetch::{Batch, Done, Outcome, Wanted, fetch};
+use super::ledger::{Ledger, Try};
+use super::limits::{REQUESTS_MAILBOX_MAX, REQUESTS_MAX};
+use super::listing::{Listed, Seen};
+use super::plan::{Action, Planned};
+use super::problem;
+use super::progress::MailboxIndex;
+use super::recent::{Held, Recent};
+use c2b_mailbox::{Address, Cursor, Fidelity, Item, ItemId, SourceError};
+use c2b_storagefmt::{CursorScope, Failure, FolderKey, MailboxKey, Moment};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::mpsc::Receiver;
+use tokio::task::{JoinError, JoinSet};
+
+/// Items that may wait to be fetched before no further page is taken in.
+const QUEUE_MAX: usize = 1024;
+
+/// Pages that may be open at a time.
+const PAGES_MAX: usize = 64;
+
+/// Batches of a mailbox that may be under way, those included that wait before they are tried again.
+const BATCHES_MAX: usize = 32;
+
+/// While a run is young its batches are small, since what is in flight is what `kill -9` loses: a batch
+/// for each possible request together is this part of what the run has stored.
+const FLIGHT_SHARE: u64 = 250;
+
+/// Smallest batch: two halves the number of requests where it matters least.
+const BATCH_MIN: u64 = 2;
+
+/// The changes of one mailbox on their way into the storage.
+pub(crate) struct Applier {
+    cycle: Arc<Cycle>,
+    mailbox: MailboxKey,
+    address: Address,
+    index: MailboxIndex,
+    tree: Cursor,
+    pub(crate) ledger: Ledger,
+    recent: Recent,
+    pages: VecDeque<OpenPage>,
+    next_page: u64,
+    queue: VecDeque<Wanted>,
+    /// Ids that are queued or being fetched.
+    under_way: HashSet<ItemId>,
+    fetches: JoinSet<(bool, Result<Done, Halt>)>,
+    /// Of the fetches, those that are retries: they mostly wait.
+    retries: usize,
+    /// A step that waits until nothing is under way.
+    held: Option<Listed>,
+}
+
+/// A page whose items are not all handed over.
+struct OpenPage {
+    number: u64,
+    folder: FolderKey,
+    outstanding: usize,
+    cursor: Option<Cursor>,
+}
+
+impl Applier {
+    /// Returns the applier of a mailbox; `tree` is the cursor of its folder tree.
+    pub(crate) fn new(cycle: Arc<Cycle>, mailbox: MailboxKey, address: Address, index: MailboxIndex, tree: Cursor, ledger: Ledger) -> Self {
+        Self {
+            cycle,
+            mailbox,
+            address,
+            index,
+            tree,
+            ledger,
+            recent: Recent::default(),
+            pages: VecDeque::new(),
+            next_page: 0,
+            queue: VecDeque::new(),
+            under_way: HashSet::new(),
+            fetches: JoinSet::new(),
+            retries: 0,
+            held: None,
+        }
+    }
+
+    /// Applies everything that is listed, to the end.
+    pub(crate) async fn run(&mut self, mut listing: Receiver<Listed>) -> Result<(), Halt> {
+        let mut is_open = true;
+        loop {
+            self.launch();
+            self.close_pages().await?;
+            if let Some(step) = self.held.take_if(|_| self.under_way.is_empty()) {
+                self.take(step).await?;
+                continue;
+            }
+            let wants = is_open && self.held.is_none() && self.queue.len() < QUEUE_MAX && self.pages.len() < PAGES_MAX;
+            tokio::select! {
+                biased;
+                Some(done) = self.fetches.join_next() => self.settle(done).await?,
+                step = listing.recv(), if wants => match step {
+                    Some(step) => self.admit(step).await?,
+                    None => is_open = false,
+                },
+                else => return Ok(()),
+            }
+        }
+    }
+
+    /// Tries items of the ledger again.
+    pub(crate) async fn retry(&mut self, failures: Vec<Failure>) -> Result<(), Halt> {
+        for failure in failures {
+            let page = self.open_page(failure.folder, None);
+            self.want(page, failure.id, failure.change_key, failure.folder);
+        }
+        let (_, nothing) = tokio::sync::mpsc::channel(1);
+        self.run(nothing).await
+    }
+
+    /// Takes a step now, or once what it depends on is done.
+    async fn admit(&mut self, step: Listed) -> Result<(), Halt> {
+        let waits = match &step {
+            Listed::Page { planned, .. } => planned.iter().any(|one| self.under_way.contains(&one.id)),
+            Listed::Complete { .. } => !self.under_way.is_empty(),
+        };
+        if waits {
+            self.held = Some(step);
+            return Ok(());
+        }
+        self.take(step).await
+    }
+
+    async fn take(&mut self, step: Listed) -> Result<(), Halt> {
+        match step {
+            Listed::Page { folder, planned, cursor } => self.page(folder, planned, cursor).await,
+            Listed::Complete { folder, seen, cursor } => self.complete(folder, &seen, cursor).await,
+        }
+    }
+
+    async fn page(&mut self, folder: FolderKey, planned: Vec<Planned>, cursor: Option<Cursor>) -> Result<(), Halt> {
+        let holds = self.holds(planned.iter().map(|one| one.id.clone()).collect()).await?;
+        let page = self.open_page(folder, cursor);
+        let now = self.cycle.clock.now();
+        let mut unchanged = 0;
+        for (one, held) in planned.into_iter().zip(holds) {
+            let Planned { id, change_key, action } = one;
+            let is_current = held.as_ref().is_some_and(|held| held.is(folder, change_key.as_ref()));
+            match (action, held) {
+                (Action::Drop, held) => self.drop_item(folder, id, held).await?,
+                (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
+                (Action::Look | Action::Mark(_), _) if self.ledger.rests(&id, change_key.as_ref(), now) => self.cycle.progress.failed(self.index),
+                (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
+                    let (mailbox, index, progress) = (self.mailbox, self.index, self.cycle.progress.clone());
+                    let (item, mark) = (id.clone(), change_key.clone());
+                    let work = move |writer: &mut c2b_storagefmt::Writer| {
+                        if writer.set_read(mailbox, &item, mark.as_ref(), read)? {
+                            progress.marked(index)
+                        } else {
+                            progress.unchanged(index, 1)
+                        }
+                        Ok(())
+                    };
+                    let ticket = self.cycle.submit(work).await?;
+                    self.recent.note(id, ticket, Some(Held { folder, change_key }));
+                }
+                (Action::Look | Action::Mark(_), _) => self.want(page, id, change_key, folder),
+            }
+        }
+        if unchanged > 0 {
+            self.cycle.progress.unchanged(self.index, unchanged);
+        }
+        Ok(())
+    }
+
+    /// Ends an item that is not in `folder` any more, unless it is known to be in another one by now.
+    async fn drop_item(&mut self, folder: FolderKey, id: ItemId, held: Option<Held>) -> Result<(), Halt> {
+        let (mailbox, item) = (self.mailbox, id.clone());
+        if self.ledger.get(&id).is_some_and(|failure| failure.folder == folder) {
+            self.ledger.clear(&id);
+            let item = id.clone();
+            self.cycle.submit(move |writer| writer.clear_failure(mailbox, &item)).await?;
+        }
+        if held.is_some_and(|held| held.folder == folder) {
+            let (index, progress) = (self.index, self.cycle.progress.clone());
+            let work = move |writer: &mut c2b_storagefmt::Writer| {
+                if writer.delete_item(mailbox, &item)? {
+                    progress.deleted(index);
+                }
+                Ok(())
+            };
+            let ticket = self.cycle.submit(work).await?;
+            self.recent.note(id, ticket, None);
+        }
+        Ok(())
+    }
+
+    /// Ends what a complete listing of a folder did not report.
+    async fn complete(&mut self, folder: FolderKey, seen: &Seen, cursor: Cursor) -> Result<(), Halt> {
+        let mailbox = self.mailbox;
+        self.recent.prune(self.cycle.storage.committed());
+        let live = self.cycle.read(move |catalog| catalog.live_ids(mailbox, folder)).await?;
+        let mut deleted = 0;
+        for (id, change_key) in live.into_iter().filter(|(id, _)| !seen.contains(id)) {
+            let committed = Some(Held { folder, change_key });
+            let held = self.recent.get(&id).map_or(committed, Clone::clone);
+            deleted += 1;
+            self.drop_item(folder, id, held).await?;
+        }
+        for id in self.ledger.within(folder).into_iter().filter(|id| !seen.contains(id)) {
+            self.drop_item(folder, id, None).await?;
+        }
+        tracing::info!(job = %self.cycle.job, mailbox = %self.address, folder = folder.0, listed = seen.len(), deleted, "resync");
+        self.open_page(folder, Some(cursor));
+        Ok(())
+    }
+
+    /// Hands over what came of a batch.
+    async fn settle(&mut self, done: Result<(bool, Result<Done, Halt>), JoinError>) -> Result<(), Halt> {
+        let (was_retry, done) = match done {
+            Ok(done) => done,
+            Err(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
+            Err(_) => return Err(Halt::Cycle),
+        };
+        self.retries -= usize::from(was_retry);
+        let done = done?;
+        for (wanted, outcome) in done.known {
+            let (id, page) = (wanted.id.clone(), wanted.page);
+            match outcome {
+                Outcome::Item(item) => self.store(wanted, *item).await?,
+                Outcome::Gone => self.lose_sight(wanted).await?,
+                Outcome::Failed(error) => self.fail(wanted, &error).await?,
+            }
+            self.under_way.remove(&id);
+            if let Some(page) = self.pages.front().and_then(|front| page.checked_sub(front.number)).and_then(|place| usize::try_from(place).ok()) {
+                if let Some(page) = self.pages.get_mut(page) {
+                    page.outstanding -= 1;
+                }
+            }
+        }
+        for batch in done.again {
+            self.spawn(batch);
+        }
+        Ok(())
+    }
+
+    async fn store(&mut self, wanted: Wanted, mut item: Item) -> Result<(), Halt> {
+        let Wanted { id, change_key, folder, .. } = wanted;
+        let received = item.readable.as_ref().map_or(0, |readable| readable.content.len()) + item.export.as_ref().map_or(0, c2b_mailbox::Content::len);
+        self.cycle.progress.received(self.index, received);
+        item.meta.id = id.clone();
+        // The fetched state is the listed one or a newer one, and of a newer one the next listing tells.
+        item.meta.change_key = item.meta.change_key.or(change_key);
+        let change_key = item.meta.change_key.clone();
+        let failure = if item.fidelity == Fidelity::Partial {
+            let one = Try {
+                id: id.clone(),
+                folder,
+                change_key: change_key.clone(),
+                code: "partial".to_owned(),
+                message: "a part of the item could not be fetched; the rest is stored".to_owned(),
+            };
+            Some(self.ledger.fail(one, &self.cycle.job, self.cycle.clock.now(), |failure| {
+                failure.subject.clone_from(&item.meta.subject);
+                failure.date = item.meta.received.or(item.meta.modified);
+                failure.size = item.meta.size;
+            }))
+        } else {
+            self.ledger.clear(&id);
+            None
+        };
+        let (mailbox, index, progress) = (self.mailbox, self.index, self.cycle.progress.clone());
+        let work = move |writer: &mut c2b_storagefmt::Writer| {
+            let put = writer.put_item(mailbox, folder, item)?;
+            if let Some(failure) = failure {
+                writer.put_failure(mailbox, failure)?;
+            }
+            progress.put(index, &put);
+            Ok(())
+        };
+        let ticket = self.cycle.submit(work).await?;
+        self.recent.note(id, ticket, Some(Held { folder, change_key }));
+        Ok(())
+    }
+
+    /// Ends an item that is gone since it was listed.
+    async fn lose_sight(&mut self, wanted: Wanted) -> Result<(), Halt> {
+        let Wanted { id, .. } = wanted;
+        let (mailbox, index, progress) = (self.mailbox, self.index, self.cycle.progress.clone());
+        let had_failed = self.ledger.clear(&id);
+        let held = self.holds(vec![id.clone()]).await?.pop().flatten();
+        if had_failed || held.is_some() {
+            let item = id.clone();
+            let work = move |writer: &mut c2b_storagefmt::Writer| {
+                if writer.delete_item(mailbox, &item)? {
+                    progress.deleted(index);
+                }
+                if had_failed { writer.clear_failure(mailbox, &item) } else { Ok(()) }
+            };
+            let ticket = self.cycle.submit(work).await?;
+            self.recent.note(id, ticket, None);
+        }
+        self.cycle.progress.unchanged(self.index, 1);
+        Ok(())
+    }
+
+    async fn fail(&mut self, wanted: Wanted, error: &SourceError) -> Result<(), Halt> {
+        let Wanted { id, change_key, folder, .. } = wanted;
+        let (mailbox, item) = (self.mailbox, id.clone());
+        let stored = self
+            .cycle
+            .read(move |catalog| match catalog.known(mailbox, &[item])?.pop().flatten() {
+                Some(known) => catalog.item(known.key, Moment::Latest),
+                None => Ok(None),
+            })
+            .await?;
+        let one = Try { id, folder, change_key, code: error.code.clone(), message: problem::chain(error) };
+        let failure = self.ledger.fail(one, &self.cycle.job, self.cycle.clock.now(), |failure| {
+            if let Some(row) = stored {
+                failure.subject = row.meta.subject;
+                failure.date = Some(row.time);
+                failure.size = Some(row.size);
+            }
+        });
+        tracing::warn!(
+            job = %self.cycle.job, mailbox = %self.address, folder = folder.0, item = %failure.id, code = %failure.code, attempts = failure.attempts, "item failed"
+        );
+        self.cycle.submit(move |writer| writer.put_failure(mailbox, failure)).await?;
+        self.cycle.progress.failed(self.index);
+        Ok(())
+    }
+
+    /// Returns what the archive holds of these items once everything handed over is carried out.
+    async fn holds(&mut self, ids: Vec<ItemId>) -> Result<Vec<Option<Held>>, Halt> {
+        self.recent.prune(self.cycle.storage.committed());
+        let mailbox = self.mailbox;
+        let (ids, known) = self.cycle.read(move |catalog| catalog.known(mailbox, &ids).map(|known| (ids, known))).await?;
+        Ok(ids.iter().zip(known).map(|(id, known)| self.recent.resolve(id, known)).collect())
+    }
+
+    fn open_page(&mut self, folder: FolderKey, cursor: Option<Cursor>) -> u64 {
+        let number = self.next_page;
+        self.next_page += 1;
+        self.pages.push_back(OpenPage { number, folder, outstanding: 0, cursor });
+        number
+    }
+
+    /// Queues an item for a page, the last one opened.
+    fn want(&mut self, page: u64, id: ItemId, change_key: Option<c2b_mailbox::ChangeKey>, folder: FolderKey) {
+        if let Some(open) = self.pages.back_mut() {
+            open.outstanding += 1;
+        }
+        self.under_way.insert(id.clone());
+        self.queue.push_back(Wanted { id, change_key, folder, page });
+    }
+
+    /// Hands over the cursors of pages that are done, in their order.
+    async fn close_pages(&mut self) -> Result<(), Halt> {
+        while let Some(page) = self.pages.pop_front_if(|page| page.outstanding == 0) {
+            if let Some(cursor) = page.cursor {
+                let (mailbox, folder) = (self.mailbox, page.folder);
+                self.cycle.submit(move |writer| writer.set_cursor(mailbox, CursorScope::Folder(folder), Some(&cursor))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts as many fetches as there may be.
+    fn launch(&mut self) {
+        while !self.queue.is_empty() && self.fetches.len() < BATCHES_MAX && self.fetches.len() - self.retries < REQUESTS_MAILBOX_MAX {
+            let items = self.batch_items().min(self.queue.len());
+            let batch = Batch::new(self.queue.drain(..items).collect());
+            self.spawn(batch);
+        }
+    }
+
+    fn spawn(&mut self, batch: Batch) {
+        let is_retry = batch.is_retry();
+        self.retries += usize::from(is_retry);
+        let fetching = fetch(self.cycle.clone(), self.address.clone(), self.tree.clone(), batch);
+        self.fetches.spawn(async move { (is_retry, fetching.await) });
+    }
+
+    fn batch_items(&self) -> usize {
+        let share = self.cycle.progress.stored() / FLIGHT_SHARE / REQUESTS_MAX as u64;
+        usize::try_from(share.max(BATCH_MIN)).unwrap_or(usize::MAX).min(self.cycle.source.fetch_batch_items().max(1))
+    }
+}

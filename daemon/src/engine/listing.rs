@@ -1,0 +1,195 @@
+//! Lists the item changes of a mailbox, folder by folder, ahead of the fetching.
+//!
+//! One listing at a time for a mailbox: what is applied last was listed last, so an item that
+//! moves while a cycle runs ends up where the server saw it last. Pages wait in a bounded channel.
+//!
+//! A folder without a usable cursor is listed to its end. When the storage has items of it, this is a
+//! resync: the pages' cursors are not kept, and only at the end [`Listed::Complete`] says what was
+//! seen, so that the rest counts as deleted; a listing that breaks off deletes nothing.
+
+use super::cycle::{Cycle, Halt, Suspect};
+use super::plan::{Action, Planned, plan};
+use super::problem;
+use super::progress::MailboxIndex;
+use super::tree::{Place, Tree};
+use c2b_mailbox::{Address, Cursor, ItemId, Scope, SourceError, Trouble};
+use c2b_storagefmt::{CursorScope, FolderKey, MailboxKey};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use tokio::sync::mpsc::Sender;
+
+/// Pages that may wait to be applied: a few thousand ids of some hundred bytes.
+pub(crate) const PAGES_AHEAD: usize = 8;
+
+/// A step of the listing.
+#[derive(Debug)]
+pub(crate) enum Listed {
+    /// A page of changes.
+    Page {
+        folder: FolderKey,
+        planned: Vec<Planned>,
+        /// To be stored once the page is applied.
+        cursor: Option<Cursor>,
+    },
+    /// The end of a resync.
+    Complete {
+        folder: FolderKey,
+        seen: Seen,
+        /// To be stored once what was not seen is deleted.
+        cursor: Cursor,
+    },
+}
+
+/// The ids that a listing reported, as 128-bit hashes: a folder of a million items takes some 40 MB less than its ids.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    hashes: HashSet<(u64, u64)>,
+    keys: (RandomState, RandomState),
+}
+
+/// Lists all folders of a mailbox into `pages`.
+pub(crate) async fn list(cycle: &Cycle, mailbox: &Address, index: MailboxIndex, tree: &Tree, pages: Sender<Listed>) -> Result<(), Halt> {
+    for folder in &tree.folders {
+        let mut listing = Listing { cycle, mailbox, index, key: tree.mailbox, tree: &tree.cursor, folder, pages: &pages };
+        match listing.run().await {
+            Ok(()) => {}
+            Err(Halt::Source(error)) if error.scope == Scope::Mailbox && !error.is_transient() => return Err(Halt::Source(error)),
+            Err(Halt::Source(error)) => listing.report(&error),
+            Err(Halt::Cycle) => return Err(Halt::Cycle),
+        }
+    }
+    cycle.progress.listed(index);
+    Ok(())
+}
+
+struct Listing<'a> {
+    cycle: &'a Cycle,
+    mailbox: &'a Address,
+    index: MailboxIndex,
+    key: MailboxKey,
+    tree: &'a Cursor,
+    folder: &'a Place,
+    pages: &'a Sender<Listed>,
+}
+
+impl Listing<'_> {
+    async fn run(&mut self) -> Result<(), Halt> {
+        let (mailbox, folder) = (self.key, self.folder.key);
+        let (stored, has_items) = self
+            .cycle
+            .read(move |catalog| {
+                let cursor = catalog.cursor(mailbox, CursorScope::Folder(folder))?;
+                let has_items = cursor.is_none() && !catalog.live_ids(mailbox, folder)?.is_empty();
+                Ok((cursor, has_items))
+            })
+            .await?;
+        match (stored, has_items) {
+            (None, true) => self.resync().await,
+            (None, false) => self.follow(None).await,
+            (Some(cursor), _) => match self.follow(Some(cursor)).await {
+                Err(Halt::Source(error)) if error.trouble == Trouble::CursorInvalid => self.resync().await,
+                end => end,
+            },
+        }
+    }
+
+    /// Lists what changed since the cursor, keeping the cursor of each page that reports something.
+    ///
+    /// A page that reports nothing leaves the stored cursor as it is, though the server may give a new
+    /// one each time: the old one stays valid, and a cycle without changes writes nothing.
+    async fn follow(&mut self, stored: Option<Cursor>) -> Result<(), Halt> {
+        let mut is_first = stored.is_none();
+        let mut cursor = stored;
+        loop {
+            let (planned, next, last) = self.page(cursor.as_ref()).await?;
+            if is_first || !planned.is_empty() {
+                is_first = false;
+                self.send(Listed::Page { folder: self.folder.key, planned, cursor: Some(next.clone()) }).await?;
+            }
+            if last {
+                return Ok(());
+            }
+            cursor = Some(next);
+        }
+    }
+
+    /// Lists the whole folder, to be compared with what the storage has.
+    async fn resync(&mut self) -> Result<(), Halt> {
+        let mut seen = Seen::default();
+        let mut cursor = None;
+        loop {
+            let (planned, next, last) = self.page(cursor.as_ref()).await?;
+            for one in &planned {
+                if one.action == Action::Drop { seen.remove(&one.id) } else { seen.insert(&one.id) }
+            }
+            self.send(Listed::Page { folder: self.folder.key, planned, cursor: None }).await?;
+            if last {
+                return self.send(Listed::Complete { folder: self.folder.key, seen, cursor: next }).await;
+            }
+            cursor = Some(next);
+        }
+    }
+
+    async fn page(&mut self, cursor: Option<&Cursor>) -> Result<(Vec<Planned>, Cursor, bool), Halt> {
+        let ask = || self.cycle.source.changes(self.mailbox, &self.folder.id, cursor);
+        let page = self.cycle.request(Some(self.mailbox), Suspect::Folder(Some(self.tree)), ask).await?;
+        if page.changes.is_empty() && !page.last && Some(&page.cursor) == cursor {
+            return Err(Halt::Source(circle(&self.folder.id.to_string())));
+        }
+        let planned = plan(page.changes);
+        let items = planned.iter().filter(|one| one.action != Action::Drop).count();
+        self.cycle.progress.known(self.index, items as u64);
+        tracing::debug!(job = %self.cycle.job, mailbox = %self.mailbox, folder = %self.folder.id, changes = planned.len(), last = page.last, "listed a page");
+        Ok((planned, page.cursor, page.last))
+    }
+
+    async fn send(&self, listed: Listed) -> Result<(), Halt> {
+        // Nobody receives any more when the mailbox failed or the cycle ends: no need to go on either way.
+        self.pages.send(listed).await.map_err(|_| Halt::Cycle)
+    }
+
+    fn report(&self, error: &SourceError) {
+        let Self { cycle, mailbox, folder, .. } = self;
+        if error.trouble == Trouble::NotFound {
+            // Gone since the tree was listed; the next cycle's tree says so.
+            tracing::debug!(job = %cycle.job, mailbox = %mailbox, folder = %folder.id, code = %error.code, "folder is gone");
+            return;
+        }
+        tracing::warn!(job = %cycle.job, mailbox = %mailbox, folder = %folder.id, code = %error.code, "folder could not be listed");
+        cycle.progress.problem(problem::of_source(error, Some(mailbox), &folder.name));
+    }
+}
+
+impl Seen {
+    pub(crate) fn contains(&self, id: &ItemId) -> bool {
+        self.hashes.contains(&self.hash(id))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    fn insert(&mut self, id: &ItemId) {
+        self.hashes.insert(self.hash(id));
+    }
+
+    fn remove(&mut self, id: &ItemId) {
+        self.hashes.remove(&self.hash(id));
+    }
+
+    fn hash(&self, id: &ItemId) -> (u64, u64) {
+        (self.keys.0.hash_one(id), self.keys.1.hash_one(id))
+    }
+}
+
+fn circle(folder: &str) -> SourceError {
+    SourceError {
+        operation: format!("list items of folder {folder}"),
+        scope: Scope::Folder,
+        trouble: Trouble::Malformed,
+        code: "NoAdvance".to_owned(),
+        message: "the server repeats an empty page for ever".to_owned(),
+        retry: c2b_mailbox::Retry::No,
+        source: None,
+    }
+}

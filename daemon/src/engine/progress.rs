@@ -1,0 +1,351 @@
+//! How a run goes: counters, phases and rates, as the control socket shows them.
+//!
+//! For each mailbox `known = stored + unchanged + failed + left` holds at all times, since `left`
+//! is what remains of the others. Everything that changes wakes the subscribers.
+
+use crate::clock::Clock;
+use c2b_api::job::{Counters, MailboxProgress, Problem, RunInfo};
+use c2b_mailbox::Address;
+use c2b_storagefmt::{Put, PutOutcome};
+use chrono::{DateTime, Utc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// No remaining time is told before this share of the known items is done: below it, it is guesswork.
+const REMAINING_FROM_PERCENT: u64 = 5;
+
+/// The progress of a job's run. Made when the run starts; shared with who shows it.
+#[derive(Debug)]
+pub struct Progress {
+    inner: Mutex<Inner>,
+    changes: watch::Sender<u64>,
+    clock: Clock,
+}
+
+/// Where a mailbox is in its cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not begun, or waiting for another job.
+    Waiting,
+    /// Its folders are listed.
+    Folders,
+    /// Its items are listed and fetched.
+    Items,
+    /// It is done.
+    Done,
+    /// It could not be backed up.
+    Failed,
+}
+
+/// The place of a mailbox in the cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MailboxIndex(pub(crate) usize);
+
+#[derive(Debug, Default)]
+struct Inner {
+    started: Option<DateTime<Utc>>,
+    cycle: u64,
+    totals: Counters,
+    cycle_totals: Counters,
+    received: u64,
+    mailboxes: Vec<Line>,
+    problems: Vec<Problem>,
+    covered: Option<Vec<Address>>,
+    throttled: Duration,
+    throttled_until: Option<DateTime<Utc>>,
+    active: Duration,
+    running_since: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Line {
+    address: Address,
+    phase: Phase,
+    held_by: Option<String>,
+    listed: bool,
+    known: u64,
+    stored: u64,
+    unchanged: u64,
+    failed: u64,
+    bytes: u64,
+}
+
+impl Progress {
+    /// Returns the progress of a run that starts now.
+    pub fn new(clock: Clock) -> Arc<Self> {
+        let inner = Inner { started: Some(clock.now()), ..Inner::default() };
+        Arc::new(Self { inner: Mutex::new(inner), changes: watch::Sender::new(0), clock })
+    }
+
+    /// Begins cycle `n`, counted from 1: what is kept for each cycle starts anew.
+    pub fn begin_cycle(&self, n: u64) {
+        self.change(|inner, clock| {
+            inner.cycle = n;
+            inner.cycle_totals = Counters::default();
+            inner.mailboxes.clear();
+            inner.problems.clear();
+            inner.covered = None;
+            inner.throttled_until = None;
+            inner.running_since = Some(clock.elapsed());
+        });
+    }
+
+    /// Returns everything as it is now. `ended` is left to whoever ends the run.
+    pub fn snapshot(&self) -> RunInfo {
+        let inner = self.lock();
+        let seconds = inner.active(&self.clock).as_secs_f64();
+        let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        RunInfo {
+            started: inner.started,
+            ended: None,
+            cycle: inner.cycle,
+            totals: inner.totals,
+            cycle_totals: inner.cycle_totals,
+            mailboxes: inner.mailboxes.iter().map(Line::shown).collect(),
+            problems: inner.problems.clone(),
+            items_per_sec: rate(inner.totals.scanned),
+            bytes_per_sec: rate(inner.received),
+            remaining_secs: inner.remaining(&self.clock).map(|time| time.as_secs()),
+            throttled_secs: inner.throttled.as_secs(),
+        }
+    }
+
+    /// Returns a receiver of a number that grows with each change.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Returns what the job does at the moment, in words: `running`, `waits for …`, `throttled until …`.
+    pub fn detail(&self) -> String {
+        let inner = self.lock();
+        let open: Vec<&Line> = inner.mailboxes.iter().filter(|line| !matches!(line.phase, Phase::Done | Phase::Failed)).collect();
+        let busy = open.iter().any(|line| matches!(line.phase, Phase::Folders | Phase::Items));
+        if let Some((line, holder)) = open.iter().find_map(|line| line.held_by.as_ref().map(|holder| (line, holder))).filter(|_| !busy) {
+            return format!("waits for {} held by {holder}", line.address);
+        }
+        match inner.throttled_until.filter(|until| *until > self.clock.now()) {
+            Some(until) => format!("throttled until {}", until.format("%H:%M:%S UTC")),
+            None => "running".to_owned(),
+        }
+    }
+
+    /// Returns the mailboxes that this cycle's selection came to, once that is known.
+    ///
+    /// Whoever runs the next cycle gives them as `previous_mailboxes`.
+    pub fn covered(&self) -> Option<Vec<Address>> {
+        self.lock().covered.clone()
+    }
+
+    pub(crate) fn cover(&self, mailboxes: &[Address]) {
+        self.change(|inner, _| {
+            inner.covered = Some(mailboxes.to_vec());
+            inner.mailboxes = mailboxes.iter().cloned().map(Line::new).collect();
+        });
+    }
+
+    /// Ends the cycle: time that passes from now on is idle.
+    pub(crate) fn end_cycle(&self) {
+        self.change(|inner, clock| {
+            inner.active = inner.active(clock);
+            inner.running_since = None;
+            inner.throttled_until = None;
+        });
+    }
+
+    pub(crate) fn phase(&self, mailbox: MailboxIndex, phase: Phase) {
+        self.line(mailbox, |line, _| {
+            line.phase = phase;
+            line.held_by = None;
+        });
+    }
+
+    pub(crate) fn held(&self, mailbox: MailboxIndex, by: String) {
+        self.line(mailbox, |line, _| line.held_by = Some(by));
+    }
+
+    /// Adds items that the cycle now knows of.
+    pub(crate) fn known(&self, mailbox: MailboxIndex, items: u64) {
+        self.line(mailbox, |line, _| line.known += items);
+    }
+
+    /// Notes that no further items will become known, but for retries.
+    pub(crate) fn listed(&self, mailbox: MailboxIndex) {
+        self.line(mailbox, |line, _| line.listed = true);
+    }
+
+    pub(crate) fn unchanged(&self, mailbox: MailboxIndex, items: u64) {
+        self.line(mailbox, |line, count| {
+            line.unchanged += items;
+            count(&|counters| counters.scanned += items);
+        });
+    }
+
+    /// Counts an item that the writer took.
+    pub(crate) fn put(&self, mailbox: MailboxIndex, put: &Put) {
+        if put.outcome == PutOutcome::Unchanged {
+            return self.unchanged(mailbox, 1);
+        }
+        self.line(mailbox, |line, count| {
+            line.stored += 1;
+            count(&|counters| {
+                counters.scanned += 1;
+                counters.stored += 1;
+                counters.bytes += put.logical_bytes;
+                counters.stored_bytes += put.stored_bytes;
+            });
+        });
+    }
+
+    /// Counts an item of which only the read state was stored.
+    pub(crate) fn marked(&self, mailbox: MailboxIndex) {
+        self.line(mailbox, |line, count| {
+            line.stored += 1;
+            count(&|counters| {
+                counters.scanned += 1;
+                counters.stored += 1;
+            });
+        });
+    }
+
+    pub(crate) fn failed(&self, mailbox: MailboxIndex) {
+        self.line(mailbox, |line, count| {
+            line.failed += 1;
+            count(&|counters| {
+                counters.scanned += 1;
+                counters.failed += 1;
+            });
+        });
+    }
+
+    /// Takes failures back, since these items are tried once more.
+    pub(crate) fn again(&self, mailbox: MailboxIndex, items: u64) {
+        self.line(mailbox, |line, count| {
+            let items = items.min(line.failed);
+            line.failed -= items;
+            count(&|counters| {
+                counters.scanned = counters.scanned.saturating_sub(items);
+                counters.failed = counters.failed.saturating_sub(items);
+            });
+        });
+    }
+
+    pub(crate) fn deleted(&self, mailbox: MailboxIndex) {
+        self.line(mailbox, |_, count| count(&|counters| counters.deleted += 1));
+    }
+
+    pub(crate) fn received(&self, mailbox: MailboxIndex, bytes: u64) {
+        self.change(|inner, _| {
+            inner.received += bytes;
+            if let Some(line) = inner.mailboxes.get_mut(mailbox.0) {
+                line.bytes += bytes;
+            }
+        });
+    }
+
+    pub(crate) fn problem(&self, problem: Problem) {
+        self.change(|inner, _| inner.problems.push(problem));
+    }
+
+    pub(crate) fn throttled(&self, time: Duration, until: DateTime<Utc>) {
+        self.change(|inner, _| {
+            inner.throttled += time;
+            inner.throttled_until = Some(inner.throttled_until.map_or(until, |earlier| earlier.max(until)));
+        });
+    }
+
+    /// Returns the items stored in this run so far.
+    pub(crate) fn stored(&self) -> u64 {
+        self.lock().totals.stored
+    }
+
+    /// Returns whether this cycle saw problems.
+    pub(crate) fn has_problems(&self) -> bool {
+        !self.lock().problems.is_empty()
+    }
+
+    fn line(&self, mailbox: MailboxIndex, change: impl FnOnce(&mut Line, &mut dyn FnMut(&dyn Fn(&mut Counters)))) {
+        self.change(|inner, _| {
+            let Inner { mailboxes, totals, cycle_totals, .. } = inner;
+            if let Some(line) = mailboxes.get_mut(mailbox.0) {
+                change(line, &mut |count| {
+                    count(totals);
+                    count(cycle_totals);
+                });
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner, &Clock)) {
+        change(&mut self.lock(), &self.clock);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn active(&self, clock: &Clock) -> Duration {
+        self.active + self.running(clock)
+    }
+
+    fn running(&self, clock: &Clock) -> Duration {
+        self.running_since.map_or(Duration::ZERO, |since| clock.elapsed().saturating_sub(since))
+    }
+
+    /// The time that the rest takes at the cycle's pace, once every mailbox told what it has.
+    fn remaining(&self, clock: &Clock) -> Option<Duration> {
+        if self.running_since.is_none() || self.mailboxes.is_empty() || !self.mailboxes.iter().all(Line::is_told) {
+            return None;
+        }
+        let open = || self.mailboxes.iter().filter(|line| line.phase != Phase::Failed);
+        let known: u64 = open().map(|line| line.known).sum();
+        let left: u64 = open().map(Line::left).sum();
+        let done = known - left;
+        if left == 0 || done == 0 || done * 100 < known * REMAINING_FROM_PERCENT {
+            return None;
+        }
+        Some(self.running(clock).mul_f64(left as f64 / done as f64))
+    }
+}
+
+impl Line {
+    fn new(address: Address) -> Self {
+        Self { address, phase: Phase::Waiting, held_by: None, listed: false, known: 0, stored: 0, unchanged: 0, failed: 0, bytes: 0 }
+    }
+
+    fn is_told(&self) -> bool {
+        self.listed || matches!(self.phase, Phase::Done | Phase::Failed)
+    }
+
+    fn left(&self) -> u64 {
+        self.known.saturating_sub(self.stored + self.unchanged + self.failed)
+    }
+
+    fn shown(&self) -> MailboxProgress {
+        MailboxProgress {
+            address: self.address.to_string(),
+            phase: self.phase.as_str().to_owned(),
+            known: self.known,
+            stored: self.stored,
+            unchanged: self.unchanged,
+            failed: self.failed,
+            left: self.left(),
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Folders => "folders",
+            Self::Items => "items",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}

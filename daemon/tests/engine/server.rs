@@ -1,0 +1,380 @@
+//! A mail server in memory, for tests of the engine: scripted, particular, and counting.
+//!
+//! Each folder has a log of what happened to its items; a cursor is a place in it. Ids change on a move
+//! or not, as told. Faults are scripted by request number, by item, or by mailbox.
+
+use async_trait::async_trait;
+use c2b_mailbox::{
+    Address, Change, ChangeKey, CheckReport, Content, Cursor, Fetched, Fidelity, Folder, FolderChange, FolderId, Format, Item, ItemId, ItemMeta, ItemRef,
+    Mailbox, MailboxKind, Page, Readable, Retry, Scope, Source, SourceError, Trouble,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+/// What a request asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub mailbox: Option<Address>,
+    pub kind: &'static str,
+    pub number: u64,
+}
+
+/// An item on the server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mail {
+    pub change_key: String,
+    pub body: String,
+    pub read: bool,
+}
+
+/// How an item misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poison {
+    /// It cannot be read, for good.
+    Corrupt,
+    /// It fails so many times and works then.
+    Flaky(u32),
+    /// A part of it is missing.
+    Partial,
+    /// Whoever asks for it loses the connection.
+    Crash,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fold {
+    name: String,
+    parent: Option<String>,
+    mails: BTreeMap<String, Mail>,
+    log: Vec<Event>,
+    epoch: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Upsert(String),
+    Read(String),
+    Delete(String),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Account {
+    folders: BTreeMap<String, Fold>,
+    log: Vec<(String, bool)>,
+    epoch: u64,
+}
+
+#[derive(Default)]
+pub struct State {
+    boxes: BTreeMap<Address, Account>,
+    next: u64,
+    pub page_items: usize,
+    pub stable_ids: bool,
+    pub poisons: HashMap<String, Poison>,
+    pub faults: HashMap<u64, SourceError>,
+    pub mailbox_faults: HashMap<Address, SourceError>,
+    pub folder_faults: HashSet<String>,
+    pub throttles: HashMap<Address, Vec<Retry>>,
+    pub hangs: bool,
+    pub log: Vec<Request>,
+    pub fetched: Vec<(String, String)>,
+}
+
+type Watcher = Box<dyn FnMut(&Request, &mut State) + Send>;
+
+/// The server.
+pub struct Server {
+    pub state: Mutex<State>,
+    pub requests: watch::Sender<u64>,
+    pub watcher: Mutex<Option<Watcher>>,
+}
+
+pub fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+pub fn error(scope: Scope, trouble: Trouble, retry: Retry) -> SourceError {
+    SourceError { operation: "answer".into(), scope, trouble, code: format!("Error{trouble:?}"), message: "scripted".into(), retry, source: None }
+}
+
+impl Server {
+    pub fn new(page_items: usize) -> Self {
+        let state = State { page_items, ..State::default() };
+        Self { state: Mutex::new(state), requests: watch::Sender::new(0), watcher: Mutex::new(None) }
+    }
+
+    pub fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap())
+    }
+
+    /// Counts a request and lets the script have its say.
+    async fn receive(&self, mailbox: Option<&Address>, kind: &'static str) -> Result<(), SourceError> {
+        let number = self.requests.borrow().wrapping_add(1);
+        self.requests.send_replace(number);
+        let request = Request { mailbox: mailbox.cloned(), kind, number };
+        if let Some(watcher) = self.watcher.lock().unwrap().as_mut() {
+            watcher(&request, &mut self.state.lock().unwrap());
+        }
+        let hangs = self.with(|state| {
+            state.log.push(request);
+            state.hangs
+        });
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+        self.with(|state| {
+            if let Some(fault) = state.faults.remove(&number) {
+                return Err(fault);
+            }
+            let Some(mailbox) = mailbox else { return Ok(()) };
+            if let Some(retry) = state.throttles.get_mut(mailbox).and_then(Vec::pop) {
+                return Err(error(Scope::Mailbox, Trouble::Throttled, retry));
+            }
+            match state.mailbox_faults.get(mailbox) {
+                Some(fault) => Err(error(fault.scope, fault.trouble, fault.retry)),
+                None if !state.boxes.contains_key(mailbox) => Err(error(Scope::Mailbox, Trouble::NoSuchMailbox, Retry::No)),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+impl State {
+    pub fn add_mailbox(&mut self, mailbox: &str) -> Address {
+        let address = address(mailbox);
+        self.boxes.entry(address.clone()).or_default();
+        address
+    }
+
+    pub fn remove_mailbox(&mut self, mailbox: &Address) {
+        self.boxes.remove(mailbox);
+    }
+
+    pub fn add_folder(&mut self, mailbox: &Address, name: &str, parent: Option<&str>) -> String {
+        self.next += 1;
+        let id = format!("f{}", self.next);
+        let one = self.boxes.get_mut(mailbox).unwrap();
+        one.folders.insert(id.clone(), Fold { name: name.into(), parent: parent.map(Into::into), ..Fold::default() });
+        one.log.push((id.clone(), true));
+        id
+    }
+
+    pub fn rename_folder(&mut self, mailbox: &Address, id: &str, name: &str, parent: Option<&str>) {
+        let one = self.boxes.get_mut(mailbox).unwrap();
+        let fold = one.folders.get_mut(id).unwrap();
+        (fold.name, fold.parent) = (name.into(), parent.map(Into::into));
+        one.log.push((id.into(), true));
+    }
+
+    /// Deletes a folder and all below; the log tells of the top one only.
+    pub fn delete_folder(&mut self, mailbox: &Address, id: &str) {
+        let one = self.boxes.get_mut(mailbox).unwrap();
+        let mut dead = vec![id.to_owned()];
+        while let Some(next) = dead.pop() {
+            one.folders.remove(&next);
+            dead.extend(one.folders.iter().filter(|(_, fold)| fold.parent.as_deref() == Some(&next)).map(|(id, _)| id.clone()));
+        }
+        one.log.push((id.into(), false));
+    }
+
+    pub fn add_mail(&mut self, mailbox: &Address, folder: &str, body: &str) -> String {
+        self.next += 1;
+        let id = format!("i{}", self.next);
+        let mail = Mail { change_key: self.next.to_string(), body: body.into(), read: false };
+        self.put(mailbox, folder, &id, mail);
+        id
+    }
+
+    pub fn change_mail(&mut self, mailbox: &Address, folder: &str, id: &str, body: &str) {
+        self.next += 1;
+        let change_key = self.next.to_string();
+        let read = self.fold(mailbox, folder).mails[id].read;
+        self.put(mailbox, folder, id, Mail { change_key, body: body.into(), read });
+    }
+
+    pub fn mark_mail(&mut self, mailbox: &Address, folder: &str, id: &str, read: bool) {
+        self.next += 1;
+        let change_key = self.next.to_string();
+        let fold = self.fold(mailbox, folder);
+        let mail = fold.mails.get_mut(id).unwrap();
+        (mail.read, mail.change_key) = (read, change_key);
+        fold.log.push(Event::Read(id.into()));
+    }
+
+    pub fn delete_mail(&mut self, mailbox: &Address, folder: &str, id: &str) -> Mail {
+        let fold = self.fold(mailbox, folder);
+        fold.log.push(Event::Delete(id.into()));
+        fold.mails.remove(id).unwrap()
+    }
+
+    pub fn move_mail(&mut self, mailbox: &Address, from: &str, to: &str, id: &str) {
+        let mail = self.delete_mail(mailbox, from, id);
+        self.next += 1;
+        let id = if self.stable_ids { id.to_owned() } else { format!("i{}", self.next) };
+        self.put(mailbox, to, &id, mail);
+    }
+
+    pub fn invalidate_folder(&mut self, mailbox: &Address, folder: &str) {
+        self.fold(mailbox, folder).epoch += 1;
+    }
+
+    pub fn invalidate_tree(&mut self, mailbox: &Address) {
+        self.boxes.get_mut(mailbox).unwrap().epoch += 1;
+    }
+
+    pub fn mailboxes(&self) -> Vec<Address> {
+        self.boxes.keys().cloned().collect()
+    }
+
+    pub fn folders(&self, mailbox: &Address) -> Vec<String> {
+        self.boxes[mailbox].folders.keys().cloned().collect()
+    }
+
+    pub fn mails(&self, mailbox: &Address, folder: &str) -> Vec<String> {
+        self.boxes[mailbox].folders[folder].mails.keys().cloned().collect()
+    }
+
+    /// Everything in a mailbox: folder id -> (name, parent, mails).
+    pub fn picture(&self, mailbox: &Address) -> BTreeMap<String, (String, Option<String>, BTreeMap<String, Mail>)> {
+        let folders = &self.boxes[mailbox].folders;
+        folders.iter().map(|(id, fold)| (id.clone(), (fold.name.clone(), fold.parent.clone(), fold.mails.clone()))).collect()
+    }
+
+    pub fn count(&self, kind: &str) -> usize {
+        self.log.iter().filter(|request| request.kind == kind).count()
+    }
+
+    pub fn forget_log(&mut self) {
+        self.log.clear();
+        self.fetched.clear();
+    }
+
+    fn put(&mut self, mailbox: &Address, folder: &str, id: &str, mail: Mail) {
+        let fold = self.fold(mailbox, folder);
+        fold.mails.insert(id.into(), mail);
+        fold.log.push(Event::Upsert(id.into()));
+    }
+
+    fn fold(&mut self, mailbox: &Address, folder: &str) -> &mut Fold {
+        self.boxes.get_mut(mailbox).unwrap().folders.get_mut(folder).unwrap()
+    }
+}
+
+/// Reads a cursor of the form `epoch.place`, if it is of this epoch.
+fn place(cursor: Option<&Cursor>, epoch: u64) -> Result<usize, SourceError> {
+    let Some(cursor) = cursor else { return Ok(0) };
+    let (of, place) = cursor.as_str().split_once('.').unwrap();
+    if of.parse() == Ok(epoch) { Ok(place.parse().unwrap()) } else { Err(error(Scope::Folder, Trouble::CursorInvalid, Retry::No)) }
+}
+
+#[async_trait]
+impl Source for Server {
+    async fn check(&self, _: &[Address]) -> CheckReport {
+        CheckReport::default()
+    }
+
+    async fn mailboxes(&self) -> Result<Vec<Mailbox>, SourceError> {
+        self.receive(None, "mailboxes").await?;
+        let list = |address| Mailbox { address, display_name: String::new(), kind: MailboxKind::User };
+        Ok(self.with(|state| state.mailboxes()).into_iter().map(list).collect())
+    }
+
+    async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<Page<FolderChange>, SourceError> {
+        self.receive(Some(mailbox), "tree").await?;
+        self.with(|state| {
+            let one = &state.boxes[mailbox];
+            let start = place(cursor, one.epoch)?;
+            let end = one.log.len().min(start + state.page_items);
+            let mut changes = Vec::new();
+            for (id, _) in &one.log[start..end] {
+                changes.push(match one.folders.get(id) {
+                    Some(fold) => FolderChange::Upsert(Folder {
+                        id: FolderId::new(id.clone()),
+                        parent: fold.parent.clone().map(FolderId::new),
+                        name: fold.name.clone(),
+                        class: "IPF.Note".into(),
+                        role: None,
+                    }),
+                    None => FolderChange::Delete(FolderId::new(id.clone())),
+                });
+            }
+            Ok(Page { changes, cursor: Cursor::new(format!("{}.{end}", one.epoch)), last: end == one.log.len() })
+        })
+    }
+
+    async fn changes(&self, mailbox: &Address, folder: &FolderId, cursor: Option<&Cursor>) -> Result<Page<Change>, SourceError> {
+        self.receive(Some(mailbox), "changes").await?;
+        self.with(|state| {
+            if state.folder_faults.contains(folder.as_str()) {
+                return Err(error(Scope::Folder, Trouble::Refused, Retry::No));
+            }
+            let Some(fold) = state.boxes[mailbox].folders.get(folder.as_str()) else {
+                return Err(error(Scope::Folder, Trouble::NotFound, Retry::No));
+            };
+            let start = place(cursor, fold.epoch)?;
+            let end = fold.log.len().min(start + state.page_items);
+            let mut changes = Vec::new();
+            for event in &fold.log[start..end] {
+                let (id, read) = match event {
+                    Event::Delete(id) => {
+                        changes.push(Change::Delete(ItemId::new(id.clone())));
+                        continue;
+                    }
+                    Event::Upsert(id) => (id, false),
+                    Event::Read(id) => (id, true),
+                };
+                // A change of what is gone is left out, or reported all the same, as servers do.
+                let mail = fold.mails.get(id);
+                let change_key = mail.map(|mail| ChangeKey::new(mail.change_key.clone()));
+                let id = ItemId::new(id.clone());
+                match mail {
+                    Some(mail) if read => changes.push(Change::Read { id, change_key, read: mail.read }),
+                    Some(_) => changes.push(Change::Upsert { id, change_key }),
+                    None if end % 2 == 0 => changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")) }),
+                    None => {}
+                }
+            }
+            Ok(Page { changes, cursor: Cursor::new(format!("{}.{end}", fold.epoch)), last: end == fold.log.len() })
+        })
+    }
+
+    async fn fetch(&self, mailbox: &Address, items: &[ItemRef]) -> Result<Vec<Fetched>, SourceError> {
+        self.receive(Some(mailbox), "fetch").await?;
+        self.with(|state| {
+            if items.iter().any(|item| state.poisons.get(item.id.as_str()) == Some(&Poison::Crash)) {
+                return Err(error(Scope::Connection, Trouble::Unreachable, Retry::Backoff));
+            }
+            Ok(items.iter().map(|item| Fetched { id: item.id.clone(), result: state.deliver(mailbox, item.id.as_str()) }).collect())
+        })
+    }
+
+    fn fetch_batch_items(&self) -> usize {
+        10
+    }
+}
+
+impl State {
+    fn deliver(&mut self, mailbox: &Address, id: &str) -> Result<Item, SourceError> {
+        let Some(mail) = self.boxes[mailbox].folders.values().find_map(|fold| fold.mails.get(id)).cloned() else {
+            return Err(error(Scope::Item, Trouble::NotFound, Retry::No));
+        };
+        let mut fidelity = Fidelity::Mime;
+        match self.poisons.get_mut(id) {
+            Some(Poison::Corrupt) => return Err(error(Scope::Item, Trouble::Corrupt, Retry::No)),
+            Some(Poison::Flaky(times)) if *times > 0 => {
+                *times -= 1;
+                return Err(error(Scope::Item, Trouble::Busy, Retry::Backoff));
+            }
+            Some(Poison::Partial) => fidelity = Fidelity::Partial,
+            Some(Poison::Flaky(_) | Poison::Crash) | None => {}
+        }
+        self.fetched.push((id.to_owned(), mail.change_key.clone()));
+        let mut meta = ItemMeta::new(ItemId::new(id), "IPM.Note");
+        meta.change_key = Some(ChangeKey::new(mail.change_key));
+        meta.subject = format!("about {id}");
+        meta.read = Some(mail.read);
+        let content = Content::from_bytes(mail.body.as_bytes()).unwrap();
+        Ok(Item { meta, readable: Some(Readable { format: Format::Eml, rendered: false, content }), export: None, fidelity })
+    }
+}

@@ -1,0 +1,162 @@
+//! The test stand: a server, a storage in a temporary folder, and cycles between them.
+
+use super::server::{Mail, Server};
+use c2b_api::job::{RunInfo, Selection};
+use c2b_mailbox::Address;
+use c2b_storagefmt::{CommitSeq, Failure, Moment, Writer};
+use c2bd::clock::Clock;
+use c2bd::engine::{ConnectionLimits, CycleContext, CycleEnd, MailboxQueue, Progress, StorageWriter, run_cycle};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// Everything in a mailbox: folder id -> (name, parent, mails).
+pub type Picture = BTreeMap<String, (String, Option<String>, BTreeMap<String, Mail>)>;
+
+/// A server and a storage.
+pub struct Stand {
+    pub server: Arc<Server>,
+    pub clock: Clock,
+    pub limits: Arc<ConnectionLimits>,
+    pub queue: Arc<MailboxQueue>,
+    pub previous: Option<Vec<Address>>,
+    pub one_time: bool,
+    _dir: TempDir,
+    path: PathBuf,
+}
+
+/// What is in the storage.
+pub struct Archive {
+    pub mailboxes: BTreeMap<Address, Picture>,
+    pub failures: Vec<Failure>,
+    pub head: CommitSeq,
+}
+
+impl Stand {
+    pub fn new(page_items: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("storage");
+        let clock = Clock::manual(DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap());
+        drop(Writer::create(&path, clock.now()).unwrap());
+        Self {
+            server: Arc::new(Server::new(page_items)),
+            limits: ConnectionLimits::new(clock.clone()),
+            queue: MailboxQueue::new(),
+            clock,
+            previous: None,
+            one_time: false,
+            _dir: dir,
+            path,
+        }
+    }
+
+    pub fn open(&self) -> StorageWriter {
+        StorageWriter::open(&self.path, self.clock.clone()).unwrap()
+    }
+
+    pub fn context(&self, storage: &StorageWriter) -> CycleContext {
+        let progress = Progress::new(self.clock.clone());
+        progress.begin_cycle(1);
+        CycleContext {
+            job: "job".into(),
+            selection: Selection::AllExcept(vec![]),
+            previous_mailboxes: self.previous.clone(),
+            one_time: self.one_time,
+            source: self.server.clone(),
+            storage: storage.clone(),
+            limits: self.limits.clone(),
+            queue: self.queue.clone(),
+            clock: self.clock.clone(),
+            progress,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Opens the storage, runs a cycle, closes it.
+    pub async fn cycle(&self) -> (CycleEnd, RunInfo) {
+        let storage = self.open();
+        let context = self.context(&storage);
+        let progress = context.progress.clone();
+        let mut changes = progress.subscribe();
+        let watched = async {
+            while changes.changed().await.is_ok() {
+                check(&progress.snapshot());
+            }
+        };
+        let end = tokio::select! {
+            end = run_cycle(&context) => end,
+            () = watched => unreachable!("the progress lives"),
+        };
+        let info = context.progress.snapshot();
+        check(&info);
+        drop(context);
+        storage.close().await.unwrap();
+        (end, info)
+    }
+
+    /// Runs a cycle until `until` is done, and ends it as `kill -9` would; returns how it ended when it was quicker.
+    pub async fn killed(&self, until: impl Future) -> Option<CycleEnd> {
+        let storage = self.open();
+        let context = self.context(&storage);
+        let end = tokio::select! {
+            biased;
+            _ = until => None,
+            end = run_cycle(&context) => Some(end),
+        };
+        drop(context);
+        storage.abandon().await;
+        end
+    }
+
+    /// Looks into the storage.
+    pub fn archive(&self) -> Archive {
+        let writer = Writer::open(&self.path).unwrap();
+        let (catalog, contents) = (writer.catalog(), writer.contents());
+        let mut archive = Archive { mailboxes: BTreeMap::new(), failures: Vec::new(), head: catalog.head().unwrap() };
+        for address in self.server.with(|state| state.mailboxes()) {
+            let Some(row) = catalog.mailbox(&address).unwrap() else { continue };
+            let folders = catalog.folders(row.key, Moment::Latest).unwrap();
+            let mut picture = Picture::new();
+            for folder in &folders {
+                let parent = folder.parent.map(|key| folders.iter().find(|one| one.key == key).unwrap().id.to_string());
+                let mut mails = BTreeMap::new();
+                for item in catalog.items(row.key, folder.key, Moment::Latest).unwrap() {
+                    let item = item.unwrap();
+                    let file = contents.open(&item.shown.unwrap()).unwrap();
+                    let mut body = vec![0; usize::try_from(file.len()).unwrap()];
+                    assert_eq!(file.read_at(0, &mut body).unwrap(), body.len());
+                    let mail = Mail {
+                        change_key: item.meta.change_key.unwrap().as_str().to_owned(),
+                        body: String::from_utf8(body).unwrap(),
+                        read: item.meta.read.unwrap(),
+                    };
+                    assert!(mails.insert(item.meta.id.to_string(), mail).is_none(), "{} is twice in {}", item.meta.id, folder.id);
+                }
+                picture.insert(folder.id.to_string(), (folder.name.clone(), parent, mails));
+            }
+            archive.mailboxes.insert(address, picture);
+            archive.failures.extend(catalog.failures(Some(row.key)).unwrap().into_iter().map(|(_, failure)| failure));
+        }
+        archive
+    }
+
+    /// Fails unless the storage equals the server.
+    pub fn assert_equal(&self) -> Archive {
+        let archive = self.archive();
+        for address in self.server.with(|state| state.mailboxes()) {
+            let there = self.server.with(|state| state.picture(&address));
+            assert_eq!(archive.mailboxes.get(&address), Some(&there), "{address} differs (left: archive, right: server)");
+        }
+        archive
+    }
+}
+
+/// Fails when counters contradict each other.
+fn check(info: &RunInfo) {
+    for one in &info.mailboxes {
+        assert_eq!(one.known, one.stored + one.unchanged + one.failed + one.left, "{one:?}");
+    }
+}
