@@ -1,0 +1,195 @@
+//! The life of a mount: open the storage, mount, be ready, follow the writer, end.
+
+use crate::archive::{Archive, Storage};
+use crate::errno::ViewError;
+use crate::fuse::{Adapter, Usage};
+use crate::invalidate::{self, Notice};
+use crate::kernel::{self, KernelError};
+use crate::mountpoint::{self, MountPointError};
+use crate::options::Options;
+use crate::ready::{self, ReadyError};
+use crate::scratch::Scratch;
+use crate::tree::Tree;
+use c2b_storagefmt::{Catalog, Error as StorageError};
+use fuser::{INodeNo, Notifier};
+use nix::unistd::geteuid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// How often the writer is followed. A quiet look costs about 0.1 ms.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// How long open files may hold up our end after the mount is gone.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why there is no mount.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The mount point will not do.
+    #[error(transparent)]
+    MountPoint(#[from] MountPointError),
+    /// The storage cannot be found.
+    #[error("failed to find storage {path}")]
+    Find {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The storage cannot be opened.
+    #[error("failed to open storage {path}")]
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<StorageError>,
+    },
+    /// The storage cannot be read.
+    #[error("failed to read the storage")]
+    Read(#[source] ViewError),
+    /// There is no private folder.
+    #[error("failed to make a scratch folder")]
+    Scratch(#[source] io::Error),
+    /// The kernel does not take it.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// It was mounted, but is not usable.
+    #[error(transparent)]
+    Ready(#[from] ReadyError),
+    /// A thread or signal handler could not be had.
+    #[error("failed to start")]
+    Start(#[source] io::Error),
+    /// The conversation with the kernel broke off.
+    #[error("the conversation with the kernel broke off")]
+    Session(#[source] io::Error),
+}
+
+/// What is mounted where.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The storage's folder.
+    pub storage: PathBuf,
+    /// The mount point.
+    pub target: PathBuf,
+    /// How.
+    pub options: Options,
+}
+
+/// What wakes the main thread.
+enum Event {
+    /// A signal asks us to end.
+    Signal(i32),
+    /// The mount is gone.
+    Ended(io::Result<()>),
+}
+
+/// Mounts and serves until the mount is taken away or a signal comes. `ready` is called once, when the mount is usable.
+///
+/// # Errors
+/// [`MountError`]; nothing stays mounted.
+pub fn mount(request: &Request, ready: impl FnOnce()) -> Result<(), MountError> {
+    let target = mountpoint::prepare(&request.target)?;
+    let find = |source| MountError::Find { path: request.storage.clone(), source };
+    let storage = std::fs::canonicalize(&request.storage).map_err(find)?;
+    let scratch = Scratch::create(&target).map_err(MountError::Scratch)?;
+    let open = |source| MountError::Open { path: storage.clone(), source: Box::new(source) };
+    let (catalog, contents) = Catalog::open_reader(&storage, scratch.path()).map_err(open)?;
+    let usage = Arc::new(Usage::default());
+    let tree = Arc::new(Tree::new(Storage::new(catalog.clone(), contents)).map_err(MountError::Read)?);
+
+    let (events, inbox) = mpsc::channel();
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(MountError::Start)?;
+    let signal_events = events.clone();
+    spawn("signals", move || signals.forever().take_while(|signal| signal_events.send(Event::Signal(*signal)).is_ok()).for_each(drop))?;
+
+    let adapter = Adapter::new(tree.clone(), usage.clone(), request.options.clone());
+    let (session, mut unmount) = kernel::connect(adapter, &storage, &target, &request.options)?;
+    let notifier = session.notifier();
+    spawn("session", move || drop(events.send(Event::Ended(session.run()))))?;
+
+    if let Err(err) = check(&target, &request.options) {
+        unmount.unmount()?;
+        return Err(err.into());
+    }
+    tracing::info!(storage = %storage.display(), mountpoint = %target.display(), "mounted");
+    ready();
+    let (stop, stopped) = mpsc::channel::<()>();
+    spawn("follow", move || follow(&tree, &catalog, &usage, &notifier, &stopped))?;
+
+    let result = match inbox.recv() {
+        Ok(Event::Ended(result)) => result.map_err(MountError::Session),
+        Ok(Event::Signal(signal)) => {
+            tracing::debug!(signal, "unmounting");
+            ready::notify_stopping();
+            unmount.unmount()?;
+            if !matches!(inbox.recv_timeout(END_WITHIN), Ok(Event::Ended(_))) {
+                tracing::warn!("files are still open in the mount; they fail from now on");
+            }
+            Ok(())
+        }
+        Err(_) => Ok(()),
+    };
+    drop(stop);
+    drop(scratch);
+    tracing::info!(mountpoint = %target.display(), "unmounted");
+    result
+}
+
+/// Looks at the mount from outside, when we are among those who may.
+fn check(target: &Path, options: &Options) -> Result<(), ReadyError> {
+    let user = geteuid();
+    if options.allow_other && !user.is_root() && user.as_raw() != options.uid {
+        return Ok(());
+    }
+    ready::check(target)
+}
+
+/// Follows the writer until the mount ends.
+fn follow<A: Archive>(tree: &Tree<A>, catalog: &Catalog, usage: &Usage, notifier: &Notifier, stopped: &Receiver<()>) {
+    measure(catalog, usage);
+    while stopped.recv_timeout(FOLLOW_EVERY) == Err(RecvTimeoutError::Timeout) {
+        match tree.advance().and_then(|step| step.map(|step| Ok((step.after, invalidate::notices(tree, &step)?))).transpose()) {
+            Ok(None) => {}
+            Ok(Some((seq, notices))) => {
+                tracing::debug!(%seq, notices = notices.len(), "a newer commit is shown");
+                notices.iter().for_each(|notice| tell(tree, notifier, notice));
+                measure(catalog, usage);
+            }
+            Err(err) => tracing::warn!(error = &err as &dyn std::error::Error, "the writer could not be followed"),
+        }
+    }
+}
+
+fn tell<A: Archive>(tree: &Tree<A>, notifier: &Notifier, notice: &Notice) {
+    let told = match notice {
+        Notice::Folder(node) => notifier.inval_inode(INodeNo(tree.nodes.number(*node)), 0, 0),
+        Notice::Name(parent, name) => notifier.inval_entry(INodeNo(tree.nodes.number(*parent)), OsStr::new(name)),
+    };
+    if let Err(err) = told {
+        tracing::debug!(%err, ?notice, "the kernel did not take a notice");
+    }
+}
+
+fn measure(catalog: &Catalog, usage: &Usage) {
+    match catalog.stats() {
+        Ok(stats) => {
+            usage.bytes.store(stats.stored_bytes, Ordering::Relaxed);
+            usage.files.store(stats.items, Ordering::Relaxed);
+        }
+        Err(err) => tracing::debug!(%err, "sizes are not known"),
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), MountError> {
+    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(MountError::Start)
+}
