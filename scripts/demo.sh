@@ -89,7 +89,7 @@ run getfattr -d "$mail"
 say "Somebody works: a new mail comes in, the oldest one is deleted"
 ews "$mailbox" '<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId><t:DistinguishedFolderId Id="inbox"/></m:SavedItemFolderId><m:Items><t:Message><t:MimeContent>'"$(printf 'From: Zoe <zoe@example.net>\r\nTo: %s\r\nSubject: Lunch on Friday?\r\nDate: Sat, 21 Nov 2026 09:30:00 +0000\r\nMessage-ID: <lunch@example.net>\r\n\r\nThe new place by the river?\r\n' "$mailbox" | base64 -w0)"'</t:MimeContent></t:Message></m:Items></m:CreateItem>' >/dev/null
 oldest=$(find "$inbox" -maxdepth 1 -name '*.eml' | sort | head -n 1)
-id=$(getfattr --only-values -n user.c2b.id "$oldest")
+id=$(getfattr --only-values -n user.c2b.source-id "$oldest")
 ews "$mailbox" '<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="'"$id"'"/></m:ItemIds></m:DeleteItem>' >/dev/null
 echo "deleted: $(basename "$oldest")"
 

@@ -66,6 +66,14 @@ impl Daemon {
         kill(Pid::from_raw(pid), signal).expect("c2bd can be signalled");
     }
 
+    /// Returns the most memory it has held, in bytes.
+    pub fn memory_peak_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("c2bd runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel tells");
+        let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("in KiB");
+        kib * 1024
+    }
+
     /// Returns what it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("c2bd.log")).unwrap_or_default()

@@ -67,7 +67,8 @@ impl Ews {
             r#"<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>{}</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body>{body}</s:Body></s:Envelope>"#,
             self.mailbox
         );
-        let request = reqwest::Client::new().post(&self.url).basic_auth("admin", Some("secret")).header("content-type", "text/xml; charset=utf-8").body(envelope);
+        let request =
+            reqwest::Client::new().post(&self.url).basic_auth("admin", Some("secret")).header("content-type", "text/xml; charset=utf-8").body(envelope);
         let answer = block_on(async { request.send().await?.text().await }).expect("the lab answers");
         assert!(answer.contains(r#"ResponseClass="Success""#), "the lab refused: {answer}");
         answer
