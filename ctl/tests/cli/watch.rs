@@ -89,13 +89,13 @@ fn another_error() {
 #[test]
 fn stopped_by_somebody() {
     assert_snapshot!(waited(sample::job_ended("inactive", "stopped by anna", 0, json!([]))), @"
-exit 1
---- stdout
-job nightly inactive: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1005.9 KiB/s
---- stderr
-error: job nightly did not finish: stopped by anna
-hint: go on with `c2bctl job start nightly`
-");
+    exit 1
+    --- stdout
+    job nightly was stopped: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
+    --- stderr
+    error: job nightly did not finish: stopped by anna
+    hint: go on with `c2bctl job start nightly`
+    ");
     let mut continuous = sample::job_ended("inactive", "stopped by anna", 0, json!([]));
     continuous["definition"]["continuity"] = json!({ "continuous": { "idle": "00:01:00" } });
     assert_eq!(waited(continuous.clone()).exit, 0, "being stopped is how a continuous job ends");
