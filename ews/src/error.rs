@@ -115,8 +115,19 @@ impl Failure {
     /// Returns whether asking for fewer items at once may get further: the answer or the request as a whole failed,
     /// not the way to the server.
     pub(crate) fn is_worth_splitting(&self) -> bool {
+        const WHOLE_SERVER: [&str; 8] = [
+            "HTTP 408",
+            "HTTP 502",
+            "HTTP 503",
+            "HTTP 504",
+            "ErrorADUnavailable",
+            "ErrorMailboxFailover",
+            "ErrorMailboxMoveInProgress",
+            "ErrorMailboxStoreUnavailable",
+        ];
         match self.trouble {
-            Trouble::Malformed | Trouble::Busy | Trouble::Refused | Trouble::Corrupt | Trouble::NotFound => true,
+            Trouble::Busy => !WHOLE_SERVER.contains(&self.code.as_str()),
+            Trouble::Malformed | Trouble::Refused | Trouble::Corrupt | Trouble::NotFound => true,
             Trouble::Unreachable => self.code == TIMED_OUT,
             _ => false,
         }

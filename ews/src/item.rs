@@ -52,6 +52,11 @@ pub(crate) struct RawAttachment {
 }
 
 impl RawItem {
+    /// Returns whether the answer held no item at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.properties.class.is_empty()
+    }
+
     /// Reads the open element.
     pub(crate) fn read(&mut self, element: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure> {
         self.properties.class = class_of_element(element.name()).to_owned();

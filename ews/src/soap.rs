@@ -300,3 +300,161 @@ fn read_message<O: Operation>(message: &Element, xml: &mut XmlReader, spool_dir:
         None => Ok(value),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::export_items::ExportItems;
+    use crate::operation::get_item::GetItem;
+    use crate::operation::sync_folder_items::SyncFolderItems;
+    use c2b_mailbox::Retry;
+    use proptest::prelude::*;
+
+    /// Reads an answer as it is and without the white space between its tags: both must mean the same.
+    fn read_both<O: Operation>(pretty: &str) -> Reply<O::Message> {
+        let minified: String = pretty.lines().map(str::trim).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let read_one = |text: &str| read::<O>(&mut XmlReader::new(Box::new(std::io::Cursor::new(text.as_bytes().to_vec()))), dir.path());
+        let (one, other) = (read_one(pretty), read_one(&minified));
+        let shape = |reply: &Reply<O::Message>| match &reply.answer {
+            Ok(batch) => format!(
+                "{:?} {:?}",
+                batch.answers.iter().map(|answer| answer.as_ref().err().map(|err| err.code.clone())).collect::<Vec<_>>(),
+                batch.broken.is_some()
+            ),
+            Err(failure) => format!("{} {}", failure.code, failure.message),
+        };
+        assert_eq!(shape(&one), shape(&other));
+        one
+    }
+
+    #[test]
+    fn a_fault_tells_code_message_and_pause() {
+        let reply = read_both::<GetItem>(
+            r#"<?xml version="1.0" encoding="utf-8"?>
+            <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">
+              <s:Body>
+                <s:Fault>
+                  <faultcode xmlns:a="http://schemas.microsoft.com/exchange/services/2006/types">a:ErrorServerBusy</faultcode>
+                  <faultstring xml:lang="en-US">The server cannot service this request right now.</faultstring>
+                  <detail>
+                    <e:ResponseCode xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">ErrorServerBusy</e:ResponseCode>
+                    <e:Message xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">Try again later.</e:Message>
+                    <t:MessageXml xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types">
+                      <t:Value Name="BackOffMilliseconds">297749</t:Value>
+                    </t:MessageXml>
+                  </detail>
+                </s:Fault>
+              </s:Body>
+            </s:Envelope>"#,
+        );
+        let failure = reply.answer.unwrap_err();
+        assert_eq!(
+            (failure.trouble, failure.retry, failure.message.as_str()),
+            (Trouble::Throttled, Retry::After(Duration::from_millis(297_749)), "Try again later.")
+        );
+    }
+
+    #[test]
+    fn a_fault_of_soap_1_2_is_understood() {
+        let reply = read_both::<GetItem>(
+            r#"<env:Envelope xmlns:env="http://www.w3.org/2003/05/soap-envelope">
+              <env:Body>
+                <env:Fault>
+                  <env:Code><env:Value>env:Sender</env:Value></env:Code>
+                  <env:Reason><env:Text xml:lang="en">This operation is not supported</env:Text></env:Reason>
+                </env:Fault>
+              </env:Body>
+            </env:Envelope>"#,
+        );
+        assert_eq!(reply.answer.unwrap_err().trouble, Trouble::Unsupported);
+    }
+
+    #[test]
+    fn each_message_of_a_batch_stands_for_itself() {
+        let reply = read_both::<ExportItems>(
+            r#"<s:Envelope xmlns:s="s" xmlns:t="t" xmlns:m="m">
+              <s:Header>
+                <h:ServerVersionInfo xmlns:h="t" MajorVersion="15" MinorVersion="1" MajorBuildNumber="2507" MinorBuildNumber="6" Version="V2017_07_11"/>
+              </s:Header>
+              <s:Body>
+                <m:ExportItemsResponse>
+                  <m:ResponseMessages>
+                    <m:ExportItemsResponseMessage ResponseClass="Success">
+                      <m:ResponseCode>NoError</m:ResponseCode>
+                      <m:ItemId Id="a"/>
+                      <m:Data>AAEC</m:Data>
+                    </m:ExportItemsResponseMessage>
+                    <m:ExportItemsResponseMessage ResponseClass="Error">
+                      <m:MessageText>The specified object was not found in the store.</m:MessageText>
+                      <m:ResponseCode>ErrorItemNotFound</m:ResponseCode>
+                      <m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>
+                    </m:ExportItemsResponseMessage>
+                  </m:ResponseMessages>
+                </m:ExportItemsResponse>
+              </s:Body>
+            </s:Envelope>"#,
+        );
+        assert_eq!(reply.version, Some(ServerVersion { build: "15.1.2507.6".to_owned(), schema: "V2017_07_11".to_owned() }));
+        let batch = reply.answer.unwrap();
+        let [Ok(export), Err(failure)] = batch.answers.as_slice() else { panic!("{:?}", batch.answers) };
+        assert_eq!((export.data.as_ref().unwrap().len(), failure.trouble), (3, Trouble::NotFound));
+        assert!(batch.broken.is_none());
+    }
+
+    #[test]
+    fn a_property_that_is_too_long_costs_its_own_item_only() {
+        let item = |subject: &str| {
+            format!(
+                "<m:GetItemResponseMessage ResponseClass='Success'><m:Items><t:Message><t:Subject>{subject}</t:Subject></t:Message></m:Items></m:GetItemResponseMessage>"
+            )
+        };
+        let document = format!(
+            "<s:Envelope><s:Body><m:R><m:ResponseMessages>{}{}</m:ResponseMessages></m:R></s:Body></s:Envelope>",
+            item(&"x".repeat(5 * 1024 * 1024)),
+            item("short")
+        );
+        let batch = read_both::<GetItem>(&document).answer.unwrap();
+        let [Err(failure), Ok(short)] = batch.answers.as_slice() else { panic!("not one of each") };
+        assert_eq!((failure.retry, short.properties.subject.as_str()), (Retry::No, "short"));
+    }
+
+    const SAMPLE: &str = "<?xml version='1.0'?><s:Envelope><s:Header><h:ServerVersionInfo MajorVersion='15'/></s:Header><s:Body><m:GetItemResponse><m:ResponseMessages>\
+        <m:GetItemResponseMessage ResponseClass='Success'><m:ResponseCode>NoError</m:ResponseCode><m:Items><t:CalendarItem><t:MimeContent>QUJD</t:MimeContent><t:ItemId Id='a' ChangeKey='b'/>\
+        <t:Subject>&#x1F600; &amp;</t:Subject><t:Attachments><t:FileAttachment><t:Content>AAAA</t:Content></t:FileAttachment><t:ItemAttachment><t:Message/></t:ItemAttachment></t:Attachments>\
+        <t:RequiredAttendees><t:Attendee><t:Mailbox><t:Name>N</t:Name></t:Mailbox></t:Attendee></t:RequiredAttendees><t:Start>2026-11-21T10:00:00Z</t:Start>\
+        <t:Recurrence><t:WeeklyRecurrence><t:Interval>1</t:Interval><t:DaysOfWeek>Monday</t:DaysOfWeek></t:WeeklyRecurrence><t:NumberedRecurrence><t:NumberOfOccurrences>3</t:NumberOfOccurrences></t:NumberedRecurrence></t:Recurrence>\
+        </t:CalendarItem></m:Items></m:GetItemResponseMessage><m:GetItemResponseMessage ResponseClass='Error'><m:MessageXml><t:Value Name='BackOffMilliseconds'>9</t:Value></m:MessageXml>\
+        <m:ResponseCode>ErrorServerBusy</m:ResponseCode></m:GetItemResponseMessage></m:ResponseMessages></m:GetItemResponse></s:Body></s:Envelope>";
+
+    proptest! {
+        /// Whatever becomes of an answer on its way, reading it ends, without a panic.
+        #[test]
+        fn a_spoiled_answer_is_read_to_some_end(edits in proptest::collection::vec((0..SAMPLE.len(), 0usize..40, any::<Vec<u8>>()), 0..6), cut in 0..=SAMPLE.len()) {
+            let mut bytes = SAMPLE.as_bytes().to_vec();
+            for (at, removed, added) in edits {
+                let at = at.min(bytes.len());
+                let end = (at + removed).min(bytes.len());
+                bytes.splice(at..end, added.into_iter().take(8));
+            }
+            bytes.truncate(cut);
+            let dir = tempfile::tempdir().unwrap();
+            let document = || Box::new(std::io::Cursor::new(bytes.clone()));
+            let _ = read::<GetItem>(&mut XmlReader::new(document()), dir.path());
+            let _ = read::<ExportItems>(&mut XmlReader::new(document()), dir.path());
+            let _ = read::<SyncFolderItems>(&mut XmlReader::new(document()), dir.path());
+        }
+
+        /// Cutting an answer anywhere never makes a whole item out of half of one.
+        #[test]
+        fn half_an_answer_holds_no_half_items(cut in 0..SAMPLE.len()) {
+            let dir = tempfile::tempdir().unwrap();
+            let reply = read::<GetItem>(&mut XmlReader::new(Box::new(std::io::Cursor::new(&SAMPLE.as_bytes()[..cut]))), dir.path());
+            if let Ok(batch) = reply.answer {
+                prop_assert!(batch.broken.is_some());
+                let whole = SAMPLE.find("</m:GetItemResponseMessage>").unwrap_or_default() + "</m:GetItemResponseMessage>".len();
+                prop_assert_eq!(!batch.answers.is_empty(), cut >= whole);
+            }
+        }
+    }
+}

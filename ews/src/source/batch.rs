@@ -3,10 +3,13 @@
 //! This is the only repeating that a source does: to find out which item is the poisoned one.
 
 use super::EwsSource;
-use crate::error::Failure;
+use crate::error::{Failure, TIMED_OUT};
 use crate::http::Target;
 use crate::soap::{Batch, Operation};
 use c2b_mailbox::{ItemId, Trouble};
+
+/// Time-outs after which a server is taken to hang whatever it is asked for.
+const TIME_OUTS_MAX: usize = 3;
 
 /// What an answer says about which item it is.
 pub(super) trait Identified {
@@ -23,6 +26,7 @@ impl EwsSource {
     {
         let mut results: Vec<Option<Result<O::Message, Failure>>> = ids.iter().map(|_| None).collect();
         let mut groups: Vec<Vec<usize>> = vec![(0..ids.len()).collect()];
+        let mut time_outs = 0;
         while let Some(group) = groups.pop() {
             let asked: Vec<ItemId> = group.iter().filter_map(|n| ids.get(*n).cloned()).collect();
             if asked.is_empty() {
@@ -30,12 +34,17 @@ impl EwsSource {
             }
             match self.transport.call(request(asked), target).await {
                 Ok(batch) => groups.extend(place(batch, ids, &group, &mut results)),
-                Err(failure) if failure.is_worth_splitting() && group.len() > 1 => groups.extend(halves(group)),
-                Err(failure) if failure.is_worth_splitting() => give(&mut results, &group, &failure),
                 Err(failure) => {
-                    // No connection, no sign-in, or the server asks for a pause: the rest would fare no better.
-                    give(&mut results, &group, &failure);
-                    groups.drain(..).for_each(|rest| give(&mut results, &rest, &failure));
+                    time_outs += usize::from(failure.code == TIMED_OUT);
+                    if !failure.is_worth_splitting() || time_outs >= TIME_OUTS_MAX {
+                        // No connection, no sign-in, or the server asks for a pause: the rest would fare no better.
+                        give(&mut results, &group, &failure);
+                        groups.drain(..).for_each(|rest| give(&mut results, &rest, &failure));
+                    } else if group.len() > 1 {
+                        groups.extend(halves(group));
+                    } else {
+                        give(&mut results, &group, &failure);
+                    }
                 }
             }
         }
@@ -61,7 +70,10 @@ fn place<T: Identified>(batch: Batch<T>, ids: &[ItemId], group: &[usize], result
     }
     let open = |n: &usize| results.get(*n).is_some_and(Option::is_none) && !untried.iter().any(|single| single.contains(n));
     let unanswered: Vec<usize> = group.iter().copied().filter(open).collect();
-    if unanswered.len() == group.len() && group.len() > 1 {
+    let is_ours = batch.broken.as_ref().is_some_and(|broken| broken.trouble == Trouble::Local);
+    if let (Some(broken), true) = (&batch.broken, is_ours) {
+        give(results, &unanswered, broken);
+    } else if unanswered.len() == group.len() && group.len() > 1 {
         untried.extend(halves(unanswered));
     } else if group.len() > 1 {
         // The first without an answer is where the answer broke off; the others may be well.

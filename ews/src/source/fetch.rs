@@ -78,6 +78,7 @@ impl EwsSource {
         for (id, result) in ids.iter().zip(self.get_items(target, ids).await) {
             let mut parcel = Parcel { id: id.clone(), meta: None, refused: None, readable: None, incomplete: false, export: None, failed: None };
             match result {
+                Ok(raw) if raw.is_empty() => parcel.failed = Some(Failure::new(Trouble::Malformed, "answer", "the answer holds no item")),
                 Ok(raw) => parcel.take(raw),
                 Err(failure) if failure.retry != Retry::No || failure.trouble == Trouble::NotFound => parcel.failed = Some(failure),
                 Err(failure) => parcel.refused = Some(failure),
@@ -118,6 +119,10 @@ impl EwsSource {
     /// Makes the readable form from all properties; where even they fail, the bare ones name the item.
     async fn render(&self, target: &Target, parcel: &mut Parcel, result: Result<RawItem, Failure>) {
         let mut raw = match result {
+            Ok(raw) if raw.is_empty() => {
+                parcel.failed = Some(Failure::new(Trouble::Malformed, "answer", "the answer holds no item"));
+                return;
+            }
             Ok(raw) => raw,
             Err(failure) if failure.retry != Retry::No || failure.trouble == Trouble::NotFound => {
                 parcel.failed = Some(failure);

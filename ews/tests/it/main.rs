@@ -12,4 +12,5 @@ mod listing;
 mod rights;
 mod server;
 mod syncing;
+mod tls;
 mod trouble;
