@@ -57,14 +57,25 @@ impl FolderTree {
 
     /// Returns the folders in a folder, or at the top, in the order of their file names.
     pub fn children(&self, parent: Option<FolderKey>) -> impl ExactSizeIterator<Item = &FolderRow> {
-        self.keys(parent).iter().map(|key| &self.rows[key])
+        self.below(parent).iter().map(|key| &self.rows[key])
     }
 
     /// Returns the folder of this file name in a folder, or at the top.
     pub fn find(&self, parent: Option<FolderKey>, file_name: &str) -> Option<&FolderRow> {
-        let keys = self.keys(parent);
+        let keys = self.below(parent);
         let place = keys.binary_search_by(|key| self.rows[key].file_name.as_str().cmp(file_name)).ok()?;
         self.rows.get(keys.get(place)?)
+    }
+
+    /// Returns every folder.
+    pub fn keys(&self) -> impl Iterator<Item = FolderKey> {
+        self.rows.keys().copied()
+    }
+
+    /// Returns where a folder is shown: in which folder (or at the top), under which file name.
+    pub fn place(&self, key: FolderKey) -> Option<(Option<FolderKey>, &str)> {
+        let row = self.rows.get(&key)?;
+        Some((row.parent.filter(|_| rooted(&self.rows, row)), row.file_name.as_str()))
     }
 
     /// Returns the original names from the top down to a folder, joined by `/`.
@@ -79,7 +90,7 @@ impl FolderTree {
         names.join("/")
     }
 
-    fn keys(&self, parent: Option<FolderKey>) -> &[FolderKey] {
+    fn below(&self, parent: Option<FolderKey>) -> &[FolderKey] {
         self.children.get(&parent).map_or(&[], Vec::as_slice)
     }
 }

@@ -10,7 +10,7 @@ use crate::folders::FolderTree;
 use crate::node::{Node, View};
 use crate::tree::{Step, Tree};
 use c2b_storagefmt::{FolderKey, MailboxKey, Touched};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 /// Something that the kernel must forget.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,14 +28,13 @@ pub enum Notice {
 pub fn notices<A: Archive>(tree: &Tree<A>, step: &Step) -> Result<Vec<Notice>, ViewError> {
     let mut folders = HashSet::new();
     let mut names = HashSet::new();
-    let mut mailboxes: BTreeMap<MailboxKey, Vec<FolderKey>> = BTreeMap::new();
+    let mut mailboxes = BTreeSet::new();
     let touched: HashSet<Touched> = step.touched.iter().map(|touched| Touched { seq: step.after, ..*touched }).collect();
     for touched in touched {
-        let changed = mailboxes.entry(touched.mailbox).or_default();
         folders.insert(Notice::Folder(Node::Top(View::Latest, touched.mailbox)));
         folders.insert(folder(touched.folder));
         let Some(key) = touched.item else {
-            changed.push(touched.folder);
+            mailboxes.insert(touched.mailbox);
             continue;
         };
         let at = |seq| tree.archive().item(key, seq).map_err(ViewError::catalogue("item"));
@@ -46,14 +45,17 @@ pub fn notices<A: Archive>(tree: &Tree<A>, step: &Step) -> Result<Vec<Notice>, V
             names.insert(Notice::Name(Node::Folder(View::Latest, old.folder), old.file_name));
         }
     }
-    for (mailbox, changed) in mailboxes.into_iter().filter(|(_, changed)| !changed.is_empty()) {
+    for mailbox in mailboxes {
         let load = |seq| tree.archive().folders(mailbox, seq).map(FolderTree::new).map_err(ViewError::catalogue("folders"));
         let (old, new) = (load(step.before)?, load(step.after)?);
-        for key in changed {
-            let place = |tree: &FolderTree| tree.get(key).map(|row| (parent(mailbox, row.parent), row.file_name.clone()));
-            let (was, is) = (place(&old), place(&new));
-            folders.extend(was.iter().chain(&is).map(|(parent, _)| Notice::Folder(*parent)));
-            names.extend(was.filter(|was| Some(was) != is.as_ref()).map(|(parent, name)| Notice::Name(parent, name)));
+        // All of them: a folder moves without a change of its own when its parent comes or goes.
+        for key in old.keys().chain(new.keys()) {
+            let (was, is) = (old.place(key), new.place(key));
+            if was == is {
+                continue;
+            }
+            folders.extend(was.iter().chain(&is).map(|(up, _)| Notice::Folder(parent(mailbox, *up))));
+            names.extend(was.map(|(up, name)| Notice::Name(parent(mailbox, up), name.to_owned())));
         }
     }
     Ok(folders.into_iter().chain(names).collect())

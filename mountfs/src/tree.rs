@@ -253,7 +253,7 @@ impl<A: Archive> Tree<A> {
             Node::Folder(view, key) => {
                 let tree = self.owner(head, key).and_then(|mailbox| Ok((mailbox, self.tree_of(head, view, mailbox)?)));
                 match tree {
-                    Ok((mailbox, tree)) => tree.get(key).and_then(|row| row.parent).map_or(Node::Top(view, mailbox), |up| Node::Folder(view, up)),
+                    Ok((mailbox, tree)) => tree.place(key).and_then(|(parent, _)| parent).map_or(Node::Top(view, mailbox), |up| Node::Folder(view, up)),
                     Err(_) => Node::Root,
                 }
             }

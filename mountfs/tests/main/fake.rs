@@ -48,7 +48,7 @@ impl Fake {
 
 /// The time of the first commit; the others follow a minute apart.
 pub(crate) fn start() -> DateTime<Utc> {
-    "2026-11-21T10:00:00Z".parse().unwrap()
+    "2024-11-21T10:00:00Z".parse().unwrap()
 }
 
 impl State {

@@ -147,7 +147,7 @@ impl Kernel {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_the_kernel_keeps_is_true_after_every_step(changes in changes()) {
