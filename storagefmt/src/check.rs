@@ -182,6 +182,15 @@ impl Check<'_> {
             for (_, value) in &rows {
                 let recipe: RecipeRecord = decode(Table::Recipes, value)?;
                 let id = ContentId(recipe.id);
+                let recipe = match self.contents.expand(recipe.clone()) {
+                    Ok(recipe) => recipe,
+                    // The list is lost: which of its places is to blame shows below.
+                    Err(Error::PackDamaged { .. }) => recipe,
+                    Err(err) => {
+                        self.blame.content(id, &err.to_string());
+                        continue;
+                    }
+                };
                 let keys: Vec<Vec<u8>> = recipe.chunks().map(|chunk| chunk.id.to_vec()).collect();
                 for (chunk, place) in recipe.chunks().zip(shared.index().get_many(Table::Chunks, &keys)?) {
                     match place.as_deref().and_then(ChunkPlace::decode) {
@@ -189,7 +198,9 @@ impl Check<'_> {
                         None => self.blame.content(id, &format!("chunk {} is not in the archive", chunk.chunk())),
                     }
                 }
-                if let Err(err) = self.contents.open_recipe(recipe) {
+                if let Err(err) = self.contents.open_recipe(recipe)
+                    && !self.blame.knows(&id)
+                {
                     self.blame.content(id, &err.to_string());
                 }
             }

@@ -8,7 +8,7 @@ use crate::cut::export::{FrameMap, header};
 use crate::cut::quoted::Quoted;
 use crate::cut::{Encoder, Lines};
 use crate::format::pack::ChunkSpan;
-use crate::format::record::{ChunkRef, Coding, Op, Part, RecipeRecord};
+use crate::format::record::{ChunkRef, Coding, Op, Part, RecipeRecord, decode_list};
 use crate::format::row::{ChunkPlace, Table};
 use crate::pack::reader::read_block;
 use crate::store::Store;
@@ -67,8 +67,21 @@ impl Contents {
         self.open_recipe(recipe.ok_or(Error::NoSuchContent { content: *id })?)
     }
 
+    /// Returns a recipe that names all its chunks itself.
+    pub(crate) fn expand(&self, mut recipe: RecipeRecord) -> Result<RecipeRecord, Error> {
+        for op in &mut recipe.ops {
+            let Op::Part(part) = op else { continue };
+            let Some(list) = part.list.take() else { continue };
+            let (block, span) = self.chunk(list.chunk(), list.len)?;
+            let bytes = &block.raw[span.offset as usize..(span.offset + span.len) as usize];
+            part.chunks = decode_list(bytes).ok_or_else(|| Error::ContentDamaged { content: ContentId(recipe.id), reason: "a list of chunks cannot be decoded".to_owned() })?;
+        }
+        Ok(recipe)
+    }
+
     /// Opens a content whose recipe is at hand.
     pub(crate) fn open_recipe(&self, recipe: RecipeRecord) -> Result<ContentFile, Error> {
+        let recipe = self.expand(recipe)?;
         let (mut data, mut skeleton, mut starts) = (0, 0, Vec::with_capacity(recipe.ops.len()));
         for op in &recipe.ops {
             starts.push((data, skeleton));

@@ -14,7 +14,7 @@ pub(crate) mod export;
 mod mime;
 pub(crate) mod quoted;
 
-use crate::format::record::{ChunkRef, Coding, Frame, Op, Part, RecipeRecord};
+use crate::format::record::{ChunkRef, Coding, Frame, LIST_CHUNKS_MIN, Op, Part, RecipeRecord, encode_list};
 use crate::{ChunkId, ContentId, Error};
 use c2b_mailbox::Content;
 use chunker::Chunker;
@@ -179,7 +179,7 @@ impl<'a> Cutting<'a> {
             chunker.push(bytes, &mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))
         })?;
         chunker.finish(&mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
-        Ok(Part { coding: Coding::Raw, len, chunks })
+        finish_part(*sink, Coding::Raw, len, chunks)
     }
 
     fn base64<R: Read + Seek>(&mut self, source: &mut R, start: u64, end: u64, lines: Lines) -> Result<Part, CutError> {
@@ -193,7 +193,7 @@ impl<'a> Cutting<'a> {
         })?;
         proof.push(&encoder.finish());
         chunker.finish(&mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
-        Ok(Part { coding: Coding::Base64 { line: lines.line, crlf: lines.crlf }, len: end - start, chunks })
+        finish_part(*sink, Coding::Base64 { line: lines.line, crlf: lines.crlf }, end - start, chunks)
     }
 
     fn quoted(&mut self, start: u64, end: u64, quoted: quoted::Quoted, decoded: &[u8]) -> Result<Part, CutError> {
@@ -202,7 +202,7 @@ impl<'a> Cutting<'a> {
         let (mut chunker, mut chunks) = (Chunker::default(), Vec::new());
         chunker.push(decoded, &mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
         chunker.finish(&mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
-        Ok(Part { coding: quoted.coding(), len: end - start, chunks })
+        finish_part(*sink, quoted.coding(), end - start, chunks)
     }
 }
 
@@ -212,6 +212,16 @@ fn store(sink: &mut dyn Sink, chunks: &mut Vec<ChunkRef>, bytes: &[u8]) -> Resul
     let len = u32::try_from(bytes.len()).map_err(|_| CutError::Read(io::ErrorKind::FileTooLarge.into()))?;
     chunks.push(ChunkRef { id: id.0, len });
     Ok(())
+}
+
+/// Makes a part; the references to many chunks go into a chunk of their own.
+fn finish_part(sink: &mut dyn Sink, coding: Coding, len: u64, chunks: Vec<ChunkRef>) -> Result<Part, CutError> {
+    if chunks.len() < LIST_CHUNKS_MIN {
+        return Ok(Part { coding, len, chunks, list: None });
+    }
+    let mut list = Vec::new();
+    store(sink, &mut list, &encode_list(&chunks))?;
+    Ok(Part { coding, len, chunks: Vec::new(), list: list.pop() })
 }
 
 /// Hands on the bytes from `start` to `end` (or to the end of `source`), a buffer at a time; returns how many.

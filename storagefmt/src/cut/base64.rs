@@ -7,6 +7,7 @@
 
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
+use memchr::memchr2;
 use std::io::{self, Read, Seek};
 
 /// Longest line that is kept as lines, in characters; a body without any line break is one line of any length.
@@ -112,7 +113,12 @@ impl Lines {
 impl Decoder {
     /// Decodes what is complete.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.quantum.extend(bytes.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+        let mut rest = bytes;
+        while let Some(place) = memchr2(b'\r', b'\n', rest) {
+            self.quantum.extend_from_slice(&rest[..place]);
+            rest = &rest[place + 1..];
+        }
+        self.quantum.extend_from_slice(rest);
         let whole = self.quantum.len() / 4 * 4;
         let characters: Vec<u8> = self.quantum.drain(..whole).collect();
         STANDARD.decode(&characters).unwrap_or_default()

@@ -10,6 +10,7 @@ use crate::ContentId;
 use crate::format::Take;
 use crate::format::record::Frame;
 use c2b_mailbox::Content;
+use memchr::memmem;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// Length of a frame header in bytes.
@@ -49,11 +50,8 @@ pub(crate) fn stretches(source: &mut Unframed<'_>) -> Result<Vec<Stretch>, CutEr
         let want = buffer.len().min(usize::try_from(total - offset).unwrap_or(usize::MAX));
         source.seek(SeekFrom::Start(offset))?;
         source.read_exact(&mut buffer[..want])?;
-        match buffer[..want]
-            .windows(8)
-            .enumerate()
-            .find_map(|(place, window)| value(window).map(|len| (offset + place as u64 + 8, len)).filter(|(start, len)| start + len <= total))
-        {
+        let places = TAGS.iter().filter_map(|tag| first_value(&buffer[..want], *tag, total - offset)).min();
+        match places.map(|(start, len)| (offset + start, len)) {
             Some((start, len)) => {
                 stretches.push(Stretch { start, end: start + len, coding: Hint::Raw });
                 offset = start + len;
@@ -65,11 +63,13 @@ pub(crate) fn stretches(source: &mut Unframed<'_>) -> Result<Vec<Stretch>, CutEr
     Ok(stretches)
 }
 
-/// Returns the length of the value that begins after these bytes, if they are a tag and a length worth a cut.
-fn value(window: &[u8]) -> Option<u64> {
-    let mut take = Take(window);
-    let (tag, len) = (take.u32()?, u64::from(take.u32()?));
-    (TAGS.contains(&tag) && len >= PART_BYTES_MIN).then_some(len)
+/// Returns where the first value with this tag begins and how long it is, if it is worth a cut and fits into what is `left`.
+fn first_value(buffer: &[u8], tag: u32, left: u64) -> Option<(u64, u64)> {
+    memmem::find_iter(buffer, &tag.to_le_bytes()).find_map(|place| {
+        let len = u64::from(Take(buffer.get(place + 4..)?).u32()?);
+        let start = place as u64 + HEADER_BYTES;
+        (len >= PART_BYTES_MIN && start + len <= left).then_some((start, len))
+    })
 }
 
 /// The data of all frames, one after the other.

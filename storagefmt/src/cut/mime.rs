@@ -136,7 +136,7 @@ impl Line {
             if buffer.is_empty() {
                 return Ok(self.len > 0);
             }
-            let newline = buffer.iter().position(|byte| *byte == b'\n');
+            let newline = memchr::memchr(b'\n', buffer);
             let piece = &buffer[..newline.map_or(buffer.len(), |newline| newline + 1)];
             self.head.extend_from_slice(&piece[..piece.len().min(LINE_BYTES_MAX - self.head.len())]);
             self.len += piece.len() as u64;

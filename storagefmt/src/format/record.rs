@@ -388,10 +388,17 @@ pub struct Part {
     /// Length when encoded, in bytes.
     #[n(1)]
     pub len: u64,
-    /// Its decoded bytes.
+    /// Its decoded bytes; empty when `list` says them.
     #[n(2)]
     pub chunks: Vec<ChunkRef>,
+    /// A chunk that holds the references to the part's chunks, 36 bytes each: id, 32-bit length.
+    /// Used for long parts, so that a hundred recipes do not repeat what they share.
+    #[n(3)]
+    pub list: Option<ChunkRef>,
 }
+
+/// A part with this many chunks or more keeps their references in a chunk.
+pub const LIST_CHUNKS_MIN: usize = 8;
 
 /// How a part's bytes are encoded.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -445,14 +452,29 @@ pub struct Frame {
 }
 
 impl RecipeRecord {
-    /// Returns all chunks that the content needs, in order, repetitions included.
+    /// Returns all chunks that the recipe names itself, in order, repetitions included; those that listed chunks name are not among them.
     pub fn chunks(&self) -> impl Iterator<Item = &ChunkRef> {
         let parts = self.ops.iter().filter_map(|op| match op {
             Op::Skeleton(_) => None,
-            Op::Part(part) => Some(&part.chunks),
+            Op::Part(part) => Some(part.chunks.iter().chain(&part.list)),
         });
         self.skeleton.iter().chain(parts.flatten())
     }
+}
+
+/// Encodes the references that a list chunk holds.
+pub fn encode_list(chunks: &[ChunkRef]) -> Vec<u8> {
+    chunks.iter().flat_map(|chunk| [chunk.id.as_slice(), chunk.len.to_le_bytes().as_slice()].concat()).collect()
+}
+
+/// Decodes a list chunk; `None` when it is none.
+pub fn decode_list(bytes: &[u8]) -> Option<Vec<ChunkRef>> {
+    let mut take = super::Take(bytes);
+    let mut chunks = Vec::with_capacity(bytes.len() / 36);
+    while !take.0.is_empty() {
+        chunks.push(ChunkRef { id: take.array()?, len: take.u32()? });
+    }
+    Some(chunks)
 }
 
 impl ChunkRef {

@@ -164,7 +164,11 @@ impl Writer {
         Ok(found)
     }
 
+    /// Returns whether every chunk of a recipe is in the archive or in the open pack.
     fn holds_all(&self, recipe: &RecipeRecord) -> Result<bool, Error> {
+        let listed = recipe.chunks().any(|chunk| self.pack.has(&chunk.chunk()));
+        // What the open pack holds cannot be read yet, and needs no proof.
+        let recipe = &if listed { recipe.clone() } else { self.contents.expand(recipe.clone()).unwrap_or_else(|_| recipe.clone()) };
         let keys: Vec<Vec<u8>> = recipe.chunks().filter(|chunk| !self.pack.has(&chunk.chunk())).map(|chunk| chunk.id.to_vec()).collect();
         Ok(!self.rows.absent(Table::Chunks, &keys)?.contains(&true))
     }
