@@ -32,7 +32,7 @@ pub enum Selection {
 
 /// Whether a job goes on and on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Continuity {
     /// Cycle after cycle.
     Continuous {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// A new storage: made at the path, or attached when a storage of ours is there already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageCreate {
     /// Its distinct name.
     pub name: String,
@@ -51,7 +51,7 @@ pub struct StorageInfo {
 
 /// How thorough a check is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageCheck {
     /// Reads and verifies every byte, not only the structure.
     #[serde(default)]

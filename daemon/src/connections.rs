@@ -113,12 +113,11 @@ impl Connections {
         let (source, _) = self.source(name)?;
         let report = source.check(&self.sample(name)).await;
         let mut findings: Vec<Finding> = report.findings.into_iter().map(finding).collect();
-        for text in connection.warnings() {
-            let known = findings.iter().any(|finding| finding.level == Level::Warning && matches!(finding.subject.as_str(), "certificate" | "transport"));
-            if !known {
-                findings.push(Finding { subject: "definition".to_owned(), level: Level::Warning, text, hint: String::new() });
-            }
+        if !findings.iter().any(|finding| finding.level == Level::Warning && matches!(finding.subject.as_str(), "certificate" | "encryption")) {
+            let warning = |text| Finding { subject: "definition".to_owned(), level: Level::Warning, text, hint: String::new() };
+            findings.extend(connection.warnings().into_iter().map(warning));
         }
+        forgive_single_mailboxes(&mut findings);
         let code = findings.iter().find(|finding| finding.level == Level::Error).map(code);
         Ok(CheckReport { usable: code.is_none(), findings, code })
     }
@@ -231,10 +230,20 @@ fn finding(finding: c2b_mailbox::Finding) -> Finding {
     Finding { subject: finding.subject, level, text: finding.text, hint: finding.hint }
 }
 
-/// Tells from the subject of the first error what stands in the way.
+/// A mailbox that cannot be opened is a warning when another one could: then the connection is not to blame.
+fn forgive_single_mailboxes(findings: &mut [Finding]) {
+    let is_mailbox = |finding: &Finding| finding.subject.starts_with("mailbox ");
+    if findings.iter().any(|finding| is_mailbox(finding) && finding.level < Level::Error) {
+        for finding in findings.iter_mut().filter(|finding| is_mailbox(finding)) {
+            finding.level = finding.level.min(Level::Warning);
+        }
+    }
+}
+
+/// Tells from the first error what stands in the way: Exchange names what it denies (`ErrorAccessDenied`,
+/// `ErrorImpersonateUserDenied`, …).
 fn code(finding: &Finding) -> ErrorCode {
-    let rights = ["sign-in", "rights", "impersonation"];
-    if rights.contains(&finding.subject.as_str()) { ErrorCode::Auth } else { ErrorCode::Server }
+    if finding.subject == "sign-in" || finding.text.contains("Denied") { ErrorCode::Auth } else { ErrorCode::Server }
 }
 
 fn kind(kind: MailboxKind) -> &'static str {
@@ -243,5 +252,24 @@ fn kind(kind: MailboxKind) -> &'static str {
         MailboxKind::Shared => "shared",
         MailboxKind::Resource => "resource",
         MailboxKind::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(subject: &str, level: Level) -> Finding {
+        Finding { subject: subject.to_owned(), level, text: String::new(), hint: String::new() }
+    }
+
+    #[test]
+    fn one_missing_mailbox_does_not_condemn_the_connection_and_all_do() {
+        let mut some = [of("mailbox a@b", Level::Error), of("mailbox c@d", Level::Ok), of("export", Level::Error)];
+        forgive_single_mailboxes(&mut some);
+        assert_eq!([some[0].level, some[1].level, some[2].level], [Level::Warning, Level::Ok, Level::Error]);
+        let mut all = [of("mailbox a@b", Level::Error), of("sign-in", Level::Ok)];
+        forgive_single_mailboxes(&mut all);
+        assert_eq!(all[0].level, Level::Error);
     }
 }

@@ -26,7 +26,8 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 /// How long `start` looks whether the run fails at once (wrong password, wrong URL), so that it can say so.
-const START_LOOK: Duration = Duration::from_secs(2);
+/// Most servers have answered by then; what fails later is in the job's state.
+const START_LOOK: Duration = Duration::from_secs(1);
 
 /// The jobs of this daemon.
 pub struct Jobs {
@@ -124,9 +125,10 @@ impl Jobs {
             handle
         };
         info!(job = %name, %user, "job started");
-        match tokio::time::timeout(START_LOOK, handle.ended()).await {
-            Ok(()) => handle.failure().map_or(Ok(()), Err)?,
-            Err(_still_running) => {}
+        if tokio::time::timeout(START_LOOK, handle.cycle_ended()).await.is_ok()
+            && let Some(error) = handle.failure()
+        {
+            return Err(error);
         }
         self.status(name).await
     }

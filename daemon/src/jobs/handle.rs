@@ -163,12 +163,12 @@ impl Handle {
 
     /// Waits until no run goes on.
     pub(super) async fn ended(&self) {
-        let mut changes = self.changes.subscribe();
-        while self.is_running() {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
+        self.wait_while(|inner| inner.run.is_some()).await;
+    }
+
+    /// Waits until the run ended, or waits for its next cycle.
+    pub(super) async fn cycle_ended(&self) {
+        self.wait_while(|inner| inner.run.as_ref().is_some_and(|run| run.in_cycle)).await;
     }
 
     /// Notes that a cycle begins.
@@ -186,8 +186,7 @@ impl Handle {
     /// Notes that a cycle ended, and what it covered when it ended well. Returns how many failed in a row.
     pub(super) fn end_cycle(&self, end: &RunEnd, covered: Option<Vec<Address>>, row: &HistoryRow) -> u32 {
         let failed = self.change(|inner| {
-            if let Some(run) = &mut inner.run {
-                run.in_cycle = false;
+            if let Some(run) = &inner.run {
                 inner.record.run = Some(run.progress.snapshot());
             }
             match end {
@@ -213,6 +212,9 @@ impl Handle {
         let at = time.format("%H:%M:%S UTC");
         self.change(|inner| {
             inner.next_run = Some(time);
+            if let Some(run) = &mut inner.run {
+                run.in_cycle = false;
+            }
             (inner.record.state, inner.record.detail) = match end {
                 RunEnd::Failed(problem) if is_low_space(problem) => (JobState::Active, format!("paused: low space; tries again at {at}")),
                 RunEnd::Failed(problem) => (JobState::Error, format!("{}; tries again at {at}", in_words(problem))),
@@ -280,6 +282,15 @@ impl Handle {
                 self.write(&inner.record);
             }
         });
+    }
+
+    async fn wait_while(&self, goes_on: impl Fn(&Inner) -> bool) {
+        let mut changes = self.changes.subscribe();
+        while goes_on(&self.lock()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn write(&self, record: &JobRecord) {

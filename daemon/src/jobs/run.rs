@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 /// Longest wait after failed cycles, unless the job's idle time is longer: a server that comes back
 /// after a night is noticed within this time.
@@ -59,12 +59,15 @@ async fn cycle(
     let started = jobs.clock.now();
     let end = match context(jobs, job, handle, progress, cancel).await {
         Ok(context) => on_own_thread(context).await,
-        Err(error) => RunEnd::Failed(problem(error)),
-    };
-    if let RunEnd::Failed(problem) = &end {
-        if !progress.snapshot().problems.contains(problem) {
-            progress.problem(problem.clone());
+        Err(error) => {
+            warn!(job = %job.name, cycle = number, reason = error.message, "cycle could not begin");
+            RunEnd::Failed(problem(error))
         }
+    };
+    if let RunEnd::Failed(problem) = &end
+        && !progress.snapshot().problems.contains(problem)
+    {
+        progress.problem(problem.clone());
     }
     let totals = progress.snapshot().cycle_totals;
     let (word, detail) = match &end {
@@ -73,10 +76,6 @@ async fn cycle(
         RunEnd::Failed(problem) => ("failed", problem.message.clone()),
         RunEnd::Stopped => ("stopped", String::new()),
     };
-    match &end {
-        RunEnd::Failed(problem) => warn!(job = %job.name, cycle = number, code = problem.code, reason = problem.message, "cycle failed"),
-        _ => info!(job = %job.name, cycle = number, end = word, scanned = totals.scanned, stored = totals.stored, failed = totals.failed, "cycle ended"),
-    }
     let row = HistoryRow { cycle: number, started, ended: jobs.clock.now(), end: word.to_owned(), detail, totals };
     let failed_in_a_row = handle.end_cycle(&end, progress.covered(), &row);
     (end, failed_in_a_row)

@@ -56,7 +56,7 @@ impl Watcher {
             {
                 return;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             _ = self.state.changed() => {}

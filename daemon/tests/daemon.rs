@@ -1,0 +1,15 @@
+//! The real daemon as a process: start and end, definitions by hand, what it refuses, its jobs.
+
+#[path = "daemon/stand.rs"]
+mod stand;
+
+#[path = "daemon/definitions.rs"]
+mod definitions;
+#[path = "daemon/jobs.rs"]
+mod jobs;
+#[path = "daemon/process.rs"]
+mod process;
+#[path = "daemon/requests.rs"]
+mod requests;
+#[path = "daemon/storages.rs"]
+mod storages;

@@ -1,0 +1,113 @@
+//! Definitions, by request and by hand, and the secrets that are none of them.
+
+use crate::stand::{Stand, dead_url, files};
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
+
+const CANARY: &str = "correct-horse-battery-staple";
+
+#[test]
+fn a_password_is_kept_in_one_private_file_and_told_nowhere() {
+    let mut stand = Stand::started();
+    let connection = json!({"name": "lab", "kind": "ews", "url": dead_url(), "user": "svc", "password": CANARY});
+    let (status, made) = stand.post("/v1/connections", &connection);
+    assert_eq!(status, 200, "{made}");
+    let answers = [made, stand.get("/v1/connections/lab").1, stand.get("/v1/status").1, stand.post("/v1/connections/lab/check", &json!({})).1];
+    for answer in answers {
+        assert!(!answer.to_string().contains(CANARY), "{answer}");
+    }
+    let environment = std::fs::read(format!("/proc/{}/environ", stand.pid())).unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&environment).contains(CANARY));
+    stand.terminate();
+    let secret = stand.path("var/secrets/lab");
+    for (path, bytes) in files(stand.dir.path()) {
+        let holds = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        assert_eq!(holds, path == secret, "{}", path.display());
+    }
+    assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(secret.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_connection_is_checked_before_it_is_made_and_names_what_is_wrong() {
+    let stand = Stand::started();
+    let base = json!({"name": "lab", "kind": "ews", "url": "https://mail.example.org", "user": "svc", "password": "pw"});
+    for (key, value, message) in [
+        ("url", json!("http://mail.example.org/EWS/Exchange.asmx"), "plain http"),
+        ("url", json!("mail.example.org"), "is not a URL"),
+        ("user", json!(""), "user is empty"),
+        ("password", json!(""), "password is empty"),
+        ("ca-file", json!("/nowhere/ca.pem"), "failed to read the CA file"),
+        ("ca-file", json!("ca.pem"), "not absolute"),
+        ("kind", json!("imap"), "unknown variant"),
+        ("name", json!("Lab!"), "cannot be a name"),
+    ] {
+        let mut body = base.clone();
+        body[key] = value;
+        let (status, error) = stand.post("/v1/connections", &body);
+        assert_eq!((status, error["code"].as_str().unwrap()), (400, "invalid"), "{key}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(message), "{key}: {error}");
+    }
+    assert_eq!(stand.get("/v1/connections").1, json!([]));
+    assert_eq!(stand.post("/v1/connections", &base).0, 200);
+    assert_eq!(stand.get("/v1/connections/lab").1["url"], "https://mail.example.org/EWS/Exchange.asmx");
+    let (status, error) = stand.post("/v1/connections", &base);
+    assert_eq!((status, error["code"].as_str().unwrap()), (409, "exists"));
+    assert_eq!(stand.get("/v1/connections/lba").1["hint"], "did you mean lab?");
+    assert_eq!(stand.delete("/v1/connections/lab").0, 200);
+    assert_eq!(stand.get("/v1/connections/lab").0, 404);
+}
+
+#[test]
+fn an_unreachable_server_is_named_by_the_check() {
+    let stand = Stand::started();
+    let connection = json!({"name": "lab", "kind": "ews", "url": dead_url(), "user": "svc", "password": "pw"});
+    stand.post("/v1/connections", &connection);
+    let (status, report) = stand.post("/v1/connections/lab/check", &json!({}));
+    assert_eq!((status, report["usable"].as_bool(), report["code"].as_str()), (200, Some(false), Some("server")), "{report}");
+    let errors: Vec<_> = report["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] == "error").collect();
+    assert!(errors.iter().any(|finding| finding["subject"] == "reachable" && finding["hint"] != ""), "{report}");
+}
+
+#[test]
+fn a_wrong_file_is_named_with_its_line_and_the_definition_before_it_stays() {
+    let stand = Stand::started();
+    let path = stand.path("etc/connections/lab.toml");
+    let good = "kind = \"ews\"\nurl = \"https://mail.example.org/EWS/Exchange.asmx\"\nuser = \"svc\"\n";
+    std::fs::write(&path, good).unwrap();
+    stand.reload();
+    assert_eq!(stand.get("/v1/connections/lab").1["user"], "svc");
+    let place = path.display().to_string();
+    for (text, line, message) in [
+        (good.replace("user =", "usr ="), 3, "did you mean `user`?"),
+        (good.replace("https://mail.example.org/EWS/Exchange.asmx", "http://mail.example.org"), 2, "plain http"),
+        (format!("{good}insecure = \"yes\"\n"), 4, "boolean"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        stand.reload();
+        let news = stand.get("/v1/status").1["bad-news"].to_string();
+        assert!(news.contains(&format!("{place}:{line}: ")) && news.contains(message), "{news}");
+        assert_eq!(stand.get("/v1/connections/lab").1["user"], "svc", "the definition before it is not in force any more");
+    }
+    let (status, error) = stand.post("/v1/connections", &json!({"name": "lab", "kind": "ews", "url": "https://x", "user": "u", "password": "p"}));
+    assert_eq!(status, 409, "a wrong file was overwritten: {error}");
+    std::fs::write(&path, good.replace("svc", "other")).unwrap();
+    std::fs::write(stand.path("etc/connections/Bad Name.toml"), good).unwrap();
+    stand.reload();
+    assert_eq!(stand.get("/v1/connections/lab").1["user"], "other");
+    let news = stand.get("/v1/status").1["bad-news"].to_string();
+    assert!(!news.contains(&place) && news.contains("cannot be a name"), "{news}");
+    std::fs::remove_file(&path).unwrap();
+    stand.reload();
+    assert_eq!(stand.get("/v1/connections/lab").0, 404);
+}
+
+#[test]
+fn a_wrong_file_does_not_keep_the_daemon_from_starting() {
+    let mut stand = Stand::new();
+    std::fs::create_dir_all(stand.path("etc/jobs")).unwrap();
+    std::fs::write(stand.path("etc/jobs/nightly.toml"), "connection = \n").unwrap();
+    stand.start();
+    let news = stand.get("/v1/status").1["bad-news"].to_string();
+    assert!(news.contains("nightly.toml:1: "), "{news}");
+}
