@@ -138,9 +138,12 @@ async fn run(cycle: &Arc<Cycle>, context: &CycleContext) -> CycleEnd {
         tracing::warn!(job = %cycle.job, mailbox = %address, "mailbox is gone");
         cycle.progress.problem(selection::gone(address));
     }
-    let ends = each(cycle, &resolved.mailboxes, false).await;
-    if context.one_time && !cycle.halt.is_cancelled() {
-        each(cycle, &resolved.mailboxes, true).await;
+    let places: Vec<(MailboxIndex, Address)> = resolved.mailboxes.iter().enumerate().map(|(place, address)| (MailboxIndex(place), address.clone())).collect();
+    let ends = each(cycle, &places, false).await;
+    // What failed is in the catalogue once it is committed.
+    if context.one_time && !cycle.halt.is_cancelled() && cycle.flush().await.is_ok() {
+        let done: Vec<_> = places.into_iter().zip(&ends).filter(|(_, end)| matches!(end, MailboxEnd::Done)).map(|(place, _)| place).collect();
+        each(cycle, &done, true).await;
     }
     let all = ends.len();
     let failed: Vec<Problem> = ends.into_iter().filter_map(|end| if let MailboxEnd::Failed(problem) = end { Some(problem) } else { None }).collect();
@@ -162,11 +165,8 @@ async fn resolve(cycle: &Cycle, context: &CycleContext) -> Result<Resolved, Opti
 }
 
 /// Works on all mailboxes, several at a time, in their order.
-async fn each(cycle: &Arc<Cycle>, mailboxes: &[Address], retry: bool) -> Vec<MailboxEnd> {
-    let tasks = mailboxes.iter().enumerate().map(|(place, address)| {
-        let (cycle, address, index) = (cycle.clone(), address.clone(), MailboxIndex(place));
-        async move { one(cycle, index, address, retry).await }
-    });
+async fn each(cycle: &Arc<Cycle>, places: &[(MailboxIndex, Address)], retry: bool) -> Vec<MailboxEnd> {
+    let tasks: Vec<_> = places.iter().map(|(index, address)| one(cycle.clone(), *index, address.clone(), retry)).collect();
     stream::iter(tasks).buffered(MAILBOXES_MAX).collect().await
 }
 

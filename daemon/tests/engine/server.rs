@@ -324,14 +324,14 @@ impl Source for Server {
                     Event::Upsert(id) => (id, false),
                     Event::Read(id) => (id, true),
                 };
-                // A change of what is gone is left out, or reported all the same, as servers do.
+                // A change of what is gone is left out, or reported all the same, as servers do whose ids do not survive moves.
                 let mail = fold.mails.get(id);
                 let change_key = mail.map(|mail| ChangeKey::new(mail.change_key.clone()));
                 let id = ItemId::new(id.clone());
                 match mail {
                     Some(mail) if read => changes.push(Change::Read { id, change_key, read: mail.read }),
                     Some(_) => changes.push(Change::Upsert { id, change_key }),
-                    None if end % 2 == 0 => changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")) }),
+                    None if end % 2 == 0 && !state.stable_ids => changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")) }),
                     None => {}
                 }
             }

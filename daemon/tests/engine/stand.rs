@@ -3,11 +3,11 @@
 use super::server::{Mail, Server};
 use c2b_api::job::{RunInfo, Selection};
 use c2b_mailbox::Address;
-use c2b_storagefmt::{CommitSeq, Failure, Moment, Writer};
+use c2b_storagefmt::{CommitSeq, Error, Failure, Moment, Writer};
 use c2bd::clock::Clock;
 use c2bd::engine::{ConnectionLimits, CycleContext, CycleEnd, MailboxQueue, Progress, StorageWriter, run_cycle};
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -108,6 +108,10 @@ impl Stand {
         };
         drop(context);
         storage.abandon().await;
+        // What was under way is dropped by the runtime, and with it the last handles of the index.
+        while matches!(Writer::open(&self.path), Err(Error::Index { .. })) {
+            tokio::task::yield_now().await;
+        }
         end
     }
 
@@ -147,11 +151,23 @@ impl Stand {
     pub fn assert_equal(&self) -> Archive {
         let archive = self.archive();
         for address in self.server.with(|state| state.mailboxes()) {
-            let there = self.server.with(|state| state.picture(&address));
-            assert_eq!(archive.mailboxes.get(&address), Some(&there), "{address} differs (left: archive, right: server)");
+            let there = lines(&self.server.with(|state| state.picture(&address)));
+            let here = lines(archive.mailboxes.get(&address).unwrap_or(&Picture::new()));
+            let missing: Vec<_> = there.difference(&here).collect();
+            let extra: Vec<_> = here.difference(&there).collect();
+            assert!(missing.is_empty() && extra.is_empty(), "{address} differs: missing {missing:#?}, extra {extra:#?}");
         }
         archive
     }
+}
+
+/// Returns a line for each folder and mail.
+fn lines(picture: &Picture) -> BTreeSet<String> {
+    let folder = |(id, (name, parent, mails)): (&String, &(String, Option<String>, BTreeMap<String, Mail>))| {
+        let mails = mails.iter().map(|(mail, state)| format!("{id}/{mail} {state:?}")).collect::<Vec<_>>();
+        std::iter::once(format!("{id} {name} in {parent:?}")).chain(mails)
+    };
+    picture.iter().flat_map(folder).collect()
 }
 
 /// Fails when counters contradict each other.
@@ -159,4 +175,22 @@ fn check(info: &RunInfo) {
     for one in &info.mailboxes {
         assert_eq!(one.known, one.stored + one.unchanged + one.failed + one.left, "{one:?}");
     }
+}
+
+/// Gives the server two mailboxes with nested and empty folders and mail for several pages; returns the first.
+pub fn company(stand: &Stand) -> Address {
+    stand.server.with(|state| {
+        let fill = |name: &str, state: &mut super::server::State| {
+            let mailbox = state.add_mailbox(name);
+            let inbox = state.add_folder(&mailbox, "Inbox", None);
+            let sub = state.add_folder(&mailbox, "Sub", Some(&inbox));
+            state.add_folder(&mailbox, "Empty", Some(&sub));
+            (0..25).for_each(|n| drop(state.add_mail(&mailbox, &inbox, &format!("{name} inbox {n}"))));
+            (0..7).for_each(|n| drop(state.add_mail(&mailbox, &sub, &format!("{name} sub {n}"))));
+            mailbox
+        };
+        let alice = fill("alice@x", state);
+        fill("bob@x", state);
+        alice
+    })
 }
