@@ -5,8 +5,9 @@
 //! The exceptions are things whose keys are too large for the layout (beyond 2^24 commits or 2^36 items):
 //! [`Nodes`] gives those a hashed number and remembers it for the life of the mount.
 //!
-//! A living item's number names one *version* of it: a file never changes under its number, and a
-//! changed item is another file that took its name, as if by `rename`.
+//! An item's number in `latest/` names one *version* of it: a file never changes under its number, and a
+//! changed item is another file that took its name, as if by `rename`. A typed time, which no listing
+//! shows, has these same files. Two folders never share a number: the kernel would move one to the other.
 //!
 //! | bits 63-60 | what | bits 59-0 |
 //! |---|---|---|
@@ -20,9 +21,8 @@
 //! | 7 | folder, latest | folder 60 |
 //! | 8 | folder at a point | commit 24, folder 36 |
 //! | 9 | folder at a typed time | seconds 32, folder 28 |
-//! | 10 | item version, latest | commit 24, item 36 |
+//! | 10 | item version | commit 24, item 36 |
 //! | 11 | item at a point | commit 24, item 36 |
-//! | 12 | item at a typed time | seconds 32, item 28 |
 //! | 15 | what does not fit above | hash 60 |
 
 use c2b_storagefmt::{CommitSeq, FolderKey, ItemKey, MailboxKey};
@@ -34,7 +34,7 @@ use std::sync::{PoisonError, RwLock};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Second(pub u32);
 
-/// A state that does not change any more.
+/// A state that is not the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Past {
     /// A listed point in time.
@@ -95,10 +95,10 @@ pub enum Node {
     Top(View, MailboxKey),
     /// A mailbox folder in one state.
     Folder(View, FolderKey),
-    /// A version of an item: the one that begins with this commit, in `latest/`.
+    /// A version of an item: the one that begins with this commit, in `latest/` and at typed times.
     Item(CommitSeq, ItemKey),
-    /// An item in a past state.
-    PastItem(Past, ItemKey),
+    /// An item at a listed point in time.
+    PointItem(CommitSeq, ItemKey),
 }
 
 /// The two directions between nodes and inode numbers.
@@ -172,8 +172,7 @@ fn pack(node: Node) -> Option<u64> {
         Node::Folder(View::Past(Past::Point(seq)), key) => join(8, &[(seq.0, 24), (key.0, 36)]),
         Node::Folder(View::Past(Past::Typed(second)), key) => join(9, &[seconds(second), (key.0, 28)]),
         Node::Item(seq, key) => join(10, &[(seq.0, 24), (key.0, 36)]),
-        Node::PastItem(Past::Point(seq), key) => join(11, &[(seq.0, 24), (key.0, 36)]),
-        Node::PastItem(Past::Typed(second), key) => join(12, &[seconds(second), (key.0, 28)]),
+        Node::PointItem(seq, key) => join(11, &[(seq.0, 24), (key.0, 36)]),
     }
 }
 
@@ -212,8 +211,7 @@ fn unpack(number: u64) -> Option<Node> {
         8 => Node::Folder(View::Past(point(36)), FolderKey(key & low(36))),
         9 => Node::Folder(View::Past(typed(28)?), FolderKey(key & low(28))),
         10 => Node::Item(CommitSeq(key >> 36), ItemKey(key & low(36))),
-        11 => Node::PastItem(point(36), ItemKey(key & low(36))),
-        12 => Node::PastItem(typed(28)?, ItemKey(key & low(28))),
+        11 => Node::PointItem(CommitSeq(key >> 36), ItemKey(key & low(36))),
         _ => return None,
     })
 }
@@ -254,7 +252,7 @@ mod tests {
             (view(), mailbox()).prop_map(|(view, key)| Node::Top(view, key)),
             (view(), number()).prop_map(|(view, n)| Node::Folder(view, FolderKey(n))),
             (number(), number()).prop_map(|(seq, n)| Node::Item(CommitSeq(seq), ItemKey(n))),
-            (past(), number()).prop_map(|(past, n)| Node::PastItem(past, ItemKey(n))),
+            (number(), number()).prop_map(|(seq, n)| Node::PointItem(CommitSeq(seq), ItemKey(n))),
         ]
     }
 

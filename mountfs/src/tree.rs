@@ -172,7 +172,7 @@ impl<A: Archive> Tree<A> {
                     found => return found,
                 }
             }
-            Node::Readme | Node::Report(..) | Node::Item(..) | Node::PastItem(..) => return Err(ViewError::NotFolder),
+            Node::Readme | Node::Report(..) | Node::Item(..) | Node::PointItem(..) => return Err(ViewError::NotFolder),
         };
         self.attr(head, node)
     }
@@ -205,13 +205,13 @@ impl<A: Archive> Tree<A> {
                 let tree = self.tree_of(head, View::Latest, key)?;
                 Ok(folder(self.last_change(head, mailbox(head, key)?)?, count(tree.children(None).len()), Hold::Brief))
             }
-            Node::Top(view @ View::Past(_), _) => Ok(folder(self.commit_time(self.seq_of(head, view)?)?, 1, Hold::Long)),
+            Node::Top(view @ View::Past(_), _) => Ok(folder(self.commit_time(self.seq_of(head, view)?)?, 1, hold(head, view))),
             Node::Folder(view, key) => {
                 let mailbox = self.owner(head, key)?;
                 let tree = self.tree_of(head, view, mailbox)?;
                 self.folder_attr(head, view, mailbox, &tree, tree.get(key).ok_or(ViewError::Stale)?)
             }
-            Node::Item(..) | Node::PastItem(..) => self.item_attr(node, &self.item(head, node)?),
+            Node::Item(..) | Node::PointItem(..) => self.item_attr(node, Hold::Long, &self.item(node)?),
         }
     }
 
@@ -227,9 +227,9 @@ impl<A: Archive> Tree<A> {
                 let tree = self.tree_of(head, view, owner)?;
                 Ok(xattr::of_folder(&mailbox(head, owner)?.address, &tree.path(key), tree.get(key).ok_or(ViewError::Stale)?))
             }
-            Node::Item(..) | Node::PastItem(..) => {
-                let row = self.item(head, node)?;
-                let view = if let Node::PastItem(past, _) = node { View::Past(past) } else { View::Latest };
+            Node::Item(..) | Node::PointItem(..) => {
+                let row = self.item(node)?;
+                let view = if let Node::PointItem(seq, _) = node { View::Past(Past::Point(seq)) } else { View::Latest };
                 let mut tree = self.tree_of(head, view, row.mailbox)?;
                 if tree.get(row.folder).is_none() {
                     // A version that is kept open while its folder has gone.
@@ -257,15 +257,14 @@ impl<A: Archive> Tree<A> {
                     Err(_) => Node::Root,
                 }
             }
-            Node::Item(..) | Node::PastItem(..) => Node::Root,
+            Node::Item(..) | Node::PointItem(..) => Node::Root,
         }
     }
 
     /// Returns the version of an item that a node stands for.
-    pub(crate) fn item(&self, head: &Head, node: Node) -> Result<ItemRow, ViewError> {
+    pub(crate) fn item(&self, node: Node) -> Result<ItemRow, ViewError> {
         let (seq, key) = match node {
-            Node::Item(seq, key) => (seq, key),
-            Node::PastItem(past, key) => (self.seq_of(head, View::Past(past))?, key),
+            Node::Item(seq, key) | Node::PointItem(seq, key) => (seq, key),
             _ => return Err(ViewError::NotFile),
         };
         self.archive.item(key, seq).map_err(ViewError::catalogue("item"))?.ok_or(ViewError::Stale)
@@ -282,7 +281,7 @@ impl<A: Archive> Tree<A> {
         let key = key_in(name).ok_or(ViewError::Missing)?;
         let found = self.archive.item(key, self.seq_of(head, view)?).map_err(ViewError::catalogue("item"))?;
         let row = found.filter(|row| row.folder == folder && row.file_name == name).ok_or(ViewError::Missing)?;
-        self.item_attr(item_node(view, &row), &row)
+        self.item_attr(item_node(view, &row), hold(head, view), &row)
     }
 
     fn folder_attr(&self, head: &Head, view: View, mailbox: MailboxKey, tree: &FolderTree, row: &FolderRow) -> Result<Attr, ViewError> {
@@ -295,13 +294,13 @@ impl<A: Archive> Tree<A> {
             modified,
             changed: self.commit_time(row.from)?,
             links: count(tree.children(Some(row.key)).len()),
-            hold: Hold::Long,
+            hold: hold(head, view),
         })
     }
 
-    fn item_attr(&self, node: Node, row: &ItemRow) -> Result<Attr, ViewError> {
+    fn item_attr(&self, node: Node, hold: Hold, row: &ItemRow) -> Result<Attr, ViewError> {
         let changed = self.commit_time(row.from)?;
-        Ok(Attr { node, kind: Kind::File, size: row.size, modified: row.time, changed, links: 1, hold: Hold::Long })
+        Ok(Attr { node, kind: Kind::File, size: row.size, modified: row.time, changed, links: 1, hold })
     }
 
     fn tree_of(&self, head: &Head, view: View, mailbox: MailboxKey) -> Result<Arc<FolderTree>, ViewError> {
@@ -341,11 +340,19 @@ impl<A: Archive> Tree<A> {
     }
 }
 
+/// A typed time after the newest commit may yet get a commit before it.
+fn hold(head: &Head, view: View) -> Hold {
+    match view {
+        View::Past(Past::Typed(second)) if !dates::settled(head, second) => Hold::Brief,
+        _ => Hold::Long,
+    }
+}
+
 /// Returns the node of an item's row in a view.
 fn item_node(view: View, row: &ItemRow) -> Node {
     match view {
-        View::Latest => Node::Item(row.from, row.key),
-        View::Past(past) => Node::PastItem(past, row.key),
+        View::Past(Past::Point(seq)) => Node::PointItem(seq, row.key),
+        View::Latest | View::Past(Past::Typed(_)) => Node::Item(row.from, row.key),
     }
 }
 

@@ -26,6 +26,11 @@ pub(super) fn parent(mailbox: MailboxKey, date: Date) -> Node {
     }
 }
 
+/// Whether no commit to come can be at or before a typed time.
+pub(super) fn settled(head: &Head, second: Second) -> bool {
+    stamp::bounds(second).1 < head.time
+}
+
 impl<A: Archive> Tree<A> {
     pub(super) fn lookup_year(&self, head: &Head, mailbox: MailboxKey, name: &str) -> Result<Node, ViewError> {
         let date = stamp::parse_year(name).ok_or(ViewError::Missing)?;
@@ -74,7 +79,7 @@ impl<A: Archive> Tree<A> {
         points.into_iter().map(|(name, point)| Ok((name, self.attr(head, top(point.seq, mailbox))?))).collect()
     }
 
-    /// Returns the commit that a typed time means, the same one for the life of the mount.
+    /// Returns the commit that a typed time means: for ever the same once a later commit is shown.
     pub(super) fn settle(&self, head: &Head, second: Second) -> Result<CommitSeq, ViewError> {
         let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seq) = typed.get(&second) {
@@ -82,7 +87,9 @@ impl<A: Archive> Tree<A> {
         }
         let found = self.archive.moment_at(stamp::bounds(second).1).map_err(ViewError::catalogue("commit"))?;
         let seq = found.ok_or(ViewError::Missing)?.min(head.seq);
-        typed.put(second, seq);
+        if settled(head, second) {
+            typed.put(second, seq);
+        }
         Ok(seq)
     }
 

@@ -3,7 +3,7 @@
 //! A listing belongs to the commit at which it was opened. Offsets are places in it; going on from
 //! where the last piece ended costs nothing, going anywhere else starts over.
 
-use super::{Attr, Tree, item_node};
+use super::{Attr, Hold, Tree, hold, item_node};
 use crate::archive::{Archive, Rows};
 use crate::errno::ViewError;
 use crate::head::Head;
@@ -23,6 +23,7 @@ struct Items {
     mailbox: MailboxKey,
     folder: FolderKey,
     view: View,
+    hold: Hold,
     seq: CommitSeq,
     rows: Option<Rows>,
     /// Place of the next row among the items.
@@ -51,10 +52,10 @@ impl<A: Archive> Tree<A> {
             Node::Top(view, key) => self.list_folders(head, view, key, None)?,
             Node::Folder(view, key) => {
                 let mailbox = self.owner(head, key)?;
-                let items = Items { mailbox, folder: key, view, seq: self.seq_of(head, view)?, rows: None, next: 0 };
+                let items = Items { mailbox, folder: key, view, hold: hold(head, view), seq: self.seq_of(head, view)?, rows: None, next: 0 };
                 return Ok(Listing { fixed: self.list_folders(head, view, mailbox, Some(key))?, items: Some(items), held: None });
             }
-            Node::Readme | Node::Report(..) | Node::Item(..) | Node::PastItem(..) => return Err(ViewError::NotFolder),
+            Node::Readme | Node::Report(..) | Node::Item(..) | Node::PointItem(..) => return Err(ViewError::NotFolder),
         };
         Ok(Listing { fixed, items: None, held: None })
     }
@@ -103,7 +104,7 @@ impl Items {
         self.next = place + 1;
         let Some(row) = row else { return Ok(None) };
         let row = row.map_err(ViewError::catalogue("items"))?;
-        let attr = tree.item_attr(item_node(self.view, &row), &row)?;
+        let attr = tree.item_attr(item_node(self.view, &row), self.hold, &row)?;
         Ok(Some((row.file_name, attr)))
     }
 }

@@ -3,7 +3,6 @@
 use super::{Tree, report};
 use crate::archive::{Archive, Blob};
 use crate::errno::ViewError;
-use crate::head::Head;
 use crate::node::Node;
 use c2b_storagefmt::{ItemKey, MailboxKey};
 use lru::LruCache;
@@ -39,7 +38,7 @@ impl<A: Archive> Tree<A> {
         match node {
             Node::Readme => Ok(range(report::README.as_bytes(), offset, size)),
             Node::Report(kind, seq) => Ok(range(&self.report(&self.head(), kind, seq)?.bytes, offset, size)),
-            Node::Item(..) | Node::PastItem(..) => self.reader(node)?.read(offset, size),
+            Node::Item(..) | Node::PointItem(..) => self.reader(node)?.read(offset, size),
             _ => Err(ViewError::NotFile),
         }
     }
@@ -48,7 +47,7 @@ impl<A: Archive> Tree<A> {
         if let Some(reader) = self.lock_readers().get(&node) {
             return Ok(reader.clone());
         }
-        let row = self.item(&self.head() as &Head, node)?;
+        let row = self.item(node)?;
         let damaged = |source| ViewError::Damaged { item: row.key, mailbox: row.mailbox, offset: 0, source };
         let blob = row.shown.map(|id| self.archive.open(&id).map_err(damaged)).transpose()?;
         let reader = Arc::new(Reader { blob, mailbox: row.mailbox, item: row.key, size: row.size });

@@ -2,9 +2,7 @@
 
 use c2b_mailbox::{Address, Fidelity, FolderId, Format, ItemId, ItemMeta};
 use c2b_mountfs::archive::{Archive, Blob, Fault, Rows};
-use c2b_storagefmt::{
-    CommitSeq, ContentId, FolderKey, FolderRow, ItemKey, ItemRow, MailboxCounts, MailboxKey, MailboxRow, Point, StorageInfo, Touched,
-};
+use c2b_storagefmt::{CommitSeq, ContentId, FolderKey, FolderRow, ItemKey, ItemRow, MailboxCounts, MailboxKey, MailboxRow, Point, StorageInfo, Touched};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -174,7 +172,8 @@ impl Archive for Fake {
     }
 
     fn items(&self, _mailbox: MailboxKey, folder: FolderKey, at: CommitSeq) -> Result<Rows, Fault> {
-        let rows: Vec<_> = self.state().items.iter().map(|(row, _)| row).filter(|row| row.folder == folder && holds(row.from, row.until, at)).cloned().collect();
+        let rows: Vec<_> =
+            self.state().items.iter().map(|(row, _)| row).filter(|row| row.folder == folder && holds(row.from, row.until, at)).cloned().collect();
         Ok(Box::new(rows.into_iter().map(Ok)))
     }
 

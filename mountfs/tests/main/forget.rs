@@ -140,7 +140,13 @@ impl Kernel {
         }
         for (node, kept) in self.listings.iter().filter(|(node, _)| there(node)) {
             let mut listing = tree.list(&head, *node).unwrap();
-            let names: Vec<String> = std::iter::from_fn(|| Some(())).scan(0, |place, ()| { *place += 1; listing.entry(tree, *place - 1).unwrap() }).map(|(name, _)| name).collect();
+            let names: Vec<String> = std::iter::from_fn(|| Some(()))
+                .scan(0, |place, ()| {
+                    *place += 1;
+                    listing.entry(tree, *place - 1).unwrap()
+                })
+                .map(|(name, _)| name)
+                .collect();
             assert_eq!(&names, kept, "the kernel keeps another listing of {node:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::fake::{ADDRESS, Fake, start};
 use c2b_mountfs::errno::ViewError;
-use c2b_mountfs::node::{Node, Past, View};
+use c2b_mountfs::node::{Node, View};
 use c2b_mountfs::tree::{Attr, Kind, Tree};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,7 +105,11 @@ fn a_point_has_the_time_of_its_commit_and_a_folder_that_of_its_newest_item() {
     assert_eq!(point.modified, start() + TimeDelta::minutes(2));
     let folders: Vec<Attr> = walk(&tree, point.node).into_values().filter(|attr| attr.kind == Kind::Folder).collect();
     for folder in folders {
-        let newest = walk(&tree, folder.node).into_iter().filter(|(path, attr)| attr.kind == Kind::File && path.rfind('/') == Some(0)).map(|(_, attr)| attr.modified).max();
+        let newest = walk(&tree, folder.node)
+            .into_iter()
+            .filter(|(path, attr)| attr.kind == Kind::File && path.rfind('/') == Some(0))
+            .map(|(_, attr)| attr.modified)
+            .max();
         assert_eq!(Some(folder.modified), newest);
     }
 }
@@ -167,7 +171,7 @@ fn a_file_is_no_folder_and_an_unknown_inode_is_stale() {
     assert!(matches!(tree.list(&head, Node::Readme), Err(ViewError::NotFolder)));
     assert!(matches!(tree.read(Node::Root, 0, 1), Err(ViewError::NotFile)));
     let row = fake.state().living_items()[0].clone();
-    let never = Node::PastItem(Past::Point(c2b_storagefmt::CommitSeq(1)), c2b_storagefmt::ItemKey(999));
+    let never = Node::PointItem(c2b_storagefmt::CommitSeq(1), c2b_storagefmt::ItemKey(999));
     assert!(matches!(tree.attr(&head, never), Err(ViewError::Stale)));
     let elsewhere = Node::Top(View::Latest, crate::fake::MAILBOX);
     assert!(missing(tree.lookup(&head, elsewhere, &row.file_name)), "an item is found outside its folder");
