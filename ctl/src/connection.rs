@@ -106,7 +106,7 @@ pub(crate) async fn run(session: &Session, command: &ConnectionCommand) -> Resul
 
 /// Makes the table of connections.
 pub(crate) fn table(connections: &[ConnectionInfo]) -> Table {
-    let mut table = Table::new(&["CONNECTION", "KIND", "URL", "USER", "OWNER", "JOBS", "WARNINGS"]);
+    let mut table = Table::new(&["CONNECTION", "KIND", "URL", "USER", "OWNER", "JOBS", "WARNINGS"]).missable(&["OWNER", "KIND", "JOBS"]).beneath("WARNINGS");
     for connection in connections {
         let definition = &connection.definition;
         table.row(vec![

@@ -122,8 +122,8 @@ pub(crate) async fn run(session: &Session, command: &JobCommand) -> Result<Exit,
 
 /// Makes the table of jobs.
 pub(crate) fn table(jobs: &[JobStatus]) -> Table {
-    let mut table =
-        Table::new(&["JOB", "TYPE", "STATE", "STORAGE", ">SCANNED", ">STORED", ">FAILED", ">BYTES", ">SPEED", "LAST SUCCESS", "NEXT RUN", "DETAIL"]);
+    let headings = &["JOB", "TYPE", "STATE", "STORAGE", ">SCANNED", ">STORED", ">FAILED", ">BYTES", ">SPEED", "LAST SUCCESS", "NEXT RUN", "DETAIL"];
+    let mut table = Table::new(headings).missable(&["TYPE", "SPEED", "STORAGE", "SCANNED", "NEXT RUN", "BYTES"]).beneath("DETAIL");
     for job in jobs {
         let (paint, state) = state(job.state);
         let run = job.run.clone().unwrap_or_default();

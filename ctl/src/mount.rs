@@ -21,7 +21,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::time::{interval, timeout};
 
@@ -78,7 +78,7 @@ pub(crate) async fn mount(session: &Session, args: &MountArgs) -> Result<Exit, E
     let status = command.status().map_err(|source| Error::StartProgram { program, source })?;
     if !status.success() {
         let exit = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(Exit::FAILED.0);
-        return Err(Error::Mount { what: args.storage.clone(), dir, status: status.to_string(), exit });
+        return Err(Error::Mount { what: args.storage.clone(), dir, status: words(status), exit });
     }
     if session.output.is_json() {
         session.output.value(&json!({ "storage": args.storage, "path": path, "mounted": dir }))?;
@@ -118,6 +118,10 @@ pub(crate) async fn unmount(output: &Output, args: &UnmountArgs) -> Result<Exit,
     }
     output.done(&format!("unmounted {shown}"))?;
     Ok(Exit::OK)
+}
+
+fn words(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
 }
 
 async fn storage_path(session: &Session, name: &str) -> Result<PathBuf, Error> {

@@ -3,8 +3,8 @@
 use c2b_api::path;
 use serde_json::Value;
 
-/// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be offered for the other: `nigthly` and `nightly` are 0.97, `main` and `mail` 0.88.
-const LIKENESS_MIN: f64 = 0.8;
+/// How far apart two names may be for one to be offered for the other: one typing mistake in three letters.
+const LETTERS_PER_MISTAKE: usize = 3;
 
 /// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,13 @@ pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     if usable { Ok(text.to_owned()) } else { Err("a name is not empty, has no `/` and is neither `.` nor `..`".to_owned()) }
 }
 
+/// Returns the name that was probably meant: with few mistakes (two letters exchanged are one), or of which the beginning was typed.
 fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    let likeness = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
-    let near = names.iter().map(|other| (likeness(other), other.as_str())).filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
-    near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
+    let name = name.to_lowercase();
+    let letters = name.chars().count();
+    let mistakes = |other: &str| if letters >= LETTERS_PER_MISTAKE && other.starts_with(&name) { 0 } else { strsim::osa_distance(&name, other) };
+    let near = names.iter().map(|other| (mistakes(&other.to_lowercase()), other.as_str())).filter(|(mistakes, _)| *mistakes <= letters / LETTERS_PER_MISTAKE);
+    near.min_by_key(|(mistakes, _)| *mistakes).map(|(_, other)| other)
 }
 
 #[cfg(test)]
@@ -79,8 +82,10 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_offered() {
-        let names = ["nightly".to_owned(), "weekly".to_owned(), "archive".to_owned()];
-        for (typed, expected) in [("nigthly", Some("nightly")), ("Weekly", Some("weekly")), ("arch", Some("archive")), ("xyz", None)] {
+        let names = ["nightly", "weekly", "archive", "lab"].map(str::to_owned);
+        for (typed, expected) in
+            [("nigthly", Some("nightly")), ("Weekly", Some("weekly")), ("arch", Some("archive")), ("lba", Some("lab")), ("x", None), ("xyz", None)]
+        {
             assert_eq!(nearest(typed, &names), expected, "{typed}");
         }
     }

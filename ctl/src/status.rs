@@ -6,7 +6,7 @@ use crate::human;
 use crate::output::Paint;
 use crate::session::Session;
 use crate::{connection, job, storage};
-use c2b_api::job::JobState;
+use c2b_api::job::{JobState, JobStatus};
 use c2b_api::path;
 use c2b_api::status::Status;
 use clap::Args;
@@ -40,7 +40,10 @@ pub(crate) async fn run(session: &Session, _args: &StatusArgs) -> Result<Exit, E
     for (_, text) in none.iter().filter(|(missing, _)| *missing) {
         output.line(&format!("next  {text}"))?;
     }
-    for table in [job::table(&status.jobs), storage::table(&status.storages), connection::table(&status.connections)] {
+    // Why a job failed is among the bad news.
+    let without_reason = |job: JobStatus| if job.state == JobState::Error { JobStatus { detail: String::new(), ..job } } else { job };
+    let jobs: Vec<JobStatus> = status.jobs.iter().cloned().map(without_reason).collect();
+    for table in [job::table(&jobs), storage::table(&status.storages), connection::table(&status.connections)] {
         if !table.is_empty() {
             output.line("")?;
             output.table(&table)?;

@@ -105,7 +105,8 @@ pub(crate) async fn run(session: &Session, command: &StorageCommand) -> Result<E
 
 /// Makes the table of storages.
 pub(crate) fn table(storages: &[StorageInfo]) -> Table {
-    let mut table = Table::new(&["STORAGE", "PATH", "STATE", ">MAILBOXES", ">ITEMS", ">MAIL", ">ON DISK", ">FREE", "LAST COMMIT", "JOBS"]);
+    let headings = &["STORAGE", "PATH", "STATE", ">MAILBOXES", ">ITEMS", ">MAIL", ">ON DISK", ">FREE", "LAST COMMIT", "JOBS"];
+    let mut table = Table::new(headings).missable(&["JOBS", "MAILBOXES", "MAIL"]);
     for storage in storages {
         table.row(vec![
             (&storage.name).into(),

@@ -15,7 +15,8 @@ pub(super) async fn run(session: &Session, name: &str) -> Result<Exit, Error> {
         session.output.value(&failures)?;
         return Ok(Exit::OK);
     }
-    let mut table = Table::new(&["MAILBOX", "FOLDER", "SUBJECT", "DATE", ">SIZE", "CODE", "WHY", ">TRIES", "NEXT TRY"]);
+    let mut table =
+        Table::new(&["MAILBOX", "FOLDER", "SUBJECT", "DATE", ">SIZE", "CODE", "WHY", ">TRIES", "NEXT TRY"]).missable(&["SIZE", "TRIES", "CODE", "DATE"]);
     for failure in &failures {
         table.row(vec![
             (&failure.mailbox).into(),

@@ -26,7 +26,8 @@ pub(super) fn tell(output: &Output, job: &JobStatus) -> Result<Exit, Error> {
         JobState::Error => {
             let cause = problems.iter().find(|p| p.mailbox.is_empty()).or(problems.first());
             tell_problems(output, problems.iter().filter(|p| Some(*p) != cause));
-            let reason = if job.detail.is_empty() { cause.map(problem_text).unwrap_or_default() } else { job.detail.clone() };
+            // The daemon's detail may hold the hint too, which is told on its own.
+            let reason = cause.map_or(job.detail.as_str(), |problem| &problem.message);
             let hint = cause.map(|p| p.hint.clone()).filter(|hint| !hint.is_empty()).unwrap_or(hint_all);
             output.complain(Paint::Bad, &format!("job {name} failed: {reason}"), &hint);
             Ok(cause.map_or(Exit::FAILED, |p| exit_of(&p.code)))
@@ -55,7 +56,7 @@ pub(super) fn summary(job: &JobStatus) -> String {
         JobState::Active => "runs",
     };
     let mut text = format!("job {} {word}", human::text::line(&job.definition.name));
-    if let Some(run) = &job.run {
+    if let Some(run) = job.run.as_ref().filter(|run| !run.mailboxes.is_empty()) {
         let totals = &run.totals;
         text += &format!(
             ": {}, {} scanned, {} stored, {} failed, {} ({} more on disk)",

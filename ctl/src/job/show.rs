@@ -80,7 +80,7 @@ fn show_run(output: &Output, run: &RunInfo) -> Result<(), Error> {
         facts.add("throttled", format!("{} at the server's request", human::duration::duration(run.throttled_secs)));
     }
     facts.show(output)?;
-    let mut table = Table::new(&["MAILBOX", "PHASE", ">KNOWN", ">STORED", ">UNCHANGED", ">FAILED", ">LEFT", ">BYTES"]);
+    let mut table = Table::new(&["MAILBOX", "PHASE", ">KNOWN", ">STORED", ">UNCHANGED", ">FAILED", ">LEFT", ">BYTES"]).missable(&["UNCHANGED", "PHASE"]);
     for mailbox in &run.mailboxes {
         let paint = match mailbox.phase.as_str() {
             "failed" => Paint::Bad,

@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 const MAILBOXES_MAX: usize = 12;
 /// Columns of the address or the job's name.
 const PREFIX_COLUMNS: usize = 24;
+/// A mailbox's line.
+const TEMPLATE_MAILBOX: &str = "{prefix} [{bar:16}] {wide_msg}";
+/// A job's two lines: the message holds the second.
+const TEMPLATE_TOTAL: &str = "{prefix} [{bar:16}] {msg}";
 
 /// The bars of several jobs.
 pub(crate) struct Bars {
@@ -33,7 +37,7 @@ impl Bars {
     pub(super) fn update(&mut self, job: &JobStatus) {
         let Self { all, jobs } = self;
         let bars = jobs.entry(job.definition.name.clone()).or_insert_with(|| {
-            let total = all.add(bar());
+            let total = all.add(bar(TEMPLATE_TOTAL));
             total.set_prefix(prefix(&job.definition.name));
             JobBars { total, mailboxes: BTreeMap::new() }
         });
@@ -50,23 +54,28 @@ impl Bars {
             stays
         });
         for mailbox in active() {
-            let bar = bars.mailboxes.entry(mailbox.address.clone()).or_insert_with(|| {
-                let bar = all.insert_after(&bars.total, bar());
+            if !bars.mailboxes.contains_key(&mailbox.address) {
+                let before = bars.mailboxes.range(..mailbox.address.clone()).next_back().map_or(&bars.total, |(_, bar)| bar);
+                let bar = all.insert_after(before, bar(TEMPLATE_MAILBOX));
                 bar.set_prefix(prefix(&format!("  {}", mailbox.address)));
-                bar
-            });
-            set(bar, mailbox.known, mailbox.left, mailbox_text(mailbox));
+                bars.mailboxes.insert(mailbox.address.clone(), bar);
+            }
+            if let Some(bar) = bars.mailboxes.get(&mailbox.address) {
+                set(bar, mailbox.known, mailbox.left, mailbox_text(mailbox));
+            }
         }
         let sums = Sums::of(run);
         let detail = if job.detail == "running" { String::new() } else { format!("{}; ", human::text::line(&job.detail)) };
-        set(&bars.total, sums.known, sums.left, format!("{detail}{}", sums.text(run)));
+        set(&bars.total, sums.known, sums.left, format!("{}\n  {detail}{}", sums.left_text(run), sums.done_text(run)));
     }
 
     /// Takes the bars away.
     pub(super) fn clear(&mut self) {
-        // What cannot be cleared stays on the screen; the summary follows below it.
-        let _ = self.all.clear();
-        self.jobs.clear();
+        for job in std::mem::take(&mut self.jobs).into_values() {
+            for bar in job.mailboxes.values().chain([&job.total]) {
+                bar.finish_and_clear();
+            }
+        }
     }
 }
 
@@ -88,10 +97,10 @@ fn set(bar: &ProgressBar, known: u64, left: u64, text: String) {
     bar.set_message(text);
 }
 
-fn bar() -> ProgressBar {
+fn bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::new(0);
     // The template is constant; were it wrong, indicatif's own would be shown.
-    if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:16}] {wide_msg}") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("#>-"));
     }
     bar

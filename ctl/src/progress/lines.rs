@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::human;
-use crate::human::count::count;
+use crate::human::count::{count, nouns};
 use crate::output::Output;
 use c2b_api::job::{JobState, JobStatus, RunInfo};
 use std::collections::BTreeMap;
@@ -70,23 +70,22 @@ impl Sums {
         })
     }
 
-    /// Returns the four questions' answers: is all of it in, how many are left, how big, how long.
-    pub(super) fn text(&self, run: &RunInfo) -> String {
-        let mut text = format!(
-            "{} of {} mailboxes, {} left, {} stored, {} failed, {} known, {}",
-            count(self.mailboxes_done),
-            count(self.mailboxes),
-            count(self.left),
-            count(self.stored),
-            count(self.failed),
-            count(self.known),
-            human::size::size(self.bytes)
-        );
-        if run.bytes_per_sec >= 1.0 {
-            text += &format!(", {}", human::size::rate(run.bytes_per_sec));
-        }
+    /// Returns how many are left and for how long.
+    pub(super) fn left_text(&self, run: &RunInfo) -> String {
+        let mailboxes = nouns(self.mailboxes, "mailbox", "mailboxes");
+        let mut text = format!("{} of {mailboxes} done, {} left", count(self.mailboxes_done), nouns(self.left, "item", "items"));
         if let Some(secs) = run.remaining_secs {
             text += &format!(", {} to go", human::duration::duration(secs));
+        }
+        text
+    }
+
+    /// Returns what is done, and how big it is.
+    pub(super) fn done_text(&self, run: &RunInfo) -> String {
+        let (stored, failed, known) = (count(self.stored), count(self.failed), count(self.known));
+        let mut text = format!("{stored} stored, {failed} failed, {known} known, {}", human::size::size(self.bytes));
+        if run.bytes_per_sec >= 1.0 {
+            text += &format!(", {}", human::size::rate(run.bytes_per_sec));
         }
         text
     }
@@ -96,7 +95,10 @@ fn line(job: &JobStatus) -> String {
     let name = human::text::line(&job.definition.name);
     let detail = human::text::line(&job.detail);
     match &job.run {
-        Some(run) if run.ended.is_none() => format!("{name}: cycle {}, {detail}: {}", run.cycle, Sums::of(run).text(run)),
+        Some(run) if run.ended.is_none() => {
+            let sums = Sums::of(run);
+            format!("{name}: cycle {}, {detail}: {}; {}", run.cycle, sums.left_text(run), sums.done_text(run))
+        }
         Some(_) | None => format!("{name}: {detail}"),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn check(session: &Session, name: &str, read_data: bool) -> Res
     let lines = session.object_lines(Method::POST, Noun::Storage, name, "/check", Some(&request)).await?;
     let report: StorageCheckReport = follow(session, lines, "checking").await?;
     let output = &session.output;
-    let mut table = Table::new(&["MAILBOX", "FOLDER", "SUBJECT", "DATE", "KEY", "DAMAGE"]);
+    let mut table = Table::new(&["MAILBOX", "FOLDER", "SUBJECT", "DATE", "KEY", "DAMAGE"]).missable(&["KEY"]);
     for damage in &report.damages {
         for item in &damage.items {
             table.row(vec![
@@ -39,8 +39,9 @@ pub(crate) async fn check(session: &Session, name: &str, read_data: bool) -> Res
     output.table(&table)?;
     let looked =
         format!("{}, {}, {}", nouns(report.packs, "pack", "packs"), nouns(report.items, "item", "items"), nouns(report.versions, "version", "versions"));
-    let read = if read_data { "every byte read" } else { "structure only; --read-data reads every byte" };
-    output.done(&format!("looked at {looked}, {} ({read})", human::size::size(report.bytes_read)))?;
+    let bytes = human::size::size(report.bytes_read);
+    let read = if read_data { format!("every byte read: {bytes}") } else { "structure only; --read-data reads every byte".to_owned() };
+    output.done(&format!("looked at {looked} ({read})"))?;
     if report.damages.is_empty() {
         output.done(&format!("storage {name} is whole"))?;
         return Ok(Exit::OK);

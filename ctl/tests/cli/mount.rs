@@ -67,7 +67,7 @@ fn the_message_and_the_exit_code_of_the_mount_program_are_passed_on() {
     --- stderr
     mount.c2b: /srv/backup/archive /mnt
     mount.c2b: in words
-    error: failed to mount archive at /mnt: mount.c2b ended with exit status: 32
+    error: failed to mount archive at /mnt: mount.c2b ended with exit code 32
     ");
 }
 

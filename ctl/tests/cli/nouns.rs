@@ -222,7 +222,7 @@ fn storage_check() {
     assert_snapshot!(run(&daemon, "storage check archive"), @"
     exit 0
     --- stdout
-    looked at 4 packs, 12,345 items, 12,400 versions, 1.5 GiB (structure only; --read-data reads every byte)
+    looked at 4 packs, 12,345 items, 12,400 versions (structure only; --read-data reads every byte)
     storage archive is whole
     ");
     asked(&daemon, "POST /v1/storages/archive/check", json!({ "read-data": false }));
@@ -239,7 +239,7 @@ fn storage_check_that_finds_damage() {
     MAILBOX            FOLDER  SUBJECT     DATE                 KEY     DAMAGE
     alice@example.org  Inbox   Re: budget  2026-03-01 08:00:00  k3f9c2  pack 3f2a at byte 4711: checksum differs
     -                  -       -           -                    -       pack 77aa: footer is missing
-    looked at 4 packs, 12,345 items, 12,400 versions, 1.5 GiB (every byte read)
+    looked at 4 packs, 12,345 items, 12,400 versions (every byte read: 1.5 GiB)
     --- stderr
     error: storage archive is damaged in 2 places, which touches 1 item
     hint: what is not listed is whole and can be read; look at the disk (`dmesg`, `smartctl -a`) before you write to it again

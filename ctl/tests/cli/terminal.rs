@@ -100,7 +100,7 @@ fn bars_show_each_mailbox_and_the_total_and_make_room_for_the_summary() {
     ]);
     let (text, exit) = on_terminal(&daemon, "job start nightly --wait", "", "", "");
     assert_eq!(exit, 0);
-    assert!(text.contains("nightly") && text.contains("0 of 2 mailboxes, 500 left"), "{text:?}");
+    assert!(text.contains("nightly") && text.contains("0 of 2 mailboxes done, 500 items left, 1 min 35 s to go"), "{text:?}");
     assert!(text.contains("  alice@example.org") && text.contains("500 left, 500 stored, 0 failed"), "{text:?}");
     assert!(text.contains("job nightly finished: 2 mailboxes, 1,000 scanned"), "{text:?}");
 }

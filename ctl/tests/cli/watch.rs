@@ -61,7 +61,7 @@ fn sign_in_is_refused() {
     job nightly failed: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
     --- stderr
     warning: alice@example.org: no answer (server)
-    error: job nightly failed: the server refused the password of backup
+    error: job nightly failed: the server refused the password
     hint: give the right one
     ");
 }
@@ -74,7 +74,7 @@ fn the_disk_is_full() {
     --- stdout
     job nightly failed: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
     --- stderr
-    error: job nightly failed: 12 MB are left (low-space)
+    error: job nightly failed: 12 MB are left
     hint: make room in /srv/backup
     ");
 }
@@ -199,7 +199,7 @@ fn ctrl_c_leaves_the_job_running() {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
-    assert_snapshot!(line, @"nightly: cycle 1, running: 0 of 2 mailboxes, 900 left, 100 stored, 0 failed, 1,000 known, 1.9 MiB, 1.0 MiB/s, 1 min 35 s to go");
+    assert_snapshot!(line, @"nightly: cycle 1, running: 0 of 2 mailboxes done, 900 items left, 1 min 35 s to go; 100 stored, 0 failed, 1,000 known, 1.9 MiB, 1.0 MiB/s");
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
