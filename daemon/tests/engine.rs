@@ -1,5 +1,7 @@
 //! The engine between a scripted server and a real storage.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "engine/changes.rs"]
 mod changes;
 #[path = "engine/faults.rs"]

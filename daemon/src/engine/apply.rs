@@ -5,7 +5,7 @@
 //! and of the pages before are. A page that speaks of an item which is being fetched waits for that.
 
 use super::cycle::{Cycle, Halt};
-use super::fetch::{Batch, Done, Outcome, Wanted, fetch};
+use super::fetch::{Done, Outcome, Step, Wanted};
 use super::ledger::{Ledger, Try};
 use super::limits::{REQUESTS_MAILBOX_MAX, REQUESTS_MAX};
 use super::listing::{Listed, Seen};
@@ -51,8 +51,10 @@ pub(crate) struct Applier {
     /// Ids that are queued or being fetched.
     under_way: HashSet<ItemId>,
     fetches: JoinSet<(bool, Result<Done, Halt>)>,
-    /// Of the fetches, those that are retries: they mostly wait.
-    retries: usize,
+    /// Of the fetches, those that mostly wait before they are tried again.
+    waiting: usize,
+    /// Whether what is queued failed in earlier cycles.
+    retries: bool,
     /// A step that waits until nothing is under way.
     held: Option<Listed>,
 }
@@ -81,7 +83,8 @@ impl Applier {
             queue: VecDeque::new(),
             under_way: HashSet::new(),
             fetches: JoinSet::new(),
-            retries: 0,
+            waiting: 0,
+            retries: false,
             held: None,
         }
     }
@@ -111,6 +114,7 @@ impl Applier {
 
     /// Tries items of the ledger again.
     pub(crate) async fn retry(&mut self, failures: Vec<Failure>) -> Result<(), Halt> {
+        self.retries = true;
         for failure in failures {
             let page = self.open_page(failure.folder, None);
             self.want(page, failure.id, failure.change_key, failure.folder);
@@ -156,9 +160,9 @@ impl Applier {
                     let (item, mark) = (id.clone(), change_key.clone());
                     let work = move |writer: &mut c2b_storagefmt::Writer| {
                         if writer.set_read(mailbox, &item, mark.as_ref(), read)? {
-                            progress.marked(index)
+                            progress.marked(index);
                         } else {
-                            progress.unchanged(index, 1)
+                            progress.unchanged(index, 1);
                         }
                         Ok(())
                     };
@@ -218,12 +222,12 @@ impl Applier {
 
     /// Hands over what came of a batch.
     async fn settle(&mut self, done: Result<(bool, Result<Done, Halt>), JoinError>) -> Result<(), Halt> {
-        let (was_retry, done) = match done {
+        let (waited, done) = match done {
             Ok(done) => done,
             Err(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
             Err(_) => return Err(Halt::Cycle),
         };
-        self.retries -= usize::from(was_retry);
+        self.waiting -= usize::from(waited);
         let done = done?;
         for (wanted, outcome) in done.known {
             let (id, page) = (wanted.id.clone(), wanted.page);
@@ -233,14 +237,14 @@ impl Applier {
                 Outcome::Failed(error) => self.fail(wanted, &error).await?,
             }
             self.under_way.remove(&id);
-            if let Some(page) = self.pages.front().and_then(|front| page.checked_sub(front.number)).and_then(|place| usize::try_from(place).ok()) {
-                if let Some(page) = self.pages.get_mut(page) {
-                    page.outstanding -= 1;
-                }
+            let first = self.pages.front().map_or(0, |page| page.number);
+            let place = page.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+            if let Some(page) = place.and_then(|place| self.pages.get_mut(place)) {
+                page.outstanding -= 1;
             }
         }
-        for batch in done.again {
-            self.spawn(batch);
+        for step in done.next {
+            self.spawn(step);
         }
         Ok(())
     }
@@ -368,18 +372,18 @@ impl Applier {
 
     /// Starts as many fetches as there may be.
     fn launch(&mut self) {
-        while !self.queue.is_empty() && self.fetches.len() < BATCHES_MAX && self.fetches.len() - self.retries < REQUESTS_MAILBOX_MAX {
+        while !self.queue.is_empty() && self.fetches.len() < BATCHES_MAX && self.fetches.len() - self.waiting < REQUESTS_MAILBOX_MAX {
             let items = self.batch_items().min(self.queue.len());
-            let batch = Batch::new(self.queue.drain(..items).collect());
-            self.spawn(batch);
+            let wanted = self.queue.drain(..items).collect();
+            self.spawn(if self.retries { Step::once_more(wanted) } else { Step::first(wanted) });
         }
     }
 
-    fn spawn(&mut self, batch: Batch) {
-        let is_retry = batch.is_retry();
-        self.retries += usize::from(is_retry);
-        let fetching = fetch(self.cycle.clone(), self.address.clone(), self.tree.clone(), batch);
-        self.fetches.spawn(async move { (is_retry, fetching.await) });
+    fn spawn(&mut self, step: Step) {
+        let waits = step.waits();
+        self.waiting += usize::from(waits);
+        let running = step.run(self.cycle.clone(), self.address.clone(), self.tree.clone());
+        self.fetches.spawn(async move { (waits, running.await) });
     }
 
     fn batch_items(&self) -> usize {

@@ -24,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 /// Failures of one request after which it is asked whose fault they are.
 pub(crate) const SUSPICIOUS_FAILURES: u32 = 3;
 
+/// Failures of one request after which a server that never answered in this cycle is given up, some 15 s:
+/// whoever starts a job wants to know, and a running one gets its next cycle soon.
+const FIRST_FAILURES_MAX: u32 = 5;
+
 /// How often a request is begun anew because the connection had failed meanwhile and came back.
 pub(crate) const RECOVERIES_MAX: u32 = 5;
 
@@ -109,6 +113,10 @@ impl Cycle {
                     _ => {}
                 }
             }
+            if !self.contacted.load(Ordering::Relaxed) && tried.failures >= FIRST_FAILURES_MAX {
+                let is_of_all = error.scope == Scope::Connection;
+                return Err(if is_of_all { self.lose(problem::of_source(&error, None, "")) } else { Halt::Source(error) });
+            }
             self.wait_after(mailbox, error, &mut tried).await?;
         }
     }
@@ -172,15 +180,18 @@ impl Cycle {
         }
     }
 
-    /// Finds out whether the connection answers for `mailbox`, by asking for its folder tree.
+    /// Finds out whether `mailbox` answers, by asking for its folder tree; waits until it does.
+    ///
+    /// A mailbox that refuses that, too, is at fault itself: then that error comes back.
     pub(crate) async fn probe(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<Probe, Halt> {
         let mut tried = Tried::default();
         let mut probe = Probe::Answers;
         loop {
             match self.attempt(Some(mailbox), &mut tried, || self.source.folder_changes(mailbox, cursor)).await {
-                Err(Halt::Source(error)) if error.is_transient() => self.wait_after(Some(mailbox), error, &mut tried).await?,
+                Ok(_) => return Ok(probe),
+                Err(Halt::Source(error)) if error.trouble == Trouble::CursorInvalid => return Ok(probe),
+                Err(Halt::Source(error)) => self.wait_after(Some(mailbox), error, &mut tried).await?,
                 Err(Halt::Cycle) => return Err(Halt::Cycle),
-                Ok(_) | Err(Halt::Source(_)) => return Ok(probe),
             }
             probe = Probe::Recovered;
         }

@@ -1,12 +1,13 @@
 //! Fetches a few items and finds out whose fault a failure is.
 //!
-//! A batch that fails as a whole is tried again item by item; an item that keeps failing while
-//! the connection answers is given up, and only that.
+//! A batch that fails as a whole is tried again item by item. An item is given up only when the
+//! mailbox answers otherwise: a server that is down, or that refuses everything, must not send a
+//! whole mailbox into the ledger item by item.
 
 use super::cycle::{Cycle, Halt, Probe, RECOVERIES_MAX, SUSPICIOUS_FAILURES, salt};
 use super::problem;
 use super::retry::{Tried, Verdict, backoff, is_throttling, verdict};
-use c2b_mailbox::{Address, ChangeKey, Cursor, Item, ItemId, ItemRef, Retry, Scope, SourceError, Trouble};
+use c2b_mailbox::{Address, ChangeKey, Cursor, Fetched, Item, ItemId, ItemRef, Retry, Scope, SourceError, Trouble};
 use c2b_storagefmt::FolderKey;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,21 +26,39 @@ pub(crate) struct Wanted {
 /// Items to be fetched in one request.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) wanted: Vec<Wanted>,
+    wanted: Vec<Wanted>,
     /// How often these items failed in this cycle.
     failures: u32,
     /// How often the connection failed and came back meanwhile.
     recoveries: u32,
+    /// Whether the mailbox was seen to answer since they failed: then another failure is their own.
+    is_last: bool,
     wait: Duration,
 }
 
-/// What came of a batch.
+/// Items that failed, as long as it is not known whose fault that is.
 #[derive(Debug)]
+pub(crate) struct Suspects {
+    items: Vec<(Wanted, SourceError)>,
+    recoveries: u32,
+}
+
+/// Something to do about items.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Fetch them.
+    Fetch(Batch),
+    /// Find out whose fault their failure is.
+    Judge(Suspects),
+}
+
+/// What came of a step.
+#[derive(Debug, Default)]
 pub(crate) struct Done {
     /// Items about which something is known.
     pub(crate) known: Vec<(Wanted, Outcome)>,
-    /// What is to be tried again.
-    pub(crate) again: Vec<Batch>,
+    /// What is to be done about the others.
+    pub(crate) next: Vec<Step>,
 }
 
 /// What came of an item.
@@ -53,96 +72,167 @@ pub(crate) enum Outcome {
     Failed(SourceError),
 }
 
+impl Step {
+    /// Fetches these items for the first time.
+    pub(crate) fn first(wanted: Vec<Wanted>) -> Self {
+        Self::Fetch(Batch { wanted, failures: 0, recoveries: 0, is_last: false, wait: Duration::ZERO })
+    }
+
+    /// Fetches items that failed in earlier cycles: one more failure is enough.
+    pub(crate) fn once_more(wanted: Vec<Wanted>) -> Self {
+        Self::Fetch(Batch { wanted, failures: SUSPICIOUS_FAILURES - 1, recoveries: 0, is_last: false, wait: Duration::ZERO })
+    }
+
+    /// Returns whether this mostly waits.
+    pub(crate) fn waits(&self) -> bool {
+        match self {
+            Self::Fetch(batch) => !batch.wait.is_zero(),
+            Self::Judge(_) => true,
+        }
+    }
+
+    /// Does it; `tree` is the cursor of the mailbox's folder tree, to ask whether the mailbox answers.
+    pub(crate) async fn run(self, cycle: Arc<Cycle>, mailbox: Address, tree: Cursor) -> Result<Done, Halt> {
+        match self {
+            Self::Fetch(batch) => batch.fetch(&cycle, &mailbox).await,
+            Self::Judge(suspects) => suspects.judge(&cycle, &mailbox, &tree).await,
+        }
+    }
+}
+
 impl Batch {
-    /// Returns a first try.
-    pub(crate) fn new(wanted: Vec<Wanted>) -> Self {
-        Self { wanted, failures: 0, recoveries: 0, wait: Duration::ZERO }
+    async fn fetch(self, cycle: &Cycle, mailbox: &Address) -> Result<Done, Halt> {
+        if !self.wait.is_zero() {
+            cycle.pause(self.wait).await?;
+        }
+        let refs: Vec<ItemRef> = self.wanted.iter().map(|one| ItemRef { id: one.id.clone(), change_key: one.change_key.clone() }).collect();
+        let mut tried = Tried { failures: self.failures, ..Tried::default() };
+        let fetch = || async { cycle.source.fetch(mailbox, &refs).await.and_then(as_one) };
+        match cycle.attempt(Some(mailbox), &mut tried, fetch).await {
+            Ok(fetched) => self.sort_out(cycle, mailbox, fetched),
+            Err(Halt::Source(error)) if is_beyond_items(&error) && !error.is_transient() => Err(Halt::Source(error)),
+            Err(Halt::Source(error)) => Ok(self.fail(cycle, mailbox, error)),
+            Err(Halt::Cycle) => Err(Halt::Cycle),
+        }
     }
 
-    /// Returns whether this is a try after others.
-    pub(crate) fn is_retry(&self) -> bool {
-        self.failures + self.recoveries > 0
-    }
-
-    /// Returns these items one by one, after a failure.
-    fn split(self, error: &SourceError, mailbox: &Address) -> Vec<Self> {
+    /// Goes on after an error of the whole request.
+    fn fail(self, cycle: &Cycle, mailbox: &Address, error: SourceError) -> Done {
         let failures = self.failures + 1;
-        let wait = if error.is_transient() { backoff(failures, salt(Some(mailbox))) } else { Duration::ZERO };
-        let recoveries = self.recoveries;
-        self.wanted.into_iter().map(|one| Self { wanted: vec![one], failures, recoveries, wait }).collect()
-    }
-}
-
-/// Fetches a batch; `tree` is the cursor of the mailbox's folder tree, to ask whether the connection answers.
-pub(crate) async fn fetch(cycle: Arc<Cycle>, mailbox: Address, tree: Cursor, batch: Batch) -> Result<Done, Halt> {
-    if !batch.wait.is_zero() {
-        cycle.pause(batch.wait).await?;
-    }
-    let refs: Vec<ItemRef> = batch.wanted.iter().map(|one| ItemRef { id: one.id.clone(), change_key: one.change_key.clone() }).collect();
-    let mut tried = Tried { failures: batch.failures, ..Tried::default() };
-    let error = match cycle.attempt(Some(&mailbox), &mut tried, || cycle.source.fetch(&mailbox, &refs)).await {
-        Ok(fetched) => {
-            let results = fetched.into_iter().map(|one| (one.id, one.result)).collect();
-            return sort_out(&cycle, &mailbox, batch, results);
+        let is_again = error.is_transient() && failures < SUSPICIOUS_FAILURES;
+        if self.wanted.len() == 1 && !is_again {
+            let failed = self.wanted.into_iter().zip(std::iter::once(error)).collect();
+            return Done::default().suspecting(failed, self.recoveries, self.is_last);
         }
-        Err(Halt::Source(error)) => error,
-        Err(Halt::Cycle) => return Err(Halt::Cycle),
-    };
-    if error.scope == Scope::Mailbox && !error.is_transient() {
-        return Err(Halt::Source(error));
+        let wait = if error.is_transient() { wait_after(cycle, mailbox, &error, failures) } else { Duration::ZERO };
+        let (recoveries, is_last) = (self.recoveries, self.is_last);
+        let alone = |one| Step::Fetch(Self { wanted: vec![one], failures, recoveries, is_last, wait });
+        Done { known: Vec::new(), next: self.wanted.into_iter().map(alone).collect() }
     }
-    if let (Verdict::HoldOff(delay), true) = (verdict(&error, tried, salt(Some(&mailbox))), error.is_transient()) {
-        cycle.note_hold(&mailbox, delay);
-    }
-    if batch.wanted.len() > 1 || (error.is_transient() && tried.failures < SUSPICIOUS_FAILURES) {
-        return Ok(Done { known: Vec::new(), again: batch.split(&error, &mailbox) });
-    }
-    let recoveries = batch.recoveries + 1;
-    if error.is_transient() && error.scope != Scope::Item && recoveries <= RECOVERIES_MAX && cycle.probe(&mailbox, Some(&tree)).await? == Probe::Recovered {
-        let again = Batch { wanted: batch.wanted, failures: 0, recoveries, wait: Duration::ZERO };
-        return Ok(Done { known: Vec::new(), again: vec![again] });
-    }
-    // One item is left by now, so the error is its own.
-    Ok(Done { known: batch.wanted.into_iter().next().map(|one| (one, Outcome::Failed(error))).into_iter().collect(), again: Vec::new() })
-}
 
-/// Gives each item its result; what may succeed by itself is tried again.
-fn sort_out(cycle: &Cycle, mailbox: &Address, batch: Batch, mut results: HashMap<ItemId, Result<Item, SourceError>>) -> Result<Done, Halt> {
-    let failures = batch.failures + 1;
-    let tried = Tried { failures, ..Tried::default() };
-    let mut known = Vec::new();
-    let (mut failed, mut wait) = (Vec::new(), Duration::ZERO);
-    let mut throttled = Vec::new();
-    for one in batch.wanted {
-        let error = match results.remove(&one.id).unwrap_or_else(|| Err(unanswered(&one.id))) {
-            Ok(item) => {
-                known.push((one, Outcome::Item(Box::new(item))));
-                continue;
+    /// Gives each item its result; what may succeed by itself is tried again.
+    fn sort_out(self, cycle: &Cycle, mailbox: &Address, fetched: Vec<Fetched>) -> Result<Done, Halt> {
+        let mut results: HashMap<ItemId, Result<Item, SourceError>> = fetched.into_iter().map(|one| (one.id, one.result)).collect();
+        let failures = self.failures + 1;
+        let (recoveries, is_last) = (self.recoveries, self.is_last);
+        let mut done = Done::default();
+        let (mut again, mut wait) = (Vec::new(), Duration::ZERO);
+        let (mut throttled, mut suspects) = (Vec::new(), Vec::new());
+        for one in self.wanted {
+            let error = match results.remove(&one.id).unwrap_or_else(|| Err(unanswered(&one.id))) {
+                Ok(item) => {
+                    done.known.push((one, Outcome::Item(Box::new(item))));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if problem::is_no_space(&error) {
+                return Err(cycle.lose(problem::of_source(&error, None, "")));
             }
-            Err(error) => error,
-        };
-        if problem::is_no_space(&error) {
-            return Err(cycle.lose(problem::of_source(&error, None, "")));
+            match error.trouble {
+                Trouble::NotFound => done.known.push((one, Outcome::Gone)),
+                Trouble::Corrupt => done.known.push((one, Outcome::Failed(error))),
+                Trouble::Throttled => {
+                    wait_after(cycle, mailbox, &error, failures);
+                    throttled.push(one);
+                }
+                // Said of one item, meant of all: alone it will say so of the whole request.
+                _ if is_beyond_items(&error) => done.next.push(Step::Fetch(Self { wanted: vec![one], failures, recoveries, is_last, wait: Duration::ZERO })),
+                _ if error.is_transient() && failures < SUSPICIOUS_FAILURES => {
+                    wait = wait.max(wait_after(cycle, mailbox, &error, failures));
+                    again.push(one);
+                }
+                _ => suspects.push((one, error)),
+            }
         }
-        if error.trouble == Trouble::NotFound {
-            known.push((one, Outcome::Gone));
-            continue;
+        if !again.is_empty() {
+            done.next.push(Step::Fetch(Self { wanted: again, failures, recoveries, is_last, wait }));
         }
-        let is_throttled = is_throttling(&error);
-        if !is_throttled && (!error.is_transient() || failures >= SUSPICIOUS_FAILURES) {
-            known.push((one, Outcome::Failed(error)));
-            continue;
+        if !throttled.is_empty() {
+            done.next.push(Step::Fetch(Self { wanted: throttled, failures: self.failures, recoveries, is_last, wait: Duration::ZERO }));
         }
-        match verdict(&error, tried, salt(Some(mailbox))) {
-            Verdict::Wait(delay) => wait = wait.max(delay),
-            Verdict::HoldOff(delay) => cycle.note_hold(mailbox, delay),
-            Verdict::GiveUp => {}
-        }
-        if is_throttled { throttled.push(one) } else { failed.push(one) }
+        Ok(done.suspecting(suspects, recoveries, is_last))
     }
-    let recoveries = batch.recoveries;
-    let again = [Batch { wanted: failed, failures, recoveries, wait }, Batch { wanted: throttled, failures: batch.failures, recoveries, wait: Duration::ZERO }];
-    Ok(Done { known, again: again.into_iter().filter(|batch| !batch.wanted.is_empty()).collect() })
+}
+
+impl Done {
+    /// Adds items that failed too often, or for good.
+    fn suspecting(mut self, failed: Vec<(Wanted, SourceError)>, recoveries: u32, is_last: bool) -> Self {
+        if is_last {
+            self.known.extend(failed.into_iter().map(|(one, error)| (one, Outcome::Failed(error))));
+        } else if !failed.is_empty() {
+            self.next.push(Step::Judge(Suspects { items: failed, recoveries }));
+        }
+        self
+    }
+}
+
+impl Suspects {
+    /// Tries items once more when the mailbox answers, and anew when it had to come back first.
+    async fn judge(self, cycle: &Cycle, mailbox: &Address, tree: &Cursor) -> Result<Done, Halt> {
+        let probe = cycle.probe(mailbox, Some(tree)).await?;
+        let is_last = probe == Probe::Answers || self.recoveries >= RECOVERIES_MAX;
+        let mut done = Done::default();
+        let mut again = Vec::new();
+        for (one, error) in self.items {
+            if error.is_transient() {
+                again.push(one);
+            } else {
+                done.known.push((one, Outcome::Failed(error)));
+            }
+        }
+        if !again.is_empty() {
+            let failures = if is_last { SUSPICIOUS_FAILURES - 1 } else { 0 };
+            done.next.push(Step::Fetch(Batch { wanted: again, failures, recoveries: self.recoveries + 1, is_last, wait: Duration::ZERO }));
+        }
+        Ok(done)
+    }
+}
+
+/// Returns how long to wait after an error; a mailbox that is to be left alone waits as a whole instead.
+fn wait_after(cycle: &Cycle, mailbox: &Address, error: &SourceError, failures: u32) -> Duration {
+    match verdict(error, Tried { failures, ..Tried::default() }, salt(Some(mailbox))) {
+        Verdict::Wait(delay) => delay,
+        Verdict::HoldOff(delay) => {
+            cycle.note_hold(mailbox, delay);
+            Duration::ZERO
+        }
+        Verdict::GiveUp => backoff(failures, salt(Some(mailbox))),
+    }
+}
+
+/// Makes one error of an answer in which nothing succeeded and nothing is about items.
+fn as_one(mut fetched: Vec<Fetched>) -> Result<Vec<Fetched>, SourceError> {
+    let beyond = |one: &Fetched| one.result.as_ref().is_err_and(|error| is_beyond_items(error) && !is_throttling(error));
+    if !fetched.is_empty() && fetched.iter().all(beyond) {
+        fetched.swap_remove(0).result?;
+    }
+    Ok(fetched)
+}
+
+/// Returns whether an error is about more than items and their folder.
+fn is_beyond_items(error: &SourceError) -> bool {
+    matches!(error.scope, Scope::Mailbox | Scope::Connection)
 }
 
 fn unanswered(id: &ItemId) -> SourceError {

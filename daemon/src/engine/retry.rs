@@ -24,18 +24,18 @@ const SUM_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// What a request went through so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tried {
+pub(crate) struct Tried {
     /// Failures so far, throttling apart.
-    pub failures: u32,
+    pub(crate) failures: u32,
     /// Times that the server asked to slow down.
-    pub throttles: u32,
+    pub(crate) throttles: u32,
     /// Sum of the waits after failures, throttling apart.
-    pub waited: Duration,
+    pub(crate) waited: Duration,
 }
 
 /// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Try again after this time.
     Wait(Duration),
     /// Try again after this time, and send nothing else for the mailbox before: the server asked for it.
@@ -45,12 +45,12 @@ pub enum Verdict {
 }
 
 /// Returns whether the server only asks to slow down: never a reason to give up.
-pub fn is_throttling(error: &SourceError) -> bool {
+pub(crate) fn is_throttling(error: &SourceError) -> bool {
     error.trouble == Trouble::Throttled
 }
 
 /// Decides what to do after `error`, the last of `tried`. `salt` spreads requests that failed together.
-pub fn verdict(error: &SourceError, tried: Tried, salt: u64) -> Verdict {
+pub(crate) fn verdict(error: &SourceError, tried: Tried, salt: u64) -> Verdict {
     let own = backoff(tried.failures + tried.throttles, salt);
     if is_throttling(error) {
         return Verdict::HoldOff(hint(error.retry, own));
@@ -66,7 +66,7 @@ pub fn verdict(error: &SourceError, tried: Tried, salt: u64) -> Verdict {
 }
 
 /// Returns the wait before try `attempt + 1`: 1 s, 2 s, 4 s … 5 min, each up to a quarter less or more.
-pub fn backoff(attempt: u32, salt: u64) -> Duration {
+pub(crate) fn backoff(attempt: u32, salt: u64) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(1 << attempt.saturating_sub(1).min(16));
     let wait = doubled.min(WAIT_MAX);
     let permille = u32::try_from(mix(salt, attempt) % 500).unwrap_or(0);

@@ -229,3 +229,57 @@ async fn a_listing_that_lacks_many_mailboxes_fails_and_one_that_lacks_few_says_s
     stand.server.with(|state| ["m4@x", "m5@x"].iter().for_each(|name| state.remove_mailbox(&super::server::address(name))));
     assert_eq!(code(&stand.cycle().await.0), "selection-shrank");
 }
+
+#[test(start_paused = true)]
+async fn an_outage_that_looks_like_items_faults_sends_nothing_into_the_ledger() {
+    for (trouble, retry) in [(Trouble::Busy, Retry::Backoff), (Trouble::Malformed, Retry::Backoff)] {
+        let stand = Stand::new(10);
+        company(&stand);
+        let mut requests = 0;
+        // As a load balancer without a server behind it: each request fails in its own name.
+        *stand.server.watcher.lock().unwrap() = Some(Box::new(move |request, state| {
+            requests += 1;
+            let scope = match request.kind {
+                "fetch" => Scope::Item,
+                "changes" => Scope::Folder,
+                _ => Scope::Mailbox,
+            };
+            if (12..80).contains(&requests) {
+                state.faults.insert(request.number, error(scope, trouble, retry));
+            }
+        }));
+        let (end, info) = stand.cycle().await;
+        assert_eq!((end, info.totals.stored, info.totals.failed), (CycleEnd::Finished, 64, 0));
+        stand.assert_equal();
+    }
+}
+
+#[test(start_paused = true)]
+async fn rights_that_are_taken_away_meanwhile_fail_the_mailbox_and_not_its_items() {
+    let stand = Stand::new(10);
+    company(&stand);
+    let mut requests = 0;
+    *stand.server.watcher.lock().unwrap() = Some(Box::new(move |request, state| {
+        requests += 1;
+        let scope = if request.kind == "fetch" { Scope::Item } else { Scope::Mailbox };
+        if requests > 12 {
+            state.faults.insert(request.number, error(scope, Trouble::Forbidden, Retry::No));
+        }
+    }));
+    let (end, info) = stand.cycle().await;
+    assert_eq!(code(&end), "forbidden");
+    assert!(info.mailboxes.iter().all(|one| one.phase == "failed" && one.failed == 0));
+    assert!(stand.archive().failures.is_empty());
+}
+
+#[test(start_paused = true)]
+async fn a_server_that_is_busy_from_the_start_is_given_up_soon() {
+    let stand = Stand::new(10);
+    company(&stand);
+    *stand.server.watcher.lock().unwrap() = Some(Box::new(|request, state| {
+        state.faults.insert(request.number, error(Scope::Mailbox, Trouble::Busy, Retry::Backoff));
+    }));
+    let started = tokio::time::Instant::now();
+    assert_eq!(code(&stand.cycle().await.0), "busy");
+    assert!(started.elapsed() < Duration::from_secs(60));
+}

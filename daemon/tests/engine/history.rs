@@ -34,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just((Scope::Connection, Trouble::Busy, Retry::After(Duration::from_secs(20)))),
         Just((Scope::Mailbox, Trouble::Throttled, Retry::After(Duration::from_secs(5)))),
         Just((Scope::Folder, Trouble::Malformed, Retry::Backoff)),
+        Just((Scope::Item, Trouble::Busy, Retry::Backoff)),
         Just((Scope::Folder, Trouble::Refused, Retry::No)),
         Just((Scope::Mailbox, Trouble::Forbidden, Retry::No)),
     ];
@@ -178,7 +179,8 @@ async fn live(page_items: usize, stable_ids: bool, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    // A tenth of what is usual (25, or of PROPTEST_CASES), since each case opens a storage many times.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_quiet_cycle_makes_the_storage_equal_to_the_server(page_items in 1usize..12, stable_ids: bool, steps in proptest::collection::vec(step(), 1..40)) {

@@ -14,23 +14,27 @@ use tokio::sync::watch;
 
 /// What a request asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    pub mailbox: Option<Address>,
-    pub kind: &'static str,
-    pub number: u64,
+pub(crate) struct Request {
+    pub(crate) mailbox: Option<Address>,
+    pub(crate) kind: &'static str,
+    pub(crate) number: u64,
 }
 
 /// An item on the server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mail {
-    pub change_key: String,
-    pub body: String,
-    pub read: bool,
+pub(crate) struct Mail {
+    pub(crate) change_key: String,
+    pub(crate) body: String,
+    pub(crate) read: bool,
 }
+
+/// Everything in a mailbox: folder id -> (name, parent, mails).
+pub(crate) type Picture = BTreeMap<String, PictureOfFolder>;
+pub(crate) type PictureOfFolder = (String, Option<String>, BTreeMap<String, Mail>);
 
 /// How an item misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poison {
+pub(crate) enum Poison {
     /// It cannot be read, for good.
     Corrupt,
     /// It fails so many times and works then.
@@ -65,45 +69,45 @@ struct Account {
 }
 
 #[derive(Default)]
-pub struct State {
+pub(crate) struct State {
     boxes: BTreeMap<Address, Account>,
     next: u64,
-    pub page_items: usize,
-    pub stable_ids: bool,
-    pub poisons: HashMap<String, Poison>,
-    pub faults: HashMap<u64, SourceError>,
-    pub mailbox_faults: HashMap<Address, SourceError>,
-    pub folder_faults: HashSet<String>,
-    pub throttles: HashMap<Address, Vec<Retry>>,
-    pub hangs: bool,
-    pub log: Vec<Request>,
-    pub fetched: Vec<(String, String)>,
+    pub(crate) page_items: usize,
+    pub(crate) stable_ids: bool,
+    pub(crate) poisons: HashMap<String, Poison>,
+    pub(crate) faults: HashMap<u64, SourceError>,
+    pub(crate) mailbox_faults: HashMap<Address, SourceError>,
+    pub(crate) folder_faults: HashSet<String>,
+    pub(crate) throttles: HashMap<Address, Vec<Retry>>,
+    pub(crate) hangs: bool,
+    pub(crate) log: Vec<Request>,
+    pub(crate) fetched: Vec<(String, String)>,
 }
 
 type Watcher = Box<dyn FnMut(&Request, &mut State) + Send>;
 
 /// The server.
-pub struct Server {
-    pub state: Mutex<State>,
-    pub requests: watch::Sender<u64>,
-    pub watcher: Mutex<Option<Watcher>>,
+pub(crate) struct Server {
+    pub(crate) state: Mutex<State>,
+    pub(crate) requests: watch::Sender<u64>,
+    pub(crate) watcher: Mutex<Option<Watcher>>,
 }
 
-pub fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-pub fn error(scope: Scope, trouble: Trouble, retry: Retry) -> SourceError {
+pub(crate) fn error(scope: Scope, trouble: Trouble, retry: Retry) -> SourceError {
     SourceError { operation: "answer".into(), scope, trouble, code: format!("Error{trouble:?}"), message: "scripted".into(), retry, source: None }
 }
 
 impl Server {
-    pub fn new(page_items: usize) -> Self {
+    pub(crate) fn new(page_items: usize) -> Self {
         let state = State { page_items, ..State::default() };
         Self { state: Mutex::new(state), requests: watch::Sender::new(0), watcher: Mutex::new(None) }
     }
 
-    pub fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.lock().unwrap())
     }
 
@@ -141,17 +145,17 @@ impl Server {
 }
 
 impl State {
-    pub fn add_mailbox(&mut self, mailbox: &str) -> Address {
+    pub(crate) fn add_mailbox(&mut self, mailbox: &str) -> Address {
         let address = address(mailbox);
         self.boxes.entry(address.clone()).or_default();
         address
     }
 
-    pub fn remove_mailbox(&mut self, mailbox: &Address) {
+    pub(crate) fn remove_mailbox(&mut self, mailbox: &Address) {
         self.boxes.remove(mailbox);
     }
 
-    pub fn add_folder(&mut self, mailbox: &Address, name: &str, parent: Option<&str>) -> String {
+    pub(crate) fn add_folder(&mut self, mailbox: &Address, name: &str, parent: Option<&str>) -> String {
         self.next += 1;
         let id = format!("f{}", self.next);
         let one = self.boxes.get_mut(mailbox).unwrap();
@@ -160,7 +164,7 @@ impl State {
         id
     }
 
-    pub fn rename_folder(&mut self, mailbox: &Address, id: &str, name: &str, parent: Option<&str>) {
+    pub(crate) fn rename_folder(&mut self, mailbox: &Address, id: &str, name: &str, parent: Option<&str>) {
         let one = self.boxes.get_mut(mailbox).unwrap();
         let fold = one.folders.get_mut(id).unwrap();
         (fold.name, fold.parent) = (name.into(), parent.map(Into::into));
@@ -168,7 +172,7 @@ impl State {
     }
 
     /// Deletes a folder and all below; the log tells of the top one only.
-    pub fn delete_folder(&mut self, mailbox: &Address, id: &str) {
+    pub(crate) fn delete_folder(&mut self, mailbox: &Address, id: &str) {
         let one = self.boxes.get_mut(mailbox).unwrap();
         let mut dead = vec![id.to_owned()];
         while let Some(next) = dead.pop() {
@@ -178,7 +182,7 @@ impl State {
         one.log.push((id.into(), false));
     }
 
-    pub fn add_mail(&mut self, mailbox: &Address, folder: &str, body: &str) -> String {
+    pub(crate) fn add_mail(&mut self, mailbox: &Address, folder: &str, body: &str) -> String {
         self.next += 1;
         let id = format!("i{}", self.next);
         let mail = Mail { change_key: self.next.to_string(), body: body.into(), read: false };
@@ -186,14 +190,14 @@ impl State {
         id
     }
 
-    pub fn change_mail(&mut self, mailbox: &Address, folder: &str, id: &str, body: &str) {
+    pub(crate) fn change_mail(&mut self, mailbox: &Address, folder: &str, id: &str, body: &str) {
         self.next += 1;
         let change_key = self.next.to_string();
         let read = self.fold(mailbox, folder).mails[id].read;
         self.put(mailbox, folder, id, Mail { change_key, body: body.into(), read });
     }
 
-    pub fn mark_mail(&mut self, mailbox: &Address, folder: &str, id: &str, read: bool) {
+    pub(crate) fn mark_mail(&mut self, mailbox: &Address, folder: &str, id: &str, read: bool) {
         self.next += 1;
         let change_key = self.next.to_string();
         let fold = self.fold(mailbox, folder);
@@ -202,50 +206,49 @@ impl State {
         fold.log.push(Event::Read(id.into()));
     }
 
-    pub fn delete_mail(&mut self, mailbox: &Address, folder: &str, id: &str) -> Mail {
+    pub(crate) fn delete_mail(&mut self, mailbox: &Address, folder: &str, id: &str) -> Mail {
         let fold = self.fold(mailbox, folder);
         fold.log.push(Event::Delete(id.into()));
         fold.mails.remove(id).unwrap()
     }
 
-    pub fn move_mail(&mut self, mailbox: &Address, from: &str, to: &str, id: &str) {
+    pub(crate) fn move_mail(&mut self, mailbox: &Address, from: &str, to: &str, id: &str) {
         let mail = self.delete_mail(mailbox, from, id);
         self.next += 1;
         let id = if self.stable_ids { id.to_owned() } else { format!("i{}", self.next) };
         self.put(mailbox, to, &id, mail);
     }
 
-    pub fn invalidate_folder(&mut self, mailbox: &Address, folder: &str) {
+    pub(crate) fn invalidate_folder(&mut self, mailbox: &Address, folder: &str) {
         self.fold(mailbox, folder).epoch += 1;
     }
 
-    pub fn invalidate_tree(&mut self, mailbox: &Address) {
+    pub(crate) fn invalidate_tree(&mut self, mailbox: &Address) {
         self.boxes.get_mut(mailbox).unwrap().epoch += 1;
     }
 
-    pub fn mailboxes(&self) -> Vec<Address> {
+    pub(crate) fn mailboxes(&self) -> Vec<Address> {
         self.boxes.keys().cloned().collect()
     }
 
-    pub fn folders(&self, mailbox: &Address) -> Vec<String> {
+    pub(crate) fn folders(&self, mailbox: &Address) -> Vec<String> {
         self.boxes[mailbox].folders.keys().cloned().collect()
     }
 
-    pub fn mails(&self, mailbox: &Address, folder: &str) -> Vec<String> {
+    pub(crate) fn mails(&self, mailbox: &Address, folder: &str) -> Vec<String> {
         self.boxes[mailbox].folders[folder].mails.keys().cloned().collect()
     }
 
-    /// Everything in a mailbox: folder id -> (name, parent, mails).
-    pub fn picture(&self, mailbox: &Address) -> BTreeMap<String, (String, Option<String>, BTreeMap<String, Mail>)> {
+    pub(crate) fn picture(&self, mailbox: &Address) -> Picture {
         let folders = &self.boxes[mailbox].folders;
         folders.iter().map(|(id, fold)| (id.clone(), (fold.name.clone(), fold.parent.clone(), fold.mails.clone()))).collect()
     }
 
-    pub fn count(&self, kind: &str) -> usize {
+    pub(crate) fn count(&self, kind: &str) -> usize {
         self.log.iter().filter(|request| request.kind == kind).count()
     }
 
-    pub fn forget_log(&mut self) {
+    pub(crate) fn forget_log(&mut self) {
         self.log.clear();
         self.fetched.clear();
     }

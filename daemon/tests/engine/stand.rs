@@ -1,6 +1,6 @@
 //! The test stand: a server, a storage in a temporary folder, and cycles between them.
 
-use super::server::{Mail, Server};
+use super::server::{Mail, Picture, PictureOfFolder, Server};
 use c2b_api::job::{RunInfo, Selection};
 use c2b_mailbox::Address;
 use c2b_storagefmt::{CommitSeq, Error, Failure, Moment, Writer};
@@ -13,30 +13,27 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-/// Everything in a mailbox: folder id -> (name, parent, mails).
-pub type Picture = BTreeMap<String, (String, Option<String>, BTreeMap<String, Mail>)>;
-
 /// A server and a storage.
-pub struct Stand {
-    pub server: Arc<Server>,
-    pub clock: Clock,
-    pub limits: Arc<ConnectionLimits>,
-    pub queue: Arc<MailboxQueue>,
-    pub previous: Option<Vec<Address>>,
-    pub one_time: bool,
+pub(crate) struct Stand {
+    pub(crate) server: Arc<Server>,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Arc<ConnectionLimits>,
+    pub(crate) queue: Arc<MailboxQueue>,
+    pub(crate) previous: Option<Vec<Address>>,
+    pub(crate) one_time: bool,
     _dir: TempDir,
     path: PathBuf,
 }
 
 /// What is in the storage.
-pub struct Archive {
-    pub mailboxes: BTreeMap<Address, Picture>,
-    pub failures: Vec<Failure>,
-    pub head: CommitSeq,
+pub(crate) struct Archive {
+    pub(crate) mailboxes: BTreeMap<Address, Picture>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) head: CommitSeq,
 }
 
 impl Stand {
-    pub fn new(page_items: usize) -> Self {
+    pub(crate) fn new(page_items: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("storage");
         let clock = Clock::manual(DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap());
@@ -53,11 +50,11 @@ impl Stand {
         }
     }
 
-    pub fn open(&self) -> StorageWriter {
+    pub(crate) fn open(&self) -> StorageWriter {
         StorageWriter::open(&self.path, self.clock.clone()).unwrap()
     }
 
-    pub fn context(&self, storage: &StorageWriter) -> CycleContext {
+    pub(crate) fn context(&self, storage: &StorageWriter) -> CycleContext {
         let progress = Progress::new(self.clock.clone());
         progress.begin_cycle(1);
         CycleContext {
@@ -76,7 +73,7 @@ impl Stand {
     }
 
     /// Opens the storage, runs a cycle, closes it.
-    pub async fn cycle(&self) -> (CycleEnd, RunInfo) {
+    pub(crate) async fn cycle(&self) -> (CycleEnd, RunInfo) {
         let storage = self.open();
         let context = self.context(&storage);
         let progress = context.progress.clone();
@@ -98,7 +95,7 @@ impl Stand {
     }
 
     /// Runs a cycle until `until` is done, and ends it as `kill -9` would; returns how it ended when it was quicker.
-    pub async fn killed(&self, until: impl Future) -> Option<CycleEnd> {
+    pub(crate) async fn killed(&self, until: impl Future) -> Option<CycleEnd> {
         let storage = self.open();
         let context = self.context(&storage);
         let end = tokio::select! {
@@ -116,7 +113,7 @@ impl Stand {
     }
 
     /// Looks into the storage.
-    pub fn archive(&self) -> Archive {
+    pub(crate) fn archive(&self) -> Archive {
         let writer = Writer::open(&self.path).unwrap();
         let (catalog, contents) = (writer.catalog(), writer.contents());
         let mut archive = Archive { mailboxes: BTreeMap::new(), failures: Vec::new(), head: catalog.head().unwrap() };
@@ -148,7 +145,7 @@ impl Stand {
     }
 
     /// Fails unless the storage equals the server.
-    pub fn assert_equal(&self) -> Archive {
+    pub(crate) fn assert_equal(&self) -> Archive {
         let archive = self.archive();
         for address in self.server.with(|state| state.mailboxes()) {
             let there = lines(&self.server.with(|state| state.picture(&address)));
@@ -163,7 +160,7 @@ impl Stand {
 
 /// Returns a line for each folder and mail.
 fn lines(picture: &Picture) -> BTreeSet<String> {
-    let folder = |(id, (name, parent, mails)): (&String, &(String, Option<String>, BTreeMap<String, Mail>))| {
+    let folder = |(id, (name, parent, mails)): (&String, &PictureOfFolder)| {
         let mails = mails.iter().map(|(mail, state)| format!("{id}/{mail} {state:?}")).collect::<Vec<_>>();
         std::iter::once(format!("{id} {name} in {parent:?}")).chain(mails)
     };
@@ -178,7 +175,7 @@ fn check(info: &RunInfo) {
 }
 
 /// Gives the server two mailboxes with nested and empty folders and mail for several pages; returns the first.
-pub fn company(stand: &Stand) -> Address {
+pub(crate) fn company(stand: &Stand) -> Address {
     stand.server.with(|state| {
         let fill = |name: &str, state: &mut super::server::State| {
             let mailbox = state.add_mailbox(name);
