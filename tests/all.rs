@@ -5,6 +5,7 @@ mod all {
     mod bad_input;
     mod crash;
     mod damage;
+    mod foreign;
     mod hostile;
     mod real_mail;
     mod systemd;

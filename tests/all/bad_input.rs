@@ -42,7 +42,7 @@ fn each_way_not_to_reach_the_server_is_told_apart() {
     // No such mailbox: the job fails and says so, and another job is untouched by it.
     for (job, connection, mailbox, code, words) in [
         ("a", "wrong-password", bench.lab.mailboxes()[0].as_str(), 5, "password"),
-        ("b", "nobody", bench.lab.mailboxes()[0].as_str(), 1, "reach"),
+        ("b", "nobody", bench.lab.mailboxes()[0].as_str(), 1, "connection"),
         ("c", "lab", "no-such@example.org", 1, "no-such@example.org"),
         ("d", "wrong-url", bench.lab.mailboxes()[0].as_str(), 1, "url"),
     ] {

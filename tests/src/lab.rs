@@ -80,12 +80,12 @@ impl Lab {
 
     /// Returns how often an operation was asked for.
     pub fn requests(&self, operation: &str) -> u64 {
-        self.counters()["requests"][operation].as_u64().unwrap_or(0)
+        self.counters()["by_operation"][operation].as_u64().unwrap_or(0)
     }
 
     /// Returns how many requests were answered in all.
     pub fn requests_in_all(&self) -> u64 {
-        self.counters()["requests"].as_object().map_or(0, |by| by.values().filter_map(Value::as_u64).sum())
+        self.counters()["requests"].as_u64().unwrap_or(0)
     }
 
     /// Sets the counters to nothing.
@@ -110,8 +110,8 @@ impl Lab {
                 folder: text(row, "folder"),
                 id: text(row, "id"),
                 class: text(row, "class"),
-                sha256: text(row, "sha256"),
-                length: row["length"].as_u64().unwrap_or(0),
+                sha256: text(row, "mime_sha256"),
+                length: row["mime_bytes"].as_u64().unwrap_or(0),
             })
             .collect();
         items.sort();
