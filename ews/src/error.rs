@@ -68,6 +68,9 @@ impl Failure {
     pub(crate) fn of_code(code: &str, message: &str, back_off: Option<Duration>) -> Self {
         let (trouble, retry) = meaning(code);
         let mut failure = Self::new(trouble, code, message);
+        if matches!(code, "ErrorMailboxFailover" | "ErrorMailboxMoveInProgress" | "ErrorMailboxStoreUnavailable" | "ErrorADUnavailable") {
+            failure.reach = Some(Scope::Mailbox);
+        }
         failure.retry = match back_off {
             Some(pause) if retry != Retry::No => Retry::After(pause),
             _ => retry,
@@ -115,18 +118,8 @@ impl Failure {
     /// Returns whether asking for fewer items at once may get further: the answer or the request as a whole failed,
     /// not the way to the server.
     pub(crate) fn is_worth_splitting(&self) -> bool {
-        const WHOLE_SERVER: [&str; 8] = [
-            "HTTP 408",
-            "HTTP 502",
-            "HTTP 503",
-            "HTTP 504",
-            "ErrorADUnavailable",
-            "ErrorMailboxFailover",
-            "ErrorMailboxMoveInProgress",
-            "ErrorMailboxStoreUnavailable",
-        ];
         match self.trouble {
-            Trouble::Busy => !WHOLE_SERVER.contains(&self.code.as_str()),
+            Trouble::Busy => self.reach.is_none(),
             Trouble::Malformed | Trouble::Refused | Trouble::Corrupt | Trouble::NotFound => true,
             Trouble::Unreachable => self.code == TIMED_OUT,
             _ => false,

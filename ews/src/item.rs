@@ -312,3 +312,162 @@ fn class_of_element(name: &str) -> &'static str {
         _ => "IPM",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use c2b_mailbox::render::{DayPosition, Labelled, Pattern, PostalAddress, Recurrence, RecurrenceEnd, TaskStatus, Weekday};
+
+    /// Reads an item as it is and without the white space between its tags: both must say the same.
+    fn read(pretty: &str) -> RawItem {
+        let dir = tempfile::tempdir().unwrap();
+        let read_one = |text: String| {
+            let mut xml = XmlReader::new(Box::new(std::io::Cursor::new(text.into_bytes())));
+            let element = xml.child().unwrap().unwrap();
+            let mut item = RawItem::default();
+            item.read(&element, &mut xml, dir.path()).unwrap();
+            assert!(xml.child().unwrap().is_none(), "the reader stopped inside the item");
+            item
+        };
+        let (one, other) = (read_one(pretty.to_owned()), read_one(pretty.lines().map(str::trim).collect()));
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        one
+    }
+
+    #[test]
+    fn a_calendar_item_is_read() {
+        let item = read(
+            r#"<t:CalendarItem xmlns:t="t">
+              <t:ItemId Id="AAMk=" ChangeKey="DwAA"/>
+              <t:Subject>Jour fixe</t:Subject>
+              <t:Sensitivity>Private</t:Sensitivity>
+              <t:ReminderIsSet>false</t:ReminderIsSet>
+              <t:UID>040000</t:UID>
+              <t:Start>2026-11-23T09:00:00Z</t:Start>
+              <t:End>2026-11-23T10:00:00Z</t:End>
+              <t:IsAllDayEvent>false</t:IsAllDayEvent>
+              <t:LegacyFreeBusyStatus>Free</t:LegacyFreeBusyStatus>
+              <t:Location>Room 1</t:Location>
+              <t:Organizer>
+                <t:Mailbox>
+                  <t:Name>Ann</t:Name>
+                  <t:EmailAddress>ann@example.org</t:EmailAddress>
+                  <t:RoutingType>SMTP</t:RoutingType>
+                </t:Mailbox>
+              </t:Organizer>
+              <t:RequiredAttendees>
+                <t:Attendee>
+                  <t:Mailbox>
+                    <t:Name>Bob</t:Name>
+                  </t:Mailbox>
+                  <t:ResponseType>Tentative</t:ResponseType>
+                </t:Attendee>
+              </t:RequiredAttendees>
+              <t:Recurrence>
+                <t:RelativeMonthlyRecurrence>
+                  <t:Interval>2</t:Interval>
+                  <t:DaysOfWeek>Monday</t:DaysOfWeek>
+                  <t:DayOfWeekIndex>Last</t:DayOfWeekIndex>
+                </t:RelativeMonthlyRecurrence>
+                <t:EndDateRecurrence>
+                  <t:StartDate>2026-11-23Z</t:StartDate>
+                  <t:EndDate>2027-11-23Z</t:EndDate>
+                </t:EndDateRecurrence>
+              </t:Recurrence>
+              <t:FirstOccurrence>
+                <t:Start>1999-01-01T00:00:00Z</t:Start>
+              </t:FirstOccurrence>
+              <t:DeletedOccurrences>
+                <t:DeletedOccurrence>
+                  <t:Start>2027-01-25T09:00:00Z</t:Start>
+                </t:DeletedOccurrence>
+              </t:DeletedOccurrences>
+            </t:CalendarItem>"#,
+        );
+        let event = &item.properties.event;
+        let end = chrono::NaiveDate::from_ymd_opt(2027, 11, 23).unwrap();
+        let expected = Recurrence { pattern: Pattern::MonthPosition(DayPosition(-1), vec![Weekday::Monday]), interval: 2, end: RecurrenceEnd::Until(end) };
+        assert_eq!(event.recurrence, Some(expected));
+        assert_eq!((event.uid.as_deref(), event.location.as_str(), event.free), (Some("040000"), "Room 1", true));
+        assert_eq!((event.attendees[0].answer, event.deleted_occurrences.len()), (Some("TENTATIVE"), 1));
+        let meta = item.meta(ItemId::new("AAMk="));
+        assert_eq!((meta.class.as_str(), meta.from.as_str(), meta.message_id.as_deref()), ("IPM.Appointment", "Ann <ann@example.org>", Some("040000")));
+        assert_eq!((meta.recipients, meta.start.unwrap().timestamp(), meta.end.unwrap().timestamp()), (vec!["Bob".to_owned()], 1_795_424_400, 1_795_428_000));
+        assert_eq!(item.properties.sensitivity.as_deref(), Some("PRIVATE"));
+    }
+
+    #[test]
+    fn a_contact_is_read() {
+        let item = read(
+            r#"<t:Contact xmlns:t="t">
+              <t:ItemId Id="AAMk="/>
+              <t:FileAs>Baer, Ann</t:FileAs>
+              <t:CompleteName>
+                <t:Title>Dr.</t:Title>
+                <t:FirstName>Ann</t:FirstName>
+              </t:CompleteName>
+              <t:EmailAddresses>
+                <t:Entry Key="EmailAddress1">ann@example.org</t:Entry>
+                <t:Entry Key="EmailAddress2">/o=Org/cn=ann</t:Entry>
+              </t:EmailAddresses>
+              <t:PhysicalAddresses>
+                <t:Entry Key="Home">
+                  <t:City>Town</t:City>
+                </t:Entry>
+                <t:Entry Key="Other"/>
+              </t:PhysicalAddresses>
+              <t:PhoneNumbers>
+                <t:Entry Key="MobilePhone">+1 2</t:Entry>
+              </t:PhoneNumbers>
+            </t:Contact>"#,
+        );
+        let contact = &item.properties.contact;
+        assert_eq!((contact.prefix.as_str(), contact.emails.len()), ("Dr.", 1));
+        assert_eq!(contact.phones, [Labelled { label: "MobilePhone".to_owned(), value: "+1 2".to_owned() }]);
+        assert_eq!(contact.addresses, [PostalAddress { label: "Home".to_owned(), city: "Town".to_owned(), ..PostalAddress::default() }]);
+        assert_eq!(item.meta(ItemId::new("AAMk=")).subject, "Baer, Ann");
+    }
+
+    #[test]
+    fn a_task_and_its_attachments_are_read() {
+        let item = read(
+            r#"<t:Task xmlns:t="t">
+              <t:ItemId Id="AAMk="/>
+              <t:Attachments>
+                <t:FileAttachment>
+                  <t:AttachmentId Id="F"/>
+                  <t:Name>a.txt</t:Name>
+                  <t:ContentId>c1</t:ContentId>
+                  <t:IsInline>true</t:IsInline>
+                  <t:Content>aGk=</t:Content>
+                </t:FileAttachment>
+                <t:ItemAttachment>
+                  <t:AttachmentId Id="I"/>
+                  <t:Message>
+                    <t:Subject>inner</t:Subject>
+                    <t:MimeContent>aGk=</t:MimeContent>
+                  </t:Message>
+                </t:ItemAttachment>
+              </t:Attachments>
+              <t:DueDate>2026-12-01T00:00:00Z</t:DueDate>
+              <t:PercentComplete>25.5</t:PercentComplete>
+              <t:Recurrence>
+                <t:AbsoluteYearlyRecurrence>
+                  <t:DayOfMonth>24</t:DayOfMonth>
+                  <t:Month>December</t:Month>
+                </t:AbsoluteYearlyRecurrence>
+                <t:NoEndRecurrence>
+                  <t:StartDate>2026-12-24</t:StartDate>
+                </t:NoEndRecurrence>
+              </t:Recurrence>
+              <t:Status>InProgress</t:Status>
+            </t:Task>"#,
+        );
+        let task = &item.properties.task;
+        assert_eq!((task.percent, task.status), (Some(25), Some(TaskStatus::InProcess)));
+        assert_eq!(task.recurrence, Some(Recurrence { pattern: Pattern::YearDay(24, 12), interval: 1, end: RecurrenceEnd::Never }));
+        let told: Vec<_> = item.attachments.iter().map(|it| (it.id.as_str(), it.item, it.inline, it.content.as_ref().map(Content::len))).collect();
+        assert_eq!(told, [("F", false, true, Some(2)), ("I", true, false, Some(2))]);
+        assert_eq!(item.properties.subject, "", "the attached item's subject was taken");
+    }
+}

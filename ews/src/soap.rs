@@ -156,7 +156,11 @@ impl Status {
     fn failure(&self) -> Failure {
         let inner = self.value("InnerErrorResponseCode").filter(|code| *code == "ErrorServerBusy");
         let hidden = (self.code == "ErrorInternalServerError" || self.code.is_empty()) && self.message.contains("ErrorServerBusy");
-        let code = if inner.is_some() || hidden { "ErrorServerBusy" } else { self.code.as_str() };
+        let code = match self.code.as_str() {
+            _ if inner.is_some() || hidden => "ErrorServerBusy",
+            "" | "NoError" => "error without code",
+            code => code,
+        };
         Failure::of_code(code, self.message.trim(), self.back_off())
     }
 

@@ -61,7 +61,10 @@ pub(super) fn status(response: &Response) -> Option<Failure> {
         status if status.is_server_error() => (Trouble::Busy, "the server failed"),
         _ => (Trouble::Refused, "the server refused the request"),
     };
-    let failure = Failure::new(trouble, code_of(status), words);
+    let mut failure = Failure::new(trouble, code_of(status), words);
+    if trouble == Trouble::Busy && status != StatusCode::INTERNAL_SERVER_ERROR {
+        failure = failure.reaching(Scope::Connection);
+    }
     Some(match pause {
         Some(pause) if failure.retry != Retry::No => failure.retrying(Retry::After(pause)),
         _ => failure,

@@ -39,8 +39,9 @@ impl EwsSource {
     }
 
     async fn sync_items(&self, target: &Target, folder: &FolderId, state: Option<String>) -> Result<Page<Change>, Failure> {
+        let before = state;
         let ask = |changes_max| {
-            let request = SyncFolderItems { folder: folder.clone(), state: state.clone(), changes_max };
+            let request = SyncFolderItems { folder: folder.clone(), state: before.clone(), changes_max };
             async move { self.transport.call(request, target).await?.single() }
         };
         let full = !self.capabilities.lacks(Ability::FullPages);
@@ -57,7 +58,9 @@ impl EwsSource {
         let ItemChanges { state, last, changes } = answer?;
         self.capabilities.prove(Ability::SyncItems);
         let state = state.ok_or_else(|| Failure::new(Trouble::Malformed, "answer", "the answer holds no sync state"))?;
-        let last = last.unwrap_or(changes.is_empty());
+        // A page that changes nothing and leads nowhere would be asked for for ever.
+        let stuck = changes.is_empty() && before.as_deref() == Some(state.as_str());
+        let last = stuck || last.unwrap_or(changes.is_empty());
         Ok(Page { changes, cursor: Place::after_sync(&state), last })
     }
 

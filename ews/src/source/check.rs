@@ -164,3 +164,40 @@ fn product(build: &str) -> &'static str {
         _ => "an EWS server",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EwsConfig, Secret};
+    use url::Url;
+
+    fn warnings(url: &str, insecure: bool) -> Vec<String> {
+        let mut config = EwsConfig::new(Url::parse(url).unwrap(), "alice", Secret::new("pw"), "/nowhere");
+        config.insecure = insecure;
+        let mut report = CheckReport::default();
+        EwsSource::new(config).unwrap().look_at_url(&mut report);
+        report.findings.into_iter().filter(|finding| finding.level != Level::Ok).map(|finding| finding.subject).collect()
+    }
+
+    #[test]
+    fn a_doubtful_url_is_warned_about() {
+        assert!(warnings("https://mail.example.org/EWS/Exchange.asmx", false).is_empty());
+        assert!(warnings("http://127.0.0.1:8080/EWS/Exchange.asmx", false).is_empty());
+        assert_eq!(warnings("https://mail.example.org/owa", false), ["url"]);
+        assert_eq!(warnings("https://outlook.office365.com/EWS/Exchange.asmx", false), ["platform"]);
+        assert_eq!(warnings("http://mail.example.org/EWS/Exchange.asmx", true), ["encryption", "encryption"]);
+    }
+
+    #[test]
+    fn builds_are_named_by_their_product() {
+        for (build, name) in [
+            ("15.0.1497.2", "Exchange 2013"),
+            ("15.2.1118.7", "Exchange 2019"),
+            ("15.2.2562.17", "Exchange Server SE"),
+            ("8.0", "Exchange 2007"),
+            ("x", "an EWS server"),
+        ] {
+            assert_eq!(product(build), name);
+        }
+    }
+}

@@ -35,11 +35,14 @@ impl EwsSource {
     }
 
     async fn sync_folders(&self, open: &OpenMailbox, state: Option<String>) -> Result<Page<FolderChange>, Failure> {
-        let request = SyncFolderHierarchy { root: open.root.clone(), state };
+        let before = state;
+        let request = SyncFolderHierarchy { root: open.root.clone(), state: before.clone() };
         let HierarchyChanges { state, last, changes } = self.transport.call(request, &open.target).await?.single()?;
         self.capabilities.prove(Ability::SyncFolders);
         let state = state.ok_or_else(|| Failure::new(Trouble::Malformed, "answer", "the answer holds no sync state"))?;
-        let last = last.unwrap_or(changes.is_empty());
+        // A page that changes nothing and leads nowhere would be asked for for ever.
+        let stuck = changes.is_empty() && before.as_deref() == Some(state.as_str());
+        let last = stuck || last.unwrap_or(changes.is_empty());
         let changes = changes.into_iter().filter_map(|change| match change {
             HierarchyChange::Upsert(folder) => to_folder(open, folder).map(FolderChange::Upsert),
             HierarchyChange::Delete(id) => Some(FolderChange::Delete(FolderId::new(id))),

@@ -392,3 +392,38 @@ async fn a_busy_server_tells_when_to_come_back() {
         assert_eq!(server.operations(), ["GetItem"], "case {n} asked again");
     }
 }
+
+#[tokio::test]
+async fn a_server_in_trouble_is_not_asked_item_by_item() {
+    for line in ["503 Service Unavailable", "502 Bad Gateway"] {
+        let server = Scripted::start(move |request: &Request| if request.operation() == "GetItem" { status(line, "", "down") } else { open(request) }).await;
+        let err = fetch(&server, &["a", "b", "c", "d"]).await.unwrap_err();
+        assert_eq!((err.trouble, err.scope, err.retry), (Trouble::Busy, Scope::Connection, Retry::Backoff));
+        assert_eq!(server.operations(), ["GetItem"]);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_list_of_properties_gives_all() {
+    let server = Scripted::start(|request: &Request| match request.operation() {
+        "GetItem" if request.body.contains("AdditionalProperties") => ok(fault("ErrorInvalidPropertyRequest", "")),
+        _ => healthy(request),
+    })
+    .await;
+    for _ in 0..2 {
+        let mut fetched = fetch(&server, &["a", "b"]).await.unwrap();
+        assert_healthy(fetched.get_mut("a").unwrap(), "a");
+    }
+    assert_eq!(server.operations(), ["GetItem", "GetItem", "ExportItems", "GetItem", "ExportItems"]);
+}
+
+#[tokio::test]
+async fn a_success_without_an_item_is_no_item() {
+    let server = Scripted::start(|request: &Request| match request.operation() {
+        "GetItem" => ok(response("GetItem", &success("GetItem", "<m:Items/>"))),
+        _ => healthy(request),
+    })
+    .await;
+    let err = fetch(&server, &["a"]).await.unwrap().remove("a").unwrap().unwrap_err();
+    assert_eq!((err.trouble, err.is_transient()), (Trouble::Malformed, true));
+}

@@ -104,7 +104,7 @@ async fn what_a_folder_can_fail_with_is_told_apart() {
         ("ErrorInvalidSyncStateData", Trouble::CursorInvalid, Scope::Folder),
         ("ErrorSyncFolderNotFound", Trouble::NotFound, Scope::Folder),
         ("ErrorAccessDenied", Trouble::Forbidden, Scope::Folder),
-        ("ErrorMailboxMoveInProgress", Trouble::Busy, Scope::Folder),
+        ("ErrorMailboxMoveInProgress", Trouble::Busy, Scope::Mailbox),
         ("ErrorNonExistentMailbox", Trouble::NoSuchMailbox, Scope::Mailbox),
     ] {
         let server = Scripted::start(move |request: &Request| match request.operation() {
@@ -128,4 +128,20 @@ async fn a_page_that_breaks_off_is_no_page() {
         let err = server.source.folder_changes(&alice(), None).await.unwrap_err();
         assert_eq!((err.trouble, err.is_transient()), (Trouble::Malformed, true), "cut at {at}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_never_says_last_does_not_keep_us_for_ever() {
+    let server = Scripted::start(|request: &Request| match request.operation() {
+        "SyncFolderItems" => ok(response(
+            "SyncFolderItems",
+            &success("SyncFolderItems", "<m:SyncState>S</m:SyncState><m:IncludesLastItemInRange>false</m:IncludesLastItemInRange>"),
+        )),
+        _ => open(request),
+    })
+    .await;
+    let folder = FolderId::new("INBOX");
+    let first = server.source.changes(&alice(), &folder, None).await.unwrap();
+    assert!(!first.last);
+    assert!(server.source.changes(&alice(), &folder, Some(&first.cursor)).await.unwrap().last);
 }
