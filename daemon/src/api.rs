@@ -48,6 +48,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/jobs/{name}/failures", get(jobs::failures))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn(body::read_whole))
         .layer(middleware::from_fn(log_request))
         .with_state(daemon)
 }

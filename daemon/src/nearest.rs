@@ -16,15 +16,19 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 
 /// Returns the hint for serde's message about an unknown field or variant; empty when there is none.
 ///
-/// The messages read ``unknown field `idel`, expected one of `idle`, `source` `` and
-/// ``unknown variant `x`, expected `y` ``: words in backquotes, the wrong one first.
+/// serde's messages read ``unknown field `idel`, expected one of `idle`, `source` ``: words in
+/// backquotes, the wrong one first. Inside variants toml's own read `unexpected keys in table: idel,
+/// available keys: idle`.
 pub fn hint(message: &str) -> String {
-    if !message.contains("unknown field") && !message.contains("unknown variant") {
+    let (wrong, known): (&str, Vec<&str>) = if message.contains("unknown field") || message.contains("unknown variant") {
+        let mut words = message.split('`').skip(1).step_by(2);
+        let Some(wrong) = words.next() else { return String::new() };
+        (wrong, words.collect())
+    } else if let Some((wrong, known)) = message.strip_prefix("unexpected keys in table: ").and_then(|rest| rest.split_once(", available keys: ")) {
+        (wrong.split(", ").next().unwrap_or(wrong), known.split(", ").collect())
+    } else {
         return String::new();
-    }
-    let mut words = message.split('`').skip(1).step_by(2);
-    let Some(wrong) = words.next() else { return String::new() };
-    let known: Vec<&str> = words.collect();
+    };
     match nearest(wrong, known.iter().copied()) {
         Some(word) => format!("did you mean `{word}`?"),
         None if known.is_empty() => String::new(),
@@ -41,6 +45,7 @@ mod tests {
         assert_eq!(hint("unknown field `idel`, expected one of `idle`, `source`"), "did you mean `idle`?");
         assert_eq!(hint("unknown field `passwort`, expected `password`"), "did you mean `password`?");
         assert_eq!(hint("unknown field `zzz`, expected one of `url`, `user`"), "known here: url, user");
+        assert_eq!(hint("unexpected keys in table: idel, available keys: idle"), "did you mean `idle`?");
         assert_eq!(hint("missing field `url`"), "");
     }
 }

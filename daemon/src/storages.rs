@@ -10,7 +10,7 @@ use crate::failure::{self, chain};
 use crate::name::Name;
 use c2b_api::storage::StorageInfo;
 use c2b_api::{ApiError, ErrorCode};
-use c2b_storagefmt::{Catalog, ProbeKind, probe};
+use c2b_storagefmt::{Catalog, ProbeKind, StorageStats, probe};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -139,26 +139,10 @@ impl Storages {
     /// # Errors
     /// When there is no such storage, or it cannot be opened now.
     pub async fn writer(&self, name: &Name) -> Result<StorageWriter, ApiError> {
-        let storage = self.get(name)?;
-        let place = self.place(name);
-        let mut work = place.lock().await;
-        match &*work {
-            Work::Rebuilding => return Err(rebuilding(name)),
-            // A flush that has nothing to do is how one sees that the writer is alive.
-            Work::Open { path, writer } if *path == storage.path && writer.flush().await.is_ok() => return Ok(writer.clone()),
-            Work::Open { .. } | Work::Closed => {}
-        }
-        if let Work::Open { writer, .. } = std::mem::replace(&mut *work, Work::Closed) {
-            end(name, writer).await;
-        }
-        let (path, clock) = (storage.path.clone(), self.clock.clone());
-        let writer = blocking(move || StorageWriter::open(&path, clock).map_err(|error| failure::storage(&error))).await?;
-        info!(storage = %name, "storage opened");
-        *work = Work::Open { path: storage.path.clone(), writer: writer.clone() };
-        Ok(writer)
+        self.live(name).await.map(|(writer, _)| writer)
     }
 
-    /// Asks the storage's catalogue, where that may block.
+    /// Asks the storage's catalogue, where that may block. It answers also when the writer failed.
     ///
     /// # Errors
     /// When the storage cannot be opened, or the catalogue does not answer.
@@ -167,7 +151,14 @@ impl Storages {
         name: &Name,
         question: impl FnOnce(&Catalog) -> Result<T, c2b_storagefmt::Error> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let catalog = self.writer(name).await?.catalog();
+        let storage = self.get(name)?;
+        let place = self.place(name);
+        let mut work = place.lock().await;
+        let catalog = match &*work {
+            Work::Open { path, writer } if *path == storage.path => writer.catalog(),
+            _ => self.reopen(&storage, &mut work).await?.catalog(),
+        };
+        drop(work);
         blocking(move || question(&catalog).map_err(|error| failure::storage(&error))).await
     }
 
@@ -194,8 +185,7 @@ impl Storages {
     }
 
     async fn fill(&self, name: &Name, info: &mut StorageInfo) -> Result<(), ApiError> {
-        let writer = self.writer(name).await?;
-        let stats = writer.stats().await.map_err(|error| writer_error(&error))?;
+        let (writer, stats) = self.live(name).await?;
         let catalog = writer.catalog();
         let about = catalog.info();
         info.uuid = Some(about.uuid.to_string());
@@ -208,6 +198,39 @@ impl Storages {
         info.free_bytes = stats.free_bytes;
         info.last_commit = blocking(move || last_commit(&catalog).map_err(|error| failure::storage(&error))).await?;
         Ok(())
+    }
+
+    /// Returns a writer that lives, and the storage's numbers, which are how one sees that it does.
+    async fn live(&self, name: &Name) -> Result<(StorageWriter, StorageStats), ApiError> {
+        let storage = self.get(name)?;
+        let place = self.place(name);
+        let mut work = place.lock().await;
+        if let Work::Open { path, writer } = &*work
+            && *path == storage.path
+            && let Ok(stats) = writer.stats().await
+        {
+            return Ok((writer.clone(), stats));
+        }
+        let writer = self.reopen(&storage, &mut work).await?;
+        let stats = writer.stats().await.map_err(|error| writer_error(&error))?;
+        Ok((writer, stats))
+    }
+
+    /// Opens the storage, after closing what is open there.
+    async fn reopen(&self, storage: &Storage, work: &mut Work) -> Result<StorageWriter, ApiError> {
+        match std::mem::replace(work, Work::Closed) {
+            Work::Rebuilding => {
+                *work = Work::Rebuilding;
+                return Err(rebuilding(&storage.name));
+            }
+            Work::Open { writer, .. } => end(&storage.name, writer).await,
+            Work::Closed => {}
+        }
+        let (path, clock) = (storage.path.clone(), self.clock.clone());
+        let writer = blocking(move || StorageWriter::open(&path, clock).map_err(|error| failure::storage(&error))).await?;
+        info!(storage = %storage.name, "storage opened");
+        *work = Work::Open { path: storage.path.clone(), writer: writer.clone() };
+        Ok(writer)
     }
 
     /// Returns the storage that has this folder already, whatever its spelling there.

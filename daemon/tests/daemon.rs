@@ -1,5 +1,7 @@
 //! The real daemon as a process: start and end, definitions by hand, what it refuses, its jobs.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that calls them")]
+
 #[path = "daemon/stand.rs"]
 mod stand;
 

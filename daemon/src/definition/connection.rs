@@ -52,8 +52,7 @@ impl Defined for Connection {
         if file.ca_file.as_ref().is_some_and(|path| !path.is_absolute()) {
             return Err(Wrong::new("ca-file", "the path of the CA file is not absolute", "give the whole path, beginning with /"));
         }
-        let definition =
-            ConnectionDefinition { kind: file.kind, url: url.to_string(), user: file.user, ca_file: file.ca_file, insecure: file.insecure };
+        let definition = ConnectionDefinition { kind: file.kind, url: url.to_string(), user: file.user, ca_file: file.ca_file, insecure: file.insecure };
         Ok(Self { name: name.clone(), definition, url, owner: file.owner.unwrap_or_else(|| owner.to_owned()) })
     }
 

@@ -41,8 +41,7 @@ impl Defined for Job {
             Selection::Only(_) => Selection::Only(texts),
             Selection::AllExcept(_) => Selection::AllExcept(texts),
         };
-        let definition =
-            JobDefinition { name: name.to_string(), connection: file.connection, storage: file.storage, source, continuity: file.continuity };
+        let definition = JobDefinition { name: name.to_string(), connection: file.connection, storage: file.storage, source, continuity: file.continuity };
         Ok(Self { name: name.clone(), connection, storage, addresses, definition, owner: file.owner.unwrap_or_else(|| owner.to_owned()) })
     }
 

@@ -54,7 +54,8 @@ pub fn parse<F: DeserializeOwned>(path: &Path, text: &str) -> Result<F, BadFile>
 
 /// Says in which line of the file the wrong value is.
 pub fn locate(path: &Path, text: &str, wrong: Wrong) -> BadFile {
-    let names_key = |line: &str| line.trim_start().trim_start_matches('[').strip_prefix(wrong.key).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let names_key = |line: &str| line.trim_start().trim_start_matches('[').strip_prefix(wrong.key).is_some_and(|rest| !rest.starts_with(goes_on));
     let line = text.lines().position(names_key).map(|index| index + 1);
     BadFile { path: path.to_owned(), line, message: wrong.message, hint: wrong.hint }
 }

@@ -1,7 +1,7 @@
 //! A run: one cycle of a one-time job, cycle after cycle of a continuous one, until it is stopped.
 
 use super::Jobs;
-use super::handle::{self, RunEnd, is_low_space};
+use super::handle::{Handle, RunEnd, is_low_space};
 use crate::definition::Job;
 use crate::engine::{CycleContext, CycleEnd, Progress, run_cycle};
 use crate::state::HistoryRow;
@@ -9,7 +9,6 @@ use c2b_api::ApiError;
 use c2b_api::job::{Continuity, Problem};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -25,7 +24,7 @@ const LOW_SPACE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Runs the job until it ends or is stopped. The definition is looked up anew for each cycle, so
 /// that a file edited by hand takes effect with the next one.
-pub(super) async fn run(jobs: Arc<Jobs>, handle: Arc<handle::Handle>, progress: Arc<Progress>, cancel: CancellationToken) -> RunEnd {
+pub(super) async fn run(jobs: Arc<Jobs>, handle: Arc<Handle>, progress: Arc<Progress>, cancel: CancellationToken) -> RunEnd {
     let mut number = 0;
     loop {
         let Ok(job) = jobs.get(handle.name()) else { return RunEnd::Stopped };
@@ -46,19 +45,17 @@ pub(super) async fn run(jobs: Arc<Jobs>, handle: Arc<handle::Handle>, progress: 
 }
 
 /// Runs one cycle and notes how it ended. Returns that, and how many cycles in a row failed.
-async fn cycle(
-    jobs: &Jobs,
-    job: &Job,
-    handle: &handle::Handle,
-    progress: &Arc<Progress>,
-    cancel: &CancellationToken,
-    number: u64,
-) -> (RunEnd, u32) {
+async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>, cancel: &CancellationToken, number: u64) -> (RunEnd, u32) {
     progress.begin_cycle(number);
     handle.begin_cycle();
     let started = jobs.clock.now();
     let end = match context(jobs, job, handle, progress, cancel).await {
-        Ok(context) => on_own_thread(context).await,
+        Ok(context) => match run_cycle(&context).await {
+            CycleEnd::Finished => RunEnd::Finished,
+            CycleEnd::Warnings => RunEnd::Warnings,
+            CycleEnd::Failed(problem) => RunEnd::Failed(problem),
+            CycleEnd::Stopped => RunEnd::Stopped,
+        },
         Err(error) => {
             warn!(job = %job.name, cycle = number, reason = error.message, "cycle could not begin");
             RunEnd::Failed(problem(error))
@@ -81,20 +78,7 @@ async fn cycle(
     (end, failed_in_a_row)
 }
 
-/// Runs the engine on a thread of its own: what it computes between its waits delays no request on the socket.
-async fn on_own_thread(context: CycleContext) -> RunEnd {
-    let runtime = Handle::current();
-    match tokio::task::spawn_blocking(move || runtime.block_on(run_cycle(&context))).await {
-        Ok(CycleEnd::Finished) => RunEnd::Finished,
-        Ok(CycleEnd::Warnings) => RunEnd::Warnings,
-        Ok(CycleEnd::Failed(problem)) => RunEnd::Failed(problem),
-        Ok(CycleEnd::Stopped) => RunEnd::Stopped,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => RunEnd::Stopped,
-    }
-}
-
-async fn context(jobs: &Jobs, job: &Job, handle: &handle::Handle, progress: &Arc<Progress>, cancel: &CancellationToken) -> Result<CycleContext, ApiError> {
+async fn context(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>, cancel: &CancellationToken) -> Result<CycleContext, ApiError> {
     let (source, limits) = jobs.connections.source(&job.connection)?;
     let storage = jobs.storages.writer(&job.storage).await?;
     Ok(CycleContext {

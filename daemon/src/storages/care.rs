@@ -63,8 +63,8 @@ impl Storages {
             let outcome = rebuild(&storage.path, &events);
             *reached.blocking_lock() = Work::Closed;
             let event = match outcome {
-                Ok(report) => match runtime.block_on(storages.stats(&name)) {
-                    Ok(stats) => CareEvent::Done { report: rebuild_report(report, &stats) },
+                Ok(report) => match runtime.block_on(storages.live(&name)) {
+                    Ok((_, stats)) => CareEvent::Done { report: rebuild_report(report, &stats) },
                     Err(error) => CareEvent::Failed { error },
                 },
                 Err(error) => CareEvent::Failed { error },
@@ -77,11 +77,6 @@ impl Storages {
             return Err(error);
         }
         Ok(receiver)
-    }
-
-    async fn stats(&self, name: &Name) -> Result<StorageStats, ApiError> {
-        let writer = self.writer(name).await?;
-        writer.stats().await.map_err(|error| super::writer_error(&error))
     }
 }
 

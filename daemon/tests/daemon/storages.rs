@@ -34,10 +34,13 @@ fn what_cannot_be_a_storage_is_refused_and_not_touched() {
     assert_eq!(stand.delete("/v1/storages/n").0, 200);
     let description = newer.join("storage.toml");
     let text = std::fs::read_to_string(&description).unwrap();
-    let raised: Vec<String> = text.lines().map(|line| if line.starts_with("format") || line.starts_with("version") { raise(line) } else { line.to_owned() }).collect();
+    let raised: Vec<String> =
+        text.lines().map(|line| if line.starts_with("format") || line.starts_with("version") { raise(line) } else { line.to_owned() }).collect();
     assert_ne!(raised.join("\n"), text.trim_end(), "the version's line was not found in {text}");
     std::fs::write(&description, raised.join("\n") + "\n").unwrap();
-    for (path, message) in [(foreign.clone(), "not empty"), (newer, "newer"), ("relative/path".into(), "not an absolute path"), ("/proc/c2b".into(), "/proc/c2b")] {
+    for (path, message) in
+        [(foreign.clone(), "not empty"), (newer, "newer"), ("relative/path".into(), "not an absolute path"), ("/proc/c2b".into(), "/proc/c2b")]
+    {
         let before = path.is_absolute().then(|| path.is_dir().then(|| files(&path)));
         let (status, error) = stand.post("/v1/storages", &json!({"name": "main", "path": path}));
         assert!(status >= 400 && error["message"].as_str().unwrap().contains(message), "{error}");
@@ -48,7 +51,7 @@ fn what_cannot_be_a_storage_is_refused_and_not_touched() {
 
 #[test]
 fn a_storage_of_another_daemon_is_refused_with_its_pid() {
-    let (one, two) = (Stand::started(), Stand::started());
+    let (mut one, two) = (Stand::started(), Stand::started());
     let body = json!({"name": "main", "path": one.path("store")});
     assert_eq!(one.post("/v1/storages", &body).0, 200);
     let (status, error) = two.post("/v1/storages", &body);
@@ -58,7 +61,7 @@ fn a_storage_of_another_daemon_is_refused_with_its_pid() {
     two.reload();
     let problem = two.get("/v1/storages").1[0]["problem"].to_string();
     assert!(problem.contains(&format!("pid {}", one.pid())), "{problem}");
-    drop(one);
+    one.terminate();
     assert_eq!(two.get("/v1/storages").1[0]["problem"], json!(null), "not opened once it was free");
 }
 
