@@ -9,7 +9,7 @@ pub use items::ItemRows;
 
 use crate::format::record::{FailureRecord, fidelity_of, format_of};
 use crate::format::row::{
-    CommitRow, FolderIdRow, FolderRowValue, HistoryRow, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key,
+    CommitRow, FolderIdRow, FolderRowValue, HistoryRow, INDEX_VERSION, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key,
 };
 use crate::format::time_of;
 use crate::index::{Index, decode};
@@ -22,8 +22,10 @@ use crate::{
 use c2b_mailbox::{Address, ChangeKey, Cursor, FolderId, ItemId};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The archive's catalogue. Clones are cheap and share everything.
 #[derive(Clone)]
@@ -35,25 +37,52 @@ pub struct Catalog {
 pub(crate) struct Shared {
     dir: PathBuf,
     info: StorageInfo,
-    index: Arc<Index>,
+    index: RwLock<Arc<Index>>,
     packs: Mutex<HashMap<CommitSeq, String>>,
+    reader: Option<Reader>,
+}
+
+/// How another process opened the index.
+struct Reader {
+    scratch: PathBuf,
+    /// Inode of the index folder: a rebuild puts another folder in its place.
+    folder: Mutex<u64>,
 }
 
 impl Shared {
+    /// What the writer's own process shares.
     pub(crate) fn new(dir: &Path, info: StorageInfo, index: Arc<Index>) -> Arc<Self> {
-        Arc::new(Self { dir: dir.to_owned(), info, index, packs: Mutex::new(HashMap::new()) })
+        Arc::new(Self { dir: dir.to_owned(), info, index: RwLock::new(index), packs: Mutex::new(HashMap::new()), reader: None })
     }
 
-    pub(crate) fn index(&self) -> &Index {
-        &self.index
+    fn open_reader(dir: &Path, scratch: &Path) -> Result<Arc<Self>, Error> {
+        let info = layout::read_description(dir, Access::Read)?;
+        let (index, folder) = open_secondary(dir, scratch)?;
+        let reader = Some(Reader { scratch: scratch.to_owned(), folder: Mutex::new(folder) });
+        Ok(Arc::new(Self { dir: dir.to_owned(), info, index: RwLock::new(Arc::new(index)), packs: Mutex::new(HashMap::new()), reader }))
     }
 
-    pub(crate) fn index_arc(&self) -> &Arc<Index> {
-        &self.index
+    pub(crate) fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn info(&self) -> &StorageInfo {
         &self.info
+    }
+
+    /// Catches up with the writer, in a new index if a rebuild made one.
+    fn catch_up(&self) -> Result<(), Error> {
+        let Some(reader) = &self.reader else { return Ok(()) };
+        let mut known = reader.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = fs::metadata(self.dir.join(INDEX)).map(|metadata| metadata.ino());
+        // While a rebuild exchanges the folders there is none for a moment: the old one still answers.
+        if now.is_ok_and(|now| now != *known) {
+            let (index, folder) = open_secondary(&self.dir, &reader.scratch)?;
+            *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
+            self.packs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            *known = folder;
+        }
+        self.index().catch_up()
     }
 
     /// Returns the name of a commit's pack.
@@ -62,9 +91,26 @@ impl Shared {
         if let Some(name) = packs.get(&seq) {
             return Ok(name.clone());
         }
-        let row: CommitRow = self.index.row(Table::Commits, &Key::number(seq.0).0)?.ok_or(Error::PackMissing { seq })?;
+        let row: CommitRow = self.index().row(Table::Commits, &Key::number(seq.0).0)?.ok_or(Error::PackMissing { seq })?;
         packs.insert(seq, row.pack.clone());
         Ok(row.pack)
+    }
+}
+
+/// Opens the index of a storage beside its writer; returns it and the inode of its folder.
+fn open_secondary(dir: &Path, scratch: &Path) -> Result<(Index, u64), Error> {
+    let path = dir.join(INDEX);
+    if !path.join("CURRENT").exists() {
+        return Err(Error::IndexMissing { path: dir.to_owned() });
+    }
+    let folder = fs::metadata(&path).map_err(Error::file("read", &path))?.ino();
+    let scratch = scratch.join(format!("index-{folder}"));
+    fs::create_dir_all(&scratch).map_err(Error::file("create", &scratch))?;
+    let index = Index::open_secondary(&path, &scratch)?;
+    index.catch_up()?;
+    match index.state()?.version {
+        0 | INDEX_VERSION => Ok((index, folder)),
+        _ => Err(Error::IndexMissing { path: dir.to_owned() }),
     }
 }
 
@@ -80,13 +126,7 @@ impl Catalog {
     /// # Errors
     /// When there is no storage, its format is newer, or its index is missing.
     pub fn open_reader(dir: &Path, scratch: &Path) -> Result<(Self, Contents), Error> {
-        let info = layout::read_description(dir, Access::Read)?;
-        if !dir.join(INDEX).join("CURRENT").exists() {
-            return Err(Error::IndexMissing { path: dir.to_owned() });
-        }
-        let index = Index::open_secondary(&dir.join(INDEX), scratch)?;
-        index.catch_up()?;
-        let shared = Shared::new(dir, info, Arc::new(index));
+        let shared = Shared::open_reader(dir, scratch)?;
         let contents = Contents::new(Arc::clone(&shared), Arc::new(DirStore::new(dir)));
         Ok((Self { shared }, contents))
     }
@@ -96,7 +136,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn refresh(&self) -> Result<CommitSeq, Error> {
-        self.shared.index.catch_up()?;
+        self.shared.catch_up()?;
         self.head()
     }
 
@@ -105,7 +145,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn head(&self) -> Result<CommitSeq, Error> {
-        Ok(CommitSeq(self.shared.index.state()?.head))
+        Ok(CommitSeq(self.shared.index().state()?.head))
     }
 
     /// Returns what the storage says of itself.
@@ -118,7 +158,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn mailboxes(&self) -> Result<Vec<MailboxRow>, Error> {
-        let rows = self.shared.index.scan_all(Table::Mailboxes, b"")?;
+        let rows = self.shared.index().scan_all(Table::Mailboxes, b"")?;
         rows.iter().map(|(key, value)| mailbox_row(KeyTake::new(key).mailbox().ok_or(damaged(Table::Mailboxes))?, &decode(Table::Mailboxes, value)?)).collect()
     }
 
@@ -127,9 +167,9 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn mailbox(&self, address: &Address) -> Result<Option<MailboxRow>, Error> {
-        let Some(key): Option<u32> = self.shared.index.row(Table::Addresses, address.as_str().as_bytes())? else { return Ok(None) };
+        let Some(key): Option<u32> = self.shared.index().row(Table::Addresses, address.as_str().as_bytes())? else { return Ok(None) };
         let key = MailboxKey(key);
-        let row: Option<MailboxRowValue> = self.shared.index.row(Table::Mailboxes, &Key::mailbox(key).0)?;
+        let row: Option<MailboxRowValue> = self.shared.index().row(Table::Mailboxes, &Key::mailbox(key).0)?;
         row.map(|row| mailbox_row(key, &row)).transpose()
     }
 
@@ -138,7 +178,8 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn folders(&self, mailbox: MailboxKey, at: Moment) -> Result<Vec<FolderRow>, Error> {
-        let _look = self.shared.index.look();
+        let index = self.shared.index();
+        let _look = index.look();
         let at = self.resolve(at)?;
         self.folder_versions(&Key::mailbox(mailbox), at)
     }
@@ -148,7 +189,8 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn folder(&self, mailbox: MailboxKey, key: FolderKey, at: Moment) -> Result<Option<FolderRow>, Error> {
-        let _look = self.shared.index.look();
+        let index = self.shared.index();
+        let _look = index.look();
         let at = self.resolve(at)?;
         Ok(self.folder_versions(&Key::mailbox(mailbox).u64(key.0), at)?.pop())
     }
@@ -158,7 +200,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn folder_by_id(&self, mailbox: MailboxKey, id: &FolderId) -> Result<Option<FolderRow>, Error> {
-        let row: Option<FolderIdRow> = self.shared.index.row(Table::FolderIds, &Key::mailbox(mailbox).text(id.as_str()).0)?;
+        let row: Option<FolderIdRow> = self.shared.index().row(Table::FolderIds, &Key::mailbox(mailbox).text(id.as_str()).0)?;
         match row.filter(|row| row.from != 0) {
             Some(row) => self.folder(mailbox, FolderKey(row.key), Moment::Latest),
             None => Ok(None),
@@ -179,10 +221,11 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn item(&self, key: ItemKey, at: Moment) -> Result<Option<ItemRow>, Error> {
-        let _look = self.shared.index.look();
+        let index = self.shared.index();
+        let _look = index.look();
         let at = self.resolve(at)?;
         let prefix = Key::number(key.0);
-        let Some((id, value)) = self.shared.index.last(Table::History, &prefix.0, &prefix.clone().u64(at.0).0)? else { return Ok(None) };
+        let Some((id, value)) = self.shared.index().last(Table::History, &prefix.0, &prefix.clone().u64(at.0).0)? else { return Ok(None) };
         let from = KeyTake::new(id.get(8..).unwrap_or_default()).u64().ok_or(damaged(Table::History))?;
         let place: HistoryRow = decode(Table::History, &value)?;
         let (mailbox, folder) = (MailboxKey(place.mailbox), FolderKey(place.folder));
@@ -193,7 +236,7 @@ impl Catalog {
             0 => (Table::ItemsLive, live_key(mailbox, folder, from, key)),
             until => (Table::ItemsPast, past_key(mailbox, folder, until, from, key)),
         };
-        let value: ItemRowValue = self.shared.index.row(table, &row.0)?.ok_or(damaged(table))?;
+        let value: ItemRowValue = self.shared.index().row(table, &row.0)?.ok_or(damaged(table))?;
         Ok(Some(item_row(value, from, place.until)))
     }
 
@@ -203,7 +246,7 @@ impl Catalog {
     /// When the index cannot be read.
     pub fn known(&self, mailbox: MailboxKey, ids: &[ItemId]) -> Result<Vec<Option<Known>>, Error> {
         let keys: Vec<Vec<u8>> = ids.iter().map(|id| Key::mailbox(mailbox).text(id.as_str()).0).collect();
-        let rows = self.shared.index.get_many(Table::ItemIds, &keys)?;
+        let rows = self.shared.index().get_many(Table::ItemIds, &keys)?;
         rows.into_iter()
             .map(|row| row.map(|row| decode::<ItemIdRow>(Table::ItemIds, &row)).transpose().map(|row| row.filter(|row| row.live).map(known)))
             .collect()
@@ -223,7 +266,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn cursor(&self, mailbox: MailboxKey, scope: CursorScope) -> Result<Option<Cursor>, Error> {
-        let value = self.shared.index.get(Table::Cursors, &cursor_key(mailbox, scope).0)?;
+        let value = self.shared.index().get(Table::Cursors, &cursor_key(mailbox, scope).0)?;
         Ok(value.map(|value| Cursor::new(String::from_utf8_lossy(&value))))
     }
 
@@ -232,7 +275,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn failures(&self, mailbox: Option<MailboxKey>) -> Result<Vec<(MailboxKey, Failure)>, Error> {
-        let rows = self.shared.index.scan_all(Table::Failures, &mailbox.map(Key::mailbox).unwrap_or_default().0)?;
+        let rows = self.shared.index().scan_all(Table::Failures, &mailbox.map(Key::mailbox).unwrap_or_default().0)?;
         rows.iter().map(|(_, value)| decode::<FailureRecord>(Table::Failures, value).map(|record| (MailboxKey(record.mailbox), record.into()))).collect()
     }
 
@@ -242,7 +285,7 @@ impl Catalog {
     /// When the index cannot be read.
     pub fn points(&self, mailbox: MailboxKey) -> Result<Vec<Point>, Error> {
         let mut points = Vec::new();
-        for (key, _) in self.shared.index.scan_all(Table::Points, &Key::mailbox(mailbox).0)? {
+        for (key, _) in self.shared.index().scan_all(Table::Points, &Key::mailbox(mailbox).0)? {
             let seq = KeyTake::new(key.get(4..).unwrap_or_default()).u64().map(CommitSeq).ok_or(damaged(Table::Points))?;
             // The commit's row comes in the same step as its points.
             let time = self.commit_time(seq)?.ok_or(damaged(Table::Commits))?;
@@ -266,7 +309,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn moment_at(&self, time: DateTime<Utc>) -> Result<Option<CommitSeq>, Error> {
-        let row = self.shared.index.last(Table::Times, b"", &Key::time(crate::format::micros(time)).u64(u64::MAX).0)?;
+        let row = self.shared.index().last(Table::Times, b"", &Key::time(crate::format::micros(time)).u64(u64::MAX).0)?;
         row.map(|(key, _)| KeyTake::new(key.get(8..).unwrap_or_default()).u64().map(CommitSeq).ok_or(damaged(Table::Times))).transpose()
     }
 
@@ -275,7 +318,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn commit_time(&self, seq: CommitSeq) -> Result<Option<DateTime<Utc>>, Error> {
-        let row: Option<CommitRow> = self.shared.index.row(Table::Commits, &Key::number(seq.0).0)?;
+        let row: Option<CommitRow> = self.shared.index().row(Table::Commits, &Key::number(seq.0).0)?;
         Ok(row.map(|row| time_of(row.time)))
     }
 
@@ -284,7 +327,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn changes_since(&self, seq: CommitSeq) -> Result<Vec<Touched>, Error> {
-        let rows = self.shared.index.scan(Table::Changes, b"", &Key::number(seq.0.saturating_add(1)).0, usize::MAX)?;
+        let rows = self.shared.index().scan(Table::Changes, b"", &Key::number(seq.0.saturating_add(1)).0, usize::MAX)?;
         let touched = |key: &[u8]| {
             let mut take = KeyTake::new(key);
             let (seq, mailbox, folder, item) = (take.u64()?, take.mailbox()?, take.u64()?, take.u64()?);
@@ -298,7 +341,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn counts(&self, mailbox: MailboxKey) -> Result<MailboxCounts, Error> {
-        let row: MailboxRowValue = self.shared.index.row(Table::Mailboxes, &Key::mailbox(mailbox).0)?.unwrap_or_default();
+        let row: MailboxRowValue = self.shared.index().row(Table::Mailboxes, &Key::mailbox(mailbox).0)?.unwrap_or_default();
         Ok(MailboxCounts { items: row.items, folders: row.folders, versions: row.versions, logical_bytes: row.logical_bytes })
     }
 
@@ -307,13 +350,14 @@ impl Catalog {
     /// # Errors
     /// When the index or the file system cannot be asked.
     pub fn stats(&self) -> Result<StorageStats, Error> {
-        let _look = self.shared.index.look();
-        let state = self.shared.index.state()?;
+        let index = self.shared.index();
+        let _look = index.look();
+        let state = self.shared.index().state()?;
         let index_bytes = crate::probe::folder_bytes(&self.shared.dir.join(INDEX))?;
         let free_bytes = crate::probe::free_bytes(&self.shared.dir)?;
         let mut stats =
             StorageStats { packs: state.packs, stored_bytes: state.pack_bytes + index_bytes, chunks: state.chunks, free_bytes, ..StorageStats::default() };
-        for (_, value) in self.shared.index.scan_all(Table::Mailboxes, b"")? {
+        for (_, value) in self.shared.index().scan_all(Table::Mailboxes, b"")? {
             let row: MailboxRowValue = decode(Table::Mailboxes, &value)?;
             stats.mailboxes += 1;
             stats.items += row.items;
@@ -337,7 +381,7 @@ impl Catalog {
     /// Returns the versions of folders that hold at a moment, among those whose keys begin with `prefix`.
     fn folder_versions(&self, prefix: &Key, at: CommitSeq) -> Result<Vec<FolderRow>, Error> {
         let mut folders = Vec::new();
-        for (key, value) in self.shared.index.scan_all(Table::Folders, &prefix.0)? {
+        for (key, value) in self.shared.index().scan_all(Table::Folders, &prefix.0)? {
             let from = KeyTake::new(key.get(12..).unwrap_or_default()).u64().ok_or(damaged(Table::Folders))?;
             let row: FolderRowValue = decode(Table::Folders, &value)?;
             if from <= at.0 && (row.until == 0 || row.until > at.0) {

@@ -167,6 +167,9 @@ impl Check<'_> {
         for offset in lost {
             self.blame.block(seq, offset, format!("{name} at byte {offset}: a block of contents is lost"));
         }
+        if !damages.is_empty() {
+            self.blame.only(seq, found);
+        }
         if pack.is_foreign() {
             self.blame.pack(seq, format!("{name} is the pack of another storage or commit"));
         }

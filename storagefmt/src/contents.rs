@@ -74,7 +74,8 @@ impl Contents {
             let Some(list) = part.list.take() else { continue };
             let (block, span) = self.chunk(list.chunk(), list.len)?;
             let bytes = &block.raw[span.offset as usize..(span.offset + span.len) as usize];
-            part.chunks = decode_list(bytes).ok_or_else(|| Error::ContentDamaged { content: ContentId(recipe.id), reason: "a list of chunks cannot be decoded".to_owned() })?;
+            part.chunks = decode_list(bytes)
+                .ok_or_else(|| Error::ContentDamaged { content: ContentId(recipe.id), reason: "a list of chunks cannot be decoded".to_owned() })?;
         }
         Ok(recipe)
     }

@@ -252,7 +252,7 @@ impl Writer {
             BatchState::Broken => Err(Error::BatchBroken),
             BatchState::Unsure => {
                 // The pack may be published or not: as after a crash, what is there is applied.
-                recover::roll_forward(&self.dir, self.store.as_ref(), self.shared.info().uuid, self.shared.index_arc())?;
+                recover::roll_forward(&self.dir, self.store.as_ref(), self.shared.info().uuid, &self.shared.index())?;
                 self.seq = CommitSeq(self.shared.index().state()?.head + 1);
                 self.state = BatchState::Good;
                 self.forget();

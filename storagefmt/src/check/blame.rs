@@ -14,6 +14,8 @@ pub(super) struct Blame {
     pub(super) damages: Vec<Damage>,
     packs: HashMap<CommitSeq, usize>,
     blocks: HashMap<(CommitSeq, u64), usize>,
+    /// Of packs that are damaged: the blocks that are whole, and the damage that took the others.
+    partial: HashMap<CommitSeq, (HashSet<u64>, usize)>,
     contents: HashMap<ContentId, usize>,
 }
 
@@ -37,9 +39,17 @@ impl Blame {
         }
     }
 
+    /// Notes which blocks of a damaged pack are whole; the others are lost to the damage noted last.
+    pub(super) fn only(&mut self, seq: CommitSeq, whole: HashSet<u64>) {
+        if let Some(last) = self.damages.len().checked_sub(1) {
+            self.partial.insert(seq, (whole, last));
+        }
+    }
+
     /// Notes that a content needs a block, in case that is lost.
     pub(super) fn content_at(&mut self, id: ContentId, seq: CommitSeq, block: u64) {
-        if let Some(damage) = self.packs.get(&seq).or_else(|| self.blocks.get(&(seq, block))) {
+        let rest = || self.partial.get(&seq).filter(|(whole, _)| !whole.contains(&block)).map(|(_, damage)| damage);
+        if let Some(damage) = self.packs.get(&seq).or_else(|| self.blocks.get(&(seq, block))).or_else(rest) {
             self.contents.entry(id).or_insert(*damage);
         }
     }

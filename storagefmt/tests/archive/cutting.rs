@@ -68,7 +68,9 @@ fn message(boundary: &str, attachment: &[u8], newline: &str, line: usize) -> Vec
 
 /// A message with one attachment that is encoded already.
 fn attached(boundary: &str, encoded: &str) -> Vec<u8> {
-    let head = format!("From: {boundary}@b\r\nContent-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+    let head = format!(
+        "From: {boundary}@b\r\nContent-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    );
     [head.as_bytes(), encoded.as_bytes(), b"--", boundary.as_bytes(), b"--\r\n"].concat()
 }
 

@@ -2,5 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod crash;
+mod cutting;
+mod damage;
+mod dump;
+mod faulty;
+mod model;
+mod reading;
 mod slice;
 mod support;

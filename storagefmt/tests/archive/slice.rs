@@ -36,7 +36,7 @@ fn what_is_committed_is_listed_and_reads_back() {
     let later = list(&catalog, inbox, Moment::Latest);
     assert_eq!(
         later.iter().map(|row| (row.meta.subject.as_str(), row.version, row.meta.read)).collect::<Vec<_>>(),
-        [("Zwei", 1, Some(false)), ("Re: budget 2027", 2, Some(true))]
+        [("Re: budget 2027", 2, Some(true)), ("Zwei", 1, Some(false))]
     );
     let before: Vec<_> = list(&catalog, inbox, at(1)).into_iter().map(|row| (row.key, row.version, row.meta)).collect();
     assert_eq!(before, rows.iter().map(|row| (row.key, row.version, row.meta.clone())).collect::<Vec<_>>());
