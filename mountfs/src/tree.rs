@@ -263,10 +263,7 @@ impl<A: Archive> Tree<A> {
 
     /// Returns the version of an item that a node stands for.
     pub(crate) fn item(&self, node: Node) -> Result<ItemRow, ViewError> {
-        let (seq, key) = match node {
-            Node::Item(seq, key) | Node::PointItem(seq, key) => (seq, key),
-            _ => return Err(ViewError::NotFile),
-        };
+        let (Node::Item(seq, key) | Node::PointItem(seq, key)) = node else { return Err(ViewError::NotFile) };
         self.archive.item(key, seq).map_err(ViewError::catalogue("item"))?.ok_or(ViewError::Stale)
     }
 

@@ -115,8 +115,13 @@ impl Bench {
 
     /// Commits a point in time; commits are a minute apart.
     pub(crate) fn commit(&mut self) -> DateTime<Utc> {
+        self.commit_at(self.clock + TimeDelta::minutes(1))
+    }
+
+    /// Commits a point in time.
+    pub(crate) fn commit_at(&mut self, time: DateTime<Utc>) -> DateTime<Utc> {
         self.writer.mark_point(self.alice).unwrap();
-        self.clock += TimeDelta::minutes(1);
+        self.clock = time;
         self.writer.commit(self.clock).unwrap().unwrap();
         self.clock
     }

@@ -114,7 +114,7 @@ fn hostile_names_are_legal_everywhere_and_lead_back_to_the_originals() {
         "a/b",
         "a_b",
         "CON",
-        "nul.txt",
+        "NUL",
         "COM1",
         "x.",
         "x ",
