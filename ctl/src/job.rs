@@ -24,8 +24,8 @@ const EXAMPLES_LIST: &str = "Examples:\n  c2bctl job list\n  c2bctl --json job l
 const EXAMPLES_SHOW: &str = "Examples:\n  c2bctl job show nightly";
 const EXAMPLES_START: &str = "\
 With --wait, the exit code says how the run ended: 0 finished, 3 finished with warnings,
-5 sign-in or rights, 7 low space, 1 any other error. A continuous job runs until it is stopped.
-Ctrl-C ends the waiting, not the job.
+5 sign-in or rights, 7 low space, 1 any other error. A continuous job runs until it is stopped. When the job runs already, that run
+is waited for. Ctrl-C ends the waiting, not the job.
 
 Examples:
   c2bctl job start nightly
@@ -189,15 +189,26 @@ async fn list(session: &Session) -> Result<Exit, Error> {
 }
 
 async fn start(session: &Session, args: &StartArgs) -> Result<Exit, Error> {
-    let job: JobStatus = session.post_object(Noun::Job, &args.name, "/start").await?;
-    if args.wait {
-        return watch::wait(session, &args.name).await;
-    }
+    let job: JobStatus = match session.post_object(Noun::Job, &args.name, "/start").await {
+        Ok(_) if args.wait => return watch::wait(session, &args.name).await,
+        Ok(job) => job,
+        Err(error) if args.wait && is_running(session, &args.name, &error).await => {
+            session.output.note(&format!("job {} is running already: this is the run that goes on", args.name));
+            return watch::wait(session, &args.name).await;
+        }
+        Err(error) => return Err(error),
+    };
     if session.output.is_json() {
         session.output.value(&job)?;
     }
     session.output.done(&format!("started job {0}; see how it goes with `c2bctl job watch {0}`", args.name))?;
     Ok(Exit::OK)
+}
+
+/// Returns whether a start was refused because the job runs.
+async fn is_running(session: &Session, name: &str, error: &Error) -> bool {
+    let refused = matches!(error, Error::Api(error) if error.code == ErrorCode::State);
+    refused && session.get_object::<JobStatus>(Noun::Job, name, "").await.is_ok_and(|job| job.state == JobState::Active)
 }
 
 async fn stop(session: &Session, name: &str) -> Result<Exit, Error> {

@@ -64,6 +64,7 @@ async fn follow(session: &Session, names: &[String]) -> Result<Exit, Error> {
     loop {
         tokio::select! {
             result = &mut interrupted => {
+                progress.tick()?;
                 progress.clear();
                 return result.map(|()| tell_interrupted(session, names)).map_err(|source| Error::SetUp { what: "Ctrl-C", source });
             }
@@ -77,6 +78,7 @@ async fn follow(session: &Session, names: &[String]) -> Result<Exit, Error> {
                     last.push(job);
                 }
                 Some(Err(error)) => {
+                    progress.tick()?;
                     progress.clear();
                     return Err(session.error(error));
                 }

@@ -191,6 +191,24 @@ fn all_running_jobs_are_watched_and_the_worst_end_counts() {
 }
 
 #[test]
+fn waiting_for_a_job_that_runs_already_waits_for_that_run() {
+    let refused = Answer::Json(409, sample::error("state", "job nightly is running already", "see `c2bctl job watch nightly`"));
+    let lines = vec![sample::job_running(10), sample::job_finished()];
+    let daemon = |status: Value| {
+        Daemon::new([
+            ("POST /v1/jobs/nightly/start", refused.clone()),
+            ("GET /v1/jobs/nightly", Answer::Json(200, status)),
+            ("GET /v1/jobs/nightly/watch", Answer::Lines(lines.clone())),
+        ])
+    };
+    let waited = run(&daemon(sample::job_running(5)), "job start nightly --wait --json");
+    assert_eq!((waited.exit, waited.values()), (0, lines.clone()));
+    assert_eq!(waited.stderr, "job nightly is running already: this is the run that goes on\n");
+    assert_eq!(run(&daemon(sample::job_running(5)), "job start nightly").exit, 1);
+    assert_eq!(run(&daemon(sample::job_new()), "job start nightly --wait").exit, 1, "refused for another reason");
+}
+
+#[test]
 fn ctrl_c_leaves_the_job_running() {
     let daemon = daemon(Answer::Endless(vec![sample::job_running(100)]));
     let mut command = command(daemon.dir());
