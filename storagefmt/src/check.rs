@@ -8,7 +8,8 @@ mod blame;
 
 use crate::catalog::Shared;
 use crate::cut::BUFFER_BYTES;
-use crate::format::record::{RecipeRecord, Record};
+use crate::format::recipe::RecipeRecord;
+use crate::format::record::Record;
 use crate::format::row::{ChunkPlace, CommitRow, KeyTake, Table};
 use crate::index::decode;
 use crate::pack::reader::{PackDamage, PackReader};

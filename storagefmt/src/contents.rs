@@ -8,7 +8,7 @@ use crate::cut::export::{FrameMap, header};
 use crate::cut::quoted::Quoted;
 use crate::cut::{Encoder, Lines};
 use crate::format::pack::ChunkSpan;
-use crate::format::record::{ChunkRef, Coding, Op, Part, RecipeRecord, decode_list};
+use crate::format::recipe::{ChunkRef, Coding, Op, Part, RecipeRecord, decode_list};
 use crate::format::row::{ChunkPlace, Table};
 use crate::pack::reader::read_block;
 use crate::store::Store;

@@ -14,7 +14,7 @@ pub(crate) mod export;
 mod mime;
 pub(crate) mod quoted;
 
-use crate::format::record::{ChunkRef, Coding, Frame, LIST_CHUNKS_MIN, Op, Part, RecipeRecord, encode_list};
+use crate::format::recipe::{ChunkRef, Coding, Frame, LIST_CHUNKS_MIN, Op, Part, RecipeRecord, encode_list};
 use crate::{ChunkId, ContentId, Error};
 use c2b_mailbox::Content;
 use chunker::Chunker;

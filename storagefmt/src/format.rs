@@ -1,13 +1,14 @@
 //! Bytes on disk. The only place that knows them; `doc/format.md` says the same in prose.
 //!
 //! * [`pack`]: header, frames, footer of a pack file.
-//! * [`record`]: what packs say, as CBOR with numbered fields.
+//! * [`record`]: what packs say, as CBOR with numbered fields; [`recipe`]: how contents are put together.
 //! * [`row`]: keys and values of the index, which is derived and may be remade at any time.
 //!
 //! Numbers in packs are little-endian. On-disk structs are not domain structs: conversions are here,
 //! too, so that a change of the domain cannot silently change the format.
 
 pub mod pack;
+pub mod recipe;
 pub mod record;
 pub mod row;
 

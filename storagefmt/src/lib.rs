@@ -1,4 +1,32 @@
-//! The archive.
+//! The archive: mail in sealed packs, an index that can always be made anew, and every past moment.
+//!
+//! # Reading this crate
+//!
+//! * [`Writer`] fills a batch and commits it in one step; [`Catalog`] answers what is there at a
+//!   [`Moment`]; [`Contents`] reads bytes by range. These three are all that the rest of c2b knows.
+//! * [`mod@check`] says whether everything is whole, [`mod@rebuild`] makes the index anew, [`mod@probe`] looks at a path.
+//! * Inside: `cut` decides where contents are cut into chunks; `pack` writes and reads the sealed files;
+//!   `index` turns records into rows; [`mod@format`] alone names bytes; [`store`] is the seam to the file system.
+//! * `doc/format.md` describes every byte, for those who read a storage without this program.
+//!
+//! # What holds
+//!
+//! * A commit is one pack, durable before it is visible, and visible in one step with its cursors. A crash
+//!   at any write loses the open batch and nothing else; a batch without changes writes nothing.
+//! * The index is derived from packs by one function, in a commit as in a rebuild.
+//! * Bytes come back exactly as they went in, or as an error. Never zeros, never something else.
+//! * The library reads no clock and no environment, and prints nothing; times are given by the caller.
+//!
+//! # Who may do what at the same time
+//!
+//! | | backup ([`Writer`]) | check | rebuild | mount ([`Catalog::open_reader`]) |
+//! |---|---|---|---|---|
+//! | **backup** | one: the second is refused and told the process | yes | refused: `InUse` | yes |
+//! | **check** | yes: looks at what was committed when it began | yes | yes, of the index it opened | yes |
+//! | **rebuild** | refused: `InUse` | yes | refused: `InUse` | yes: readers go over to the new index when they refresh |
+//! | **mount** | yes: new commits show after a refresh | yes | yes | any number |
+//!
+//! Nobody waits for anybody: readers take no lock, and the lock of the one writer is the kernel's, so it ends with its process.
 
 pub mod catalog;
 pub mod check;

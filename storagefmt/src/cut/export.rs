@@ -8,7 +8,7 @@
 use super::{BUFFER_BYTES, CutError, Hint, PART_BYTES_MIN, Stretch};
 use crate::ContentId;
 use crate::format::Take;
-use crate::format::record::Frame;
+use crate::format::recipe::Frame;
 use c2b_mailbox::Content;
 use memchr::memmem;
 use std::io::{self, Read, Seek, SeekFrom};

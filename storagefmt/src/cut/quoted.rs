@@ -5,7 +5,7 @@
 //! digits, and whether a hard break may follow the last column. They are learned from a body; where
 //! that does not give the same bytes again, the body is kept as it is.
 
-use crate::format::record::Coding;
+use crate::format::recipe::Coding;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// Longest body that is decoded, in bytes: a stretch of it cannot be encoded alone, so reading any holds it all in memory.

@@ -6,9 +6,9 @@
 
 use super::staged::Staged;
 use crate::format::pack::BlockEntry;
+use crate::format::recipe::RecipeRecord;
 use crate::format::record::{
-    CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MailboxRecord, RecipeRecord,
-    Record,
+    CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MailboxRecord, Record,
 };
 use crate::format::row::{
     ChunkPlace, CommitRow, FolderIdRow, FolderRowValue, HistoryRow, INDEX_VERSION, ItemIdRow, ItemRowValue, Key, MailboxRowValue, PlaceRow, StateRow, Table,

@@ -2,9 +2,8 @@
 
 use super::{BatchState, Writer};
 use crate::cut::{self, CutError, Kind, Sink};
-use crate::format::record::{
-    ContentRef, FailureGoneRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MetaRecord, RecipeRecord, Record, fidelity_code, format_code,
-};
+use crate::format::recipe::RecipeRecord;
+use crate::format::record::{ContentRef, FailureGoneRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MetaRecord, Record, fidelity_code, format_code};
 use crate::format::row::{ItemIdRow, ItemRowValue, Key, PlaceRow, Table, live_key};
 use crate::format::time_of;
 use crate::index::staged::Staged;

@@ -62,9 +62,9 @@ impl Plan {
             Fault::After(at) if number > at => Err(io::Error::other("dead")),
             Fault::After(at) if number == at => {
                 if name == "write" {
-                    half()
+                    half();
                 } else {
-                    whole()?
+                    whole()?;
                 }
                 Err(io::Error::other("dead"))
             }
@@ -86,7 +86,9 @@ impl Store for FaultyStore {
         );
         if result.is_err() {
             // A process that dies leaves its file: it must not be removed by our own unwinding.
-            file.take().map(std::mem::forget);
+            if let Some(file) = file.take() {
+                std::mem::forget(file);
+            }
         }
         result?;
         Ok(Box::new(FaultyFile { inner: file.unwrap(), plan: Arc::clone(&self.plan) }))

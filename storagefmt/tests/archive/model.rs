@@ -170,7 +170,7 @@ impl World {
                 match self.writer().commit(now).unwrap() {
                     Some(seq) => {
                         self.history.push(self.state.clone());
-                        assert_eq!(seq.0 as usize, self.history.len() - 1);
+                        assert_eq!(seq.0, self.history.len() as u64 - 1);
                         self.committed = self.state.clone();
                     }
                     None => assert_eq!(self.state, self.committed, "a change was not committed"),

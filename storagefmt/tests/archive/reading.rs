@@ -19,10 +19,10 @@ fn a_listing_stays_as_it_was_while_the_writer_goes_on() {
     for catalog in [writer.catalog(), reader] {
         let before: Vec<_> = list(&catalog, inbox, Moment::Latest).into_iter().map(|row| (row.key, row.version)).collect();
         let seq = catalog.head().unwrap();
-        let mut rows = catalog.items(inbox.0, inbox.1, Moment::Latest).unwrap();
+        let rows = catalog.items(inbox.0, inbox.1, Moment::Latest).unwrap();
         let mut listed = Vec::new();
         let mut round = 0;
-        while let Some(row) = rows.next() {
+        for row in rows {
             let row = row.unwrap();
             listed.push((row.key, row.version));
             // Again and again, something before, at and after the place of the listing changes or goes.

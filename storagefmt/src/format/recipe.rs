@@ -1,0 +1,155 @@
+//! Recipes: how a content is put together from chunks.
+
+use super::Take;
+use crate::ChunkId;
+use minicbor::{Decode, Encode};
+
+/// See [`super::record::Record::Recipe`].
+///
+/// The bytes are those that `ops` give, one after the other; when `frames` are present, these are
+/// cut and each piece put behind a header of two 32-bit numbers, its opcode and its length.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct RecipeRecord {
+    /// BLAKE3 of all bytes.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub id: [u8; 32],
+    /// Number of all bytes.
+    #[n(1)]
+    pub len: u64,
+    /// The skeleton: chunks that hold everything between the parts.
+    #[n(2)]
+    pub skeleton: Vec<ChunkRef>,
+    /// How to put skeleton and parts together.
+    #[n(3)]
+    pub ops: Vec<Op>,
+    /// Frames of an export stream; empty for everything else.
+    #[n(4)]
+    pub frames: Vec<Frame>,
+}
+
+/// A chunk and its length.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct ChunkRef {
+    /// BLAKE3 of its bytes.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub id: [u8; 32],
+    /// Its length in bytes.
+    #[n(1)]
+    pub len: u32,
+}
+
+/// A step of a recipe.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Op {
+    /// The next `n` bytes of the skeleton.
+    #[n(1)]
+    Skeleton(#[n(0)] u64),
+    /// A part.
+    #[n(2)]
+    Part(#[n(0)] Part),
+}
+
+/// A part: chunks, encoded.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Part {
+    /// How its bytes are encoded.
+    #[n(0)]
+    pub coding: Coding,
+    /// Length when encoded, in bytes.
+    #[n(1)]
+    pub len: u64,
+    /// Its decoded bytes; empty when `list` says them.
+    #[n(2)]
+    pub chunks: Vec<ChunkRef>,
+    /// A chunk that holds the references to the part's chunks, 36 bytes each: id, 32-bit length.
+    /// Used for long parts, so that a hundred recipes do not repeat what they share.
+    #[n(3)]
+    pub list: Option<ChunkRef>,
+}
+
+/// A part with this many chunks or more keeps their references in a chunk.
+pub const LIST_CHUNKS_MIN: usize = 8;
+
+/// How a part's bytes are encoded.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Coding {
+    /// Not at all.
+    #[n(1)]
+    Raw,
+    /// Base64 (RFC 4648 section 4) with padding, without a line break at the end.
+    #[n(2)]
+    Base64 {
+        /// Characters of each line; 0 for one line without end.
+        #[n(0)]
+        line: u32,
+        /// Whether lines end with CR LF; else LF.
+        #[n(1)]
+        crlf: bool,
+    },
+    /// Quoted-printable (RFC 2045 section 6.7) as [`crate::cut::quoted`] writes it.
+    #[n(3)]
+    Quoted {
+        /// Longest line, soft break included.
+        #[n(0)]
+        line: u32,
+        /// Whether lines end with CR LF; else LF.
+        #[n(1)]
+        crlf: bool,
+        /// Whether hexadecimal digits are lower case.
+        #[n(2)]
+        lower: bool,
+        /// Bit `b` of byte `b / 8`: byte `b` is escaped wherever it stands.
+        #[cbor(n(3), with = "minicbor::bytes")]
+        escaped: [u8; 32],
+        /// Whether a line that ends with a hard break may use the last column, too.
+        #[n(4)]
+        full: bool,
+    },
+}
+
+/// Frames of an export stream that have the same header.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct Frame {
+    /// First number of the header.
+    #[n(0)]
+    pub opcode: u32,
+    /// Second number of the header: length of the data.
+    #[n(1)]
+    pub len: u32,
+    /// How many such frames follow each other.
+    #[n(2)]
+    pub count: u32,
+}
+
+impl RecipeRecord {
+    /// Returns all chunks that the recipe names itself, in order, repetitions included; those that listed chunks name are not among them.
+    pub fn chunks(&self) -> impl Iterator<Item = &ChunkRef> {
+        let parts = self.ops.iter().filter_map(|op| match op {
+            Op::Skeleton(_) => None,
+            Op::Part(part) => Some(part.chunks.iter().chain(&part.list)),
+        });
+        self.skeleton.iter().chain(parts.flatten())
+    }
+}
+
+/// Encodes the references that a list chunk holds.
+pub fn encode_list(chunks: &[ChunkRef]) -> Vec<u8> {
+    chunks.iter().flat_map(|chunk| [chunk.id.as_slice(), chunk.len.to_le_bytes().as_slice()].concat()).collect()
+}
+
+/// Decodes a list chunk; `None` when it is none.
+pub fn decode_list(bytes: &[u8]) -> Option<Vec<ChunkRef>> {
+    let mut take = Take(bytes);
+    let mut chunks = Vec::with_capacity(bytes.len() / 36);
+    while !take.0.is_empty() {
+        chunks.push(ChunkRef { id: take.array()?, len: take.u32()? });
+    }
+    Some(chunks)
+}
+
+impl ChunkRef {
+    /// Returns the chunk's id.
+    pub fn chunk(&self) -> ChunkId {
+        ChunkId(self.id)
+    }
+}
