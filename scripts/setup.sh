@@ -10,6 +10,7 @@ packages=(
     libxml2-utils                                # xmllint: requests and answers against the EWS schema
     python3-venv                                 # exchangelib as a foreign client of the lab
     attr                                         # getfattr, which the demo shows
+    zstd                                         # unpacking mail corpora
     curl                                         # the demo changes mail through EWS itself
     python3                                      # benchmarks and the foreign client
 )

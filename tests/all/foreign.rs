@@ -32,7 +32,8 @@ fn whole_in_spite_of(faults: &str) -> Bench {
 fn a_server_without_exports_is_backed_up_through_mime() {
     for http200 in [false, true] {
         let bench = whole_in_spite_of(&format!("[[fault]]\noperation = \"ExportItems\"\naction = \"unknown-operation\"\nhttp200 = {http200}\n"));
-        assert!(bench.lab.requests("ExportItems") <= 3, "a server that lacks an operation is asked for it again and again");
+        // Six requests may be on their way before the first answer tells.
+        assert!(bench.lab.requests("ExportItems") <= 6, "a server that lacks an operation is asked for it again and again");
         assert_eq!(bench.lab.counters()["items_exported"].as_u64(), Some(0));
         bench.lab.reset_counters();
         bench.run("all");
@@ -99,7 +100,8 @@ fn passing_trouble_costs_time_only() {
         action = "illegal-xml"
         "#,
     );
-    assert!(bench.lab.counters()["faults"].as_u64().is_some_and(|n| n > 0), "no fault was played");
+    let job = bench.ctl().json(&["job", "show", "all"]);
+    assert!(job["run"]["throttled-secs"].as_u64() > Some(0), "the time that the server asked for is not shown: {job}");
 }
 
 #[test]

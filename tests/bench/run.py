@@ -17,6 +17,7 @@ Wall clocks mean something on an idle machine only; the report says how much oth
 import collections
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,21 +41,23 @@ def main():
     work = os.path.join(BASE, "run")
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
-    results = {"cpus": machine.CPUS, "problems": [], "backup": {}, "mount": {}}
+    results = {"cpus": machine.CPUS, "others_percent": 0.0, "problems": [], "backup": {}, "mount": {}}
     results["company"] = described(company)
-    failed = False
+    # Whoever is told to end lets the `finally` clauses end what was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     try:
-        ours(company, work, results)
-    except (machine.Failed, OSError) as failure:
-        failed = True
-        results["problems"].append(f"c2b: {failure}")
-    theirs(company, work, results)
-    results.setdefault("others_percent", 0.0)
-    report.save(results, os.path.join(BASE, "results.json"))
-    print(report.text(results))
-    if not os.environ.get("C2B_BENCH_KEEP") and not failed:
+        try:
+            ours(company, work, results)
+        except (machine.Failed, OSError) as failure:
+            results["problems"].append(f"c2b: {failure}")
+        theirs(company, work, results)
+    finally:
+        # What was measured is not lost when the rest cannot be.
+        report.save(results, os.path.join(BASE, "results.json"))
+        print(report.text(results))
+    if not os.environ.get("C2B_BENCH_KEEP") and not results["problems"]:
         shutil.rmtree(work)
-    return 1 if failed or results["problems"] else 0
+    return 1 if results["problems"] else 0
 
 
 def say(text):
