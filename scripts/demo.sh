@@ -8,7 +8,15 @@ target=${CARGO_TARGET_DIR:-$cache/target}/debug
 
 say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n# %s\n' "$*"; }
-run() { printf '$ %s\n' "$*"; "$@"; }
+# Prints a command as one would type it, and runs it.
+run() {
+    printf '$'
+    for word in "$@"; do
+        case $word in *[[:space:]\[\]]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
+    "$@"
+}
 
 echo "building (the first time on a machine takes about a quarter of an hour, most of it RocksDB) ..."
 scripts/cargo.sh build --quiet --locked --workspace --all-targets
@@ -76,20 +84,20 @@ say "The archive as folders"
 mkdir "$mnt"
 run c2bctl mount main "$mnt"
 run ls "$mnt/mailboxes"
-mailbox=$(ls "$mnt/mailboxes" | head -n 1)
+mailbox=$(cd "$mnt/mailboxes" && ls -d */latest/Inbox | head -n 1 | cut -d/ -f1)
 run ls -l "$mnt/mailboxes/$mailbox/latest"
-inbox=$(find "$mnt/mailboxes/$mailbox/latest" -mindepth 1 -maxdepth 1 -type d -exec sh -c 'test "$(getfattr --only-values -n user.c2b.role "$1" 2>/dev/null)" = inbox' _ {} \; -print)
+inbox=$mnt/mailboxes/$mailbox/latest/Inbox
 echo "\$ ls -l \"$inbox\" | head"
 ls -l "$inbox" | sed -n 1,8p
 mail=$(find "$inbox" -maxdepth 1 -name '*.eml' | sort | tail -n 1)
 echo "\$ head -n 12 \"$mail\""
 sed -n 1,12p "$mail"
-run getfattr -d "$mail"
+run getfattr --absolute-names -d "$mail"
 
 say "Somebody works: a new mail comes in, the oldest one is deleted"
 ews "$mailbox" '<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId><t:DistinguishedFolderId Id="inbox"/></m:SavedItemFolderId><m:Items><t:Message><t:MimeContent>'"$(printf 'From: Zoe <zoe@example.net>\r\nTo: %s\r\nSubject: Lunch on Friday?\r\nDate: Sat, 21 Nov 2026 09:30:00 +0000\r\nMessage-ID: <lunch@example.net>\r\n\r\nThe new place by the river?\r\n' "$mailbox" | base64 -w0)"'</t:MimeContent></t:Message></m:Items></m:CreateItem>' >/dev/null
 oldest=$(find "$inbox" -maxdepth 1 -name '*.eml' | sort | head -n 1)
-id=$(getfattr --only-values -n user.c2b.source-id "$oldest")
+id=$(getfattr --absolute-names --only-values -n user.c2b.source-id "$oldest")
 ews "$mailbox" '<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="'"$id"'"/></m:ItemIds></m:DeleteItem>' >/dev/null
 echo "deleted: $(basename "$oldest")"
 
