@@ -13,9 +13,9 @@ use super::plan::{Action, Planned};
 use super::problem;
 use super::progress::MailboxIndex;
 use super::recent::{Held, Recent};
-use c2b_mailbox::{Address, Cursor, Fidelity, Item, ItemId, SourceError};
-use c2b_storagefmt::{CursorScope, Failure, FolderKey, MailboxKey, Moment};
-use std::collections::{HashSet, VecDeque};
+use c2b_mailbox::{Address, ChangeKey, Cursor, Fidelity, Item, ItemId, SourceError};
+use c2b_storagefmt::{CursorScope, Failure, FolderKey, MailboxKey, Moment, Writer};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, JoinSet};
@@ -45,6 +45,7 @@ pub(crate) struct Applier {
     tree: Cursor,
     pub(crate) ledger: Ledger,
     recent: Recent,
+    marks: Marks,
     pages: VecDeque<OpenPage>,
     next_page: u64,
     queue: VecDeque<Wanted>,
@@ -57,6 +58,16 @@ pub(crate) struct Applier {
     retries: bool,
     /// A step that waits until nothing is under way.
     held: Option<Listed>,
+}
+
+/// Read marks of the folder that is being listed.
+///
+/// A mark may bear the change key of a change of contents that a later page reports. So it is
+/// recorded without its change key at first, and with it once the folder has no further page.
+#[derive(Default)]
+struct Marks {
+    folder: Option<FolderKey>,
+    items: HashMap<ItemId, (Option<ChangeKey>, bool)>,
 }
 
 /// A page whose items are not all handed over.
@@ -78,6 +89,7 @@ impl Applier {
             tree,
             ledger,
             recent: Recent::default(),
+            marks: Marks::default(),
             pages: VecDeque::new(),
             next_page: 0,
             queue: VecDeque::new(),
@@ -138,36 +150,31 @@ impl Applier {
 
     async fn take(&mut self, step: Listed) -> Result<(), Halt> {
         match step {
-            Listed::Page { folder, planned, cursor } => self.page(folder, planned, cursor).await,
+            Listed::Page { folder, planned, cursor, last } => self.page(folder, planned, cursor, last).await,
             Listed::Complete { folder, seen, cursor } => self.complete(folder, &seen, cursor).await,
         }
     }
 
-    async fn page(&mut self, folder: FolderKey, planned: Vec<Planned>, cursor: Option<Cursor>) -> Result<(), Halt> {
+    async fn page(&mut self, folder: FolderKey, planned: Vec<Planned>, cursor: Option<Cursor>, last: bool) -> Result<(), Halt> {
         let holds = self.holds(planned.iter().map(|one| one.id.clone()).collect()).await?;
         let page = self.open_page(folder, cursor);
         let now = self.cycle.clock.now();
+        if self.marks.folder != Some(folder) {
+            self.marks = Marks { folder: Some(folder), ..Marks::default() };
+        }
         let mut unchanged = 0;
         for (one, held) in planned.into_iter().zip(holds) {
             let Planned { id, change_key, action } = one;
+            self.marks.items.remove(&id);
             let is_current = held.as_ref().is_some_and(|held| held.is(folder, change_key.as_ref()));
             match (action, held) {
                 (Action::Drop, held) => self.drop_item(folder, id, held).await?,
                 (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
                 (Action::Look | Action::Mark(_), _) if self.ledger.rests(&id, change_key.as_ref(), now) => self.cycle.progress.failed(self.index),
                 (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
-                    let (mailbox, index, progress) = (self.mailbox, self.index, self.cycle.progress.clone());
-                    let (item, mark) = (id.clone(), change_key.clone());
-                    let work = move |writer: &mut c2b_storagefmt::Writer| {
-                        if writer.set_read(mailbox, &item, mark.as_ref(), read)? {
-                            progress.marked(index);
-                        } else {
-                            progress.unchanged(index, 1);
-                        }
-                        Ok(())
-                    };
-                    let ticket = self.cycle.submit(work).await?;
-                    self.recent.note(id, ticket, Some(Held { folder, change_key }));
+                    self.mark(folder, id.clone(), held.change_key, None, read).await?;
+                    self.cycle.progress.marked(self.index);
+                    self.marks.items.insert(id, (change_key, read));
                 }
                 (Action::Look | Action::Mark(_), _) => self.want(page, id, change_key, folder),
             }
@@ -175,6 +182,21 @@ impl Applier {
         if unchanged > 0 {
             self.cycle.progress.unchanged(self.index, unchanged);
         }
+        if last {
+            // No further page can report a change of contents under the marks' change keys: now they hold.
+            for (id, (change_key, read)) in std::mem::take(&mut self.marks.items) {
+                self.mark(folder, id, change_key.clone(), change_key, read).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a read state. The item counts as held with `held`; `change_key` is recorded when it is given.
+    async fn mark(&mut self, folder: FolderKey, id: ItemId, held: Option<ChangeKey>, change_key: Option<ChangeKey>, read: bool) -> Result<(), Halt> {
+        let (mailbox, item) = (self.mailbox, id.clone());
+        let work = move |writer: &mut Writer| writer.set_read(mailbox, &item, change_key.as_ref(), read).map(drop);
+        let ticket = self.cycle.submit(work).await?;
+        self.recent.note(id, ticket, Some(Held { folder, change_key: held }));
         Ok(())
     }
 
@@ -188,7 +210,7 @@ impl Applier {
         }
         if held.is_some_and(|held| held.folder == folder) {
             let (index, progress) = (self.index, self.cycle.progress.clone());
-            let work = move |writer: &mut c2b_storagefmt::Writer| {
+            let work = move |writer: &mut Writer| {
                 if writer.delete_item(mailbox, &item)? {
                     progress.deleted(index);
                 }
@@ -254,8 +276,9 @@ impl Applier {
         let received = item.readable.as_ref().map_or(0, |readable| readable.content.len()) + item.export.as_ref().map_or(0, c2b_mailbox::Content::len);
         self.cycle.progress.received(self.index, received);
         item.meta.id = id.clone();
-        // The fetched state is the listed one or a newer one, and of a newer one the next listing tells.
-        item.meta.change_key = item.meta.change_key.or(change_key);
+        // The parts of an item are fetched one after another, and each is of the listed state or a newer one. Of a
+        // newer one the next listing tells, under another change key; so the listed one is kept.
+        item.meta.change_key = change_key.or(item.meta.change_key);
         let change_key = item.meta.change_key.clone();
         let failure = if item.fidelity == Fidelity::Partial {
             let one = Try {
@@ -275,7 +298,7 @@ impl Applier {
             None
         };
         let (mailbox, index, progress) = (self.mailbox, self.index, self.cycle.progress.clone());
-        let work = move |writer: &mut c2b_storagefmt::Writer| {
+        let work = move |writer: &mut Writer| {
             let put = writer.put_item(mailbox, folder, item)?;
             if let Some(failure) = failure {
                 writer.put_failure(mailbox, failure)?;
@@ -296,7 +319,7 @@ impl Applier {
         let held = self.holds(vec![id.clone()]).await?.pop().flatten();
         if had_failed || held.is_some() {
             let item = id.clone();
-            let work = move |writer: &mut c2b_storagefmt::Writer| {
+            let work = move |writer: &mut Writer| {
                 if writer.delete_item(mailbox, &item)? {
                     progress.deleted(index);
                 }
@@ -351,7 +374,7 @@ impl Applier {
     }
 
     /// Queues an item for a page, the last one opened.
-    fn want(&mut self, page: u64, id: ItemId, change_key: Option<c2b_mailbox::ChangeKey>, folder: FolderKey) {
+    fn want(&mut self, page: u64, id: ItemId, change_key: Option<ChangeKey>, folder: FolderKey) {
         if let Some(open) = self.pages.back_mut() {
             open.outstanding += 1;
         }

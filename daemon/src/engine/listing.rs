@@ -30,6 +30,8 @@ pub(crate) enum Listed {
         planned: Vec<Planned>,
         /// To be stored once the page is applied.
         cursor: Option<Cursor>,
+        /// Whether the folder has no further page for now.
+        last: bool,
     },
     /// The end of a resync.
     Complete {
@@ -99,12 +101,15 @@ impl Listing<'_> {
     /// one each time: the old one stays valid, and a cycle without changes writes nothing.
     async fn follow(&mut self, stored: Option<Cursor>) -> Result<(), Halt> {
         let mut is_first = stored.is_none();
+        let mut has_marks = false;
         let mut cursor = stored;
         loop {
             let (planned, next, last) = self.page(cursor.as_ref()).await?;
-            if is_first || !planned.is_empty() {
+            has_marks |= planned.iter().any(|one| matches!(one.action, Action::Mark(_)));
+            // Marks wait for the folder's last page.
+            if is_first || !planned.is_empty() || (last && has_marks) {
                 is_first = false;
-                self.send(Listed::Page { folder: self.folder.key, planned, cursor: Some(next.clone()) }).await?;
+                self.send(Listed::Page { folder: self.folder.key, planned, cursor: Some(next.clone()), last }).await?;
             }
             if last {
                 return Ok(());
@@ -122,7 +127,7 @@ impl Listing<'_> {
             for one in &planned {
                 if one.action == Action::Drop { seen.remove(&one.id) } else { seen.insert(&one.id) }
             }
-            self.send(Listed::Page { folder: self.folder.key, planned, cursor: None }).await?;
+            self.send(Listed::Page { folder: self.folder.key, planned, cursor: None, last }).await?;
             if last {
                 return self.send(Listed::Complete { folder: self.folder.key, seen, cursor: next }).await;
             }

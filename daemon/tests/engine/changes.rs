@@ -154,3 +154,35 @@ async fn a_partial_item_is_stored_listed_and_completed_later() {
     assert_eq!(stand.cycle().await.0, CycleEnd::Finished);
     assert!(stand.assert_equal().failures.is_empty());
 }
+
+#[test(start_paused = true)]
+async fn a_read_mark_hides_no_change_of_contents_that_a_later_page_reports() {
+    let stand = Stand::new(1);
+    let alice = company(&stand);
+    stand.cycle().await;
+    let folder = stand.server.with(|state| {
+        let folder = state.folders(&alice)[0].clone();
+        let mails = state.mails(&alice, &folder);
+        // Both are reported under the same change key, the last one, each on a page of its own.
+        state.mark_mail(&alice, &folder, &mails[0], true);
+        state.change_mail(&alice, &folder, &mails[0], "changed");
+        state.mark_mail(&alice, &folder, &mails[1], true);
+        state.forget_log();
+        folder
+    });
+    for number in 3..9 {
+        let requests = *stand.server.requests.borrow();
+        let mut received = stand.server.requests.subscribe();
+        stand.killed(received.wait_for(|received| *received >= requests + number)).await;
+    }
+    stand.cycle().await;
+    stand.assert_equal();
+    // What was only marked was not fetched, and is known by its new change key.
+    stand.server.with(|state| {
+        assert!(state.fetched.iter().all(|(id, _)| *id == state.mails(&alice, &folder)[0]), "{:?}", state.fetched);
+        state.forget_log();
+        state.invalidate_folder(&alice, &folder);
+    });
+    stand.cycle().await;
+    assert_eq!(stand.server.with(|state| state.fetched.len()), 0);
+}
