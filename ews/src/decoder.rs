@@ -19,6 +19,8 @@ const BASE64: GeneralPurpose =
 const STEP_BYTES: usize = 32 * 1024;
 /// What Exchange puts at the end of an export that it could not finish.
 const TRUNCATED_MARK: &[u8] = b"=== Truncated Data ===";
+/// As much of the mark as stands behind the first padding character.
+const TRUNCATED_MARK_REST: &[u8] = b"== Truncated Data ===";
 /// How much of what follows the base64 is looked at, in bytes.
 const REST_BYTES_MAX: usize = 256;
 
@@ -53,30 +55,45 @@ impl Decoder {
 
     /// Takes the next piece of text.
     pub(crate) fn push(&mut self, piece: &[u8]) -> io::Result<()> {
-        for byte in piece {
-            match byte {
-                b' ' | b'\r' | b'\n' | b'\t' if !self.padded => {}
-                b'=' if !self.padded => {
-                    self.padded = true;
-                    self.rest.push(b'=');
-                }
-                _ if self.padded && self.rest.len() < REST_BYTES_MAX => self.rest.push(*byte),
-                _ if self.padded => self.bad = true,
-                _ => {
-                    self.text.push(*byte);
-                    if self.text.len() >= STEP_BYTES {
-                        self.step()?;
-                    }
-                }
+        let mut left = piece;
+        while !left.is_empty() {
+            if self.padded {
+                self.push_rest(left);
+                break;
             }
+            let plain = left.iter().position(|byte| matches!(byte, b'=' | b' ' | b'\r' | b'\n' | b'\t')).unwrap_or(left.len());
+            let (run, behind) = left.split_at(plain);
+            self.push_run(run)?;
+            if behind.first() == Some(&b'=') {
+                self.padded = true;
+            }
+            left = behind.get(1..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    fn push_run(&mut self, mut run: &[u8]) -> io::Result<()> {
+        while !run.is_empty() {
+            let (taken, left) = run.split_at(run.len().min(STEP_BYTES - self.text.len()));
+            self.text.extend_from_slice(taken);
+            if self.text.len() == STEP_BYTES {
+                self.step()?;
+            }
+            run = left;
+        }
+        Ok(())
+    }
+
+    fn push_rest(&mut self, rest: &[u8]) {
+        let space = REST_BYTES_MAX - self.rest.len();
+        self.bad |= rest.len() > space;
+        self.rest.extend_from_slice(rest.get(..space).unwrap_or(rest));
     }
 
     /// Ends the text.
     pub(crate) fn finish(mut self) -> io::Result<Decoded> {
         self.step()?;
-        if contains(&self.rest, TRUNCATED_MARK) || self.tail.ends_with(TRUNCATED_MARK) {
+        if contains(&self.rest, TRUNCATED_MARK_REST) || self.tail.ends_with(TRUNCATED_MARK) {
             return Ok(Decoded::Truncated);
         }
         let padding_only = self.rest.iter().all(|byte| matches!(byte, b'=' | b' ' | b'\r' | b'\n' | b'\t'));

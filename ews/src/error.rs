@@ -115,6 +115,12 @@ impl Failure {
         self.reach == Some(Scope::Item)
     }
 
+    /// Returns whether another form of the item cannot be had now either: passing trouble, the item is gone, or the
+    /// trouble is about more than the item.
+    pub(crate) fn rules_out_other_forms(&self) -> bool {
+        self.retry != Retry::No || self.trouble == Trouble::NotFound || self.reach.is_some_and(|reach| reach != Scope::Item)
+    }
+
     /// Returns whether asking for fewer items at once may get further: the answer or the request as a whole failed,
     /// not the way to the server.
     pub(crate) fn is_worth_splitting(&self) -> bool {

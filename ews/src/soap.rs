@@ -296,7 +296,9 @@ fn read_message<O: Operation>(message: &Element, xml: &mut XmlReader, spool_dir:
         }
     }
     let overlong = xml.take_overlong();
-    let coded = status.code.starts_with("Error") && message.attribute("ResponseClass") != Some("Warning");
+    // A warning is a success with a remark, but for one: what it is about was not tried at all.
+    let remark = message.attribute("ResponseClass") == Some("Warning") && status.code != "ErrorBatchProcessingStopped";
+    let coded = status.code.starts_with("Error") && !remark;
     Ok(match refused {
         _ if status.error || coded => Err(status.failure()),
         Some(failure) => Err(failure),

@@ -14,7 +14,7 @@ use crate::item::{RawAttachment, RawItem};
 use crate::operation::export_items::{Export, ExportItems};
 use crate::operation::get_attachment::GetAttachment;
 use crate::operation::get_item::{GetItem, Shape};
-use c2b_mailbox::render::{self, Attachment};
+use c2b_mailbox::render::{self, Attachment, Properties};
 use c2b_mailbox::{Address, Content, Fetched, Fidelity, Format, Item, ItemId, ItemMeta, ItemRef, Readable, Retry, Scope, SourceError, Trouble};
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -80,7 +80,7 @@ impl EwsSource {
             match result {
                 Ok(raw) if raw.is_empty() => parcel.failed = Some(Failure::new(Trouble::Malformed, "answer", "the answer holds no item")),
                 Ok(raw) => parcel.take(raw),
-                Err(failure) if failure.retry != Retry::No || failure.trouble == Trouble::NotFound => parcel.failed = Some(failure),
+                Err(failure) if failure.rules_out_other_forms() => parcel.failed = Some(failure),
                 Err(failure) => parcel.refused = Some(failure),
             }
             if parcel.failed.is_none() && !parcel.is_readable_as_is() {
@@ -124,7 +124,7 @@ impl EwsSource {
                 return;
             }
             Ok(raw) => raw,
-            Err(failure) if failure.retry != Retry::No || failure.trouble == Trouble::NotFound => {
+            Err(failure) if failure.rules_out_other_forms() => {
                 parcel.failed = Some(failure);
                 return;
             }
@@ -146,7 +146,7 @@ impl EwsSource {
         for attachment in attachments.into_iter().filter(|_| embeds) {
             match self.attachment(target, attachment).await {
                 Ok(attachment) => raw.properties.attachments.push(attachment),
-                Err(failure) if failure.retry != Retry::No => {
+                Err(failure) if failure.trouble != Trouble::NotFound && failure.rules_out_other_forms() => {
                     parcel.failed = Some(failure);
                     return;
                 }
@@ -156,10 +156,18 @@ impl EwsSource {
                 }
             }
         }
-        match render::render(&mut raw.properties, &self.config.spool_dir) {
+        match self.write_readable(raw.properties).await {
             Ok(readable) => parcel.readable = Some(readable),
-            Err(err) => parcel.failed = Some(Failure::new(Trouble::Local, "temporary file", "the readable form could not be kept").caused_by(err)),
+            Err(failure) => parcel.failed = Some(failure),
         }
+    }
+
+    /// Renders on a thread that may wait for the disk.
+    async fn write_readable(&self, mut properties: Properties) -> Result<Readable, Failure> {
+        let spool_dir = self.config.spool_dir.clone();
+        let failure = || Failure::new(Trouble::Local, "temporary file", "the readable form could not be kept");
+        let rendered = tokio::task::spawn_blocking(move || render::render(&mut properties, &spool_dir)).await;
+        rendered.map_err(|err| failure().caused_by(err))?.map_err(|err| failure().caused_by(err))
     }
 
     async fn attachment(&self, target: &Target, mut raw: RawAttachment) -> Result<Attachment, Failure> {
@@ -177,7 +185,7 @@ impl EwsSource {
         let asked = [parcel.id.clone()];
         match self.ask_for_all(target, &asked, |ids| GetItem { ids, shape: Shape::Listing }).await.pop() {
             Some(Ok(raw)) => parcel.meta = Some(raw.meta(parcel.id.clone())),
-            Some(Err(failure)) if failure.retry != Retry::No => parcel.failed = Some(failure),
+            Some(Err(failure)) if failure.rules_out_other_forms() => parcel.failed = Some(failure),
             _ => {}
         }
     }
@@ -200,7 +208,7 @@ impl EwsSource {
                 let Some(parcel) = parcels.get_mut(n) else { continue };
                 match result {
                     Ok(export) => parcel.export = export.data,
-                    Err(failure) if failure.retry != Retry::No || failure.trouble == Trouble::NotFound => parcel.failed = Some(failure),
+                    Err(failure) if failure.rules_out_other_forms() => parcel.failed = Some(failure),
                     Err(failure) => tracing::debug!(item = %parcel.id, code = failure.code, "item cannot be exported"),
                 }
             }

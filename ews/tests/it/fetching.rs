@@ -184,19 +184,21 @@ async fn an_answer_that_always_breaks_is_passing_trouble_of_its_item() {
 
 #[tokio::test]
 async fn items_behind_a_stopped_batch_are_asked_for_singly() {
-    let server = Scripted::start(|request: &Request| {
-        let ids = request.ids("t:ItemId");
-        if request.operation() != "GetItem" || ids.len() == 1 {
-            return healthy(request);
+    for class in ["Warning", "Error"] {
+        let server = Scripted::start(move |request: &Request| {
+            let ids = request.ids("t:ItemId");
+            if request.operation() != "GetItem" || ids.len() == 1 {
+                return healthy(request);
+            }
+            let stopped = error("GetItem", "ErrorBatchProcessingStopped").replace("Class=\"Error\"", &format!("Class=\"{class}\""));
+            ok(response("GetItem", &(message("a", &mime_of("a")) + &stopped.repeat(ids.len() - 1))))
+        })
+        .await;
+        for (id, mut result) in fetch(&server, &["a", "b", "c"]).await.unwrap() {
+            assert_healthy(&mut result, &id);
         }
-        let rest = error("GetItem", "ErrorBatchProcessingStopped").repeat(ids.len() - 1);
-        ok(response("GetItem", &(message("a", &mime_of("a")) + &rest)))
-    })
-    .await;
-    for (id, mut result) in fetch(&server, &["a", "b", "c"]).await.unwrap() {
-        assert_healthy(&mut result, &id);
+        assert_eq!(server.operations().iter().filter(|operation| *operation == "GetItem").count(), 3);
     }
-    assert_eq!(server.operations().iter().filter(|operation| *operation == "GetItem").count(), 3);
 }
 
 #[tokio::test]
@@ -426,4 +428,12 @@ async fn a_success_without_an_item_is_no_item() {
     .await;
     let err = fetch(&server, &["a"]).await.unwrap().remove("a").unwrap().unwrap_err();
     assert_eq!((err.trouble, err.is_transient()), (Trouble::Malformed, true));
+}
+
+#[tokio::test]
+async fn a_password_that_is_refused_is_not_sent_again() {
+    let server = Scripted::start(|request: &Request| if request.operation() == "GetItem" { status("401 Unauthorized", "", "") } else { open(request) }).await;
+    let err = fetch(&server, &["a", "b", "c"]).await.unwrap_err();
+    assert_eq!((err.trouble, err.scope, err.retry), (Trouble::SignIn, Scope::Connection, Retry::No));
+    assert_eq!(server.operations(), ["GetItem"]);
 }
