@@ -62,7 +62,7 @@ pub(crate) struct CreateArgs {
     /// Its protocol: ews is Exchange Web Services
     #[arg(long, value_enum)]
     kind: Kind,
-    /// The service's URL, for instance https://mail.example.org/EWS/Exchange.asmx
+    /// The service's URL; that of Exchange ends in /EWS/Exchange.asmx
     #[arg(long)]
     url: String,
     /// The account that signs in
