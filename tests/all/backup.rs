@@ -84,7 +84,7 @@ fn later_cycles_follow_the_mailbox_and_old_moments_stay() {
     client.delete(&mail[0].id);
     client.move_item(&mail[1].id, "deleteditems");
     client.create("inbox", NEW_MAIL);
-    let folder = client.create_folder("inbox", "Projects: \"A/B\" 2027?");
+    let folder = client.create_folder("inbox", "Zeppelin: \"A/B\" 2027?");
     bench.run("all");
 
     until("the open mount shows the new mail", || {
@@ -93,7 +93,7 @@ fn later_cycles_follow_the_mailbox_and_old_moments_stay() {
     });
     assert_complete(&bench, &mount);
     let all: Vec<_> = directories(&mount.latest(&mailbox));
-    assert!(all.iter().any(|name| name.starts_with("Projects")), "the empty folder is not shown: {all:?}");
+    assert!(all.iter().any(|name| name.starts_with("Zeppelin")), "the empty folder is not shown: {all:?}");
 
     let second = points(&mount);
     assert_eq!(second.len(), 2, "the second cycle is a second point: {second:?}");
@@ -101,7 +101,7 @@ fn later_cycles_follow_the_mailbox_and_old_moments_stay() {
 
     client.delete_folder(&folder);
     bench.run("all");
-    until("the folder is gone from the open mount", || (!directories(&mount.latest(&mailbox)).iter().any(|name| name.starts_with("Projects"))).then_some(()));
+    until("the folder is gone from the open mount", || (!directories(&mount.latest(&mailbox)).iter().any(|name| name.starts_with("Zeppelin"))).then_some(()));
     assert_eq!(digest(&first[0]), before, "the first moment changed later");
 }
 
