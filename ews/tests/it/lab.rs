@@ -17,9 +17,15 @@ struct Lab {
 }
 
 impl Lab {
-    fn serve(binary: &str, org: &Path) -> Self {
-        let mut child =
-            Command::new(binary).args(["serve", "--listen", "127.0.0.1:0", "--org"]).arg(org).stdout(Stdio::piped()).spawn().expect("start the lab");
+    fn serve(binary: &str, org: &Path, faults: Option<&Path>) -> Self {
+        let faults = faults.iter().flat_map(|path| ["--faults".as_ref(), path.as_os_str()]);
+        let mut child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--org"])
+            .arg(org)
+            .args(faults)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start the lab");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.split_whitespace().find(|word| word.starts_with("http")).expect("the lab tells its address");
@@ -116,7 +122,7 @@ async fn what_the_lab_serves_arrives_unchanged() {
     };
     let dir = tempfile::tempdir().unwrap();
     let org = std::env::var("C2B_LAB_ORG").map_or_else(|_| small_org(&dir.path().join("org")), PathBuf::from);
-    let lab = Lab::serve(&binary, &org);
+    let lab = Lab::serve(&binary, &org, None);
     let source = EwsSource::new(EwsConfig::new(lab.url.clone(), "admin", Secret::new("secret"), dir.path())).unwrap();
     let mailboxes: Vec<Address> = std::fs::read_dir(&org).unwrap().filter_map(|entry| Address::parse(entry.unwrap().file_name().to_str()?).ok()).collect();
     match source.mailboxes().await {
@@ -162,5 +168,83 @@ async fn what_the_lab_serves_arrives_unchanged() {
         assert!(missing.is_empty(), "{} contents are missing or too often: {missing:?}", missing.len());
         println!("{mailbox}: {others} items that are no .eml");
         assert!(source.folder_changes(mailbox, Some(&tree)).await.unwrap().changes.is_empty());
+    }
+}
+
+/// Fetches everything in the presence of faults, trying again what fails for now; returns how often each fidelity came.
+async fn backed_up_in_spite_of(binary: &str, faults: &str) -> BTreeMap<String, usize> {
+    let dir = tempfile::tempdir().unwrap();
+    let org = small_org(&dir.path().join("org"));
+    std::fs::write(dir.path().join("faults.toml"), faults).unwrap();
+    let lab = Lab::serve(binary, &org, Some(&dir.path().join("faults.toml")));
+    let source = EwsSource::new(EwsConfig::new(lab.url.clone(), "admin", Secret::new("secret"), dir.path())).unwrap();
+    let mailbox = Address::parse("alice@example.org").unwrap();
+    let mut expected = BTreeMap::new();
+    contents_of(&org, &mut expected);
+    let mut fidelities: BTreeMap<String, usize> = BTreeMap::new();
+    for folder in folders(&source, &mailbox).await.0 {
+        let (ids, _) = items(&source, &mailbox, &folder).await;
+        let mut open: Vec<ItemRef> = ids.into_iter().map(|(id, change_key)| ItemRef { id, change_key }).collect();
+        for attempt in 0.. {
+            assert!(attempt < 20, "{} items never arrive", open.len());
+            let mut again = Vec::new();
+            for batch in open.chunks(source.fetch_batch_items()) {
+                let fetched = match source.fetch(&mailbox, batch).await {
+                    Ok(fetched) => fetched,
+                    Err(err) if err.is_transient() => {
+                        again.extend_from_slice(batch);
+                        continue;
+                    }
+                    Err(err) => panic!("{err}"),
+                };
+                for fetched in fetched {
+                    match fetched.result {
+                        Ok(item) => {
+                            *fidelities.entry(format!("{:?}", item.fidelity)).or_default() += 1;
+                            if let Some(mut readable) = item.readable {
+                                let bytes = readable.content.to_vec().unwrap();
+                                expected.entry(bytes).and_modify(|left| *left -= 1);
+                            }
+                        }
+                        Err(err) if err.is_transient() => again.push(ItemRef { id: fetched.id, change_key: None }),
+                        Err(err) => panic!("{err}"),
+                    }
+                }
+            }
+            open = again;
+            if open.is_empty() {
+                break;
+            }
+        }
+    }
+    let missing = expected.values().filter(|left| **left != 0).count();
+    assert_eq!(missing, 0, "contents are missing under {faults}");
+    fidelities
+}
+
+#[tokio::test]
+async fn faults_of_the_lab_cost_nothing_but_time() {
+    let Ok(binary) = std::env::var("C2B_LAB_BIN") else {
+        println!("skipped: C2B_LAB_BIN does not name the lab");
+        return;
+    };
+    let fault = |rest: &str| format!("[[fault]]\n{rest}\n");
+    let full = ["Full"].as_slice();
+    let cases = [
+        (fault("operation = \"ExportItems\"\naction = \"unknown-operation\"\nhttp200 = true"), ["Mime", "Properties"].as_slice()),
+        (fault("operation = \"ExportItems\"\naction = \"soap-fault\"\ncode = \"ErrorInvalidRequest\""), ["Mime", "Properties"].as_slice()),
+        (fault("action = \"illegal-xml\"") + &fault("action = \"invalid-utf8\"") + &fault("action = \"unpadded-base64\""), full),
+        (fault("action = \"omit-optional\"") + &fault("action = \"page-cap\"\nentries = 3"), full),
+        (fault("operation = \"ExportItems\"\nevery = 4\naction = \"truncated-data\"\ncount = 5"), full),
+        (fault("operation = \"GetItem\"\nevery = 5\naction = \"bad-base64\"\ncount = 4"), full),
+        (fault("operation = \"GetItem\"\nevery = 2\naction = \"truncate-body\"\nafter = 3000\ncount = 6"), full),
+        (fault("operation = \"ExportItems\"\nevery = 2\naction = \"drop-connection\"\ncount = 4"), full),
+        (fault("every = 3\naction = \"server-busy\"\nbackoff_ms = 10\ncount = 3\noperation = \"GetItem\""), full),
+    ];
+    for (faults, expected) in cases {
+        let fidelities = backed_up_in_spite_of(&binary, &faults).await;
+        println!("{fidelities:?} under {faults}");
+        assert_eq!(fidelities.keys().collect::<Vec<_>>(), expected, "{faults}");
+        assert_eq!(fidelities.values().sum::<usize>(), 30, "{faults}");
     }
 }
