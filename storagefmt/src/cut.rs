@@ -252,3 +252,39 @@ impl From<io::Error> for CutError {
         Self::Read(err)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Lengths(Vec<(usize, String)>);
+
+    impl Sink for Lengths {
+        fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
+            self.0.push((bytes.len(), id.to_string()[..8].to_owned()));
+            Ok(())
+        }
+    }
+
+    /// Fails when a change would make new chunks out of old contents, and so store everything once more.
+    #[test]
+    fn contents_are_cut_where_they_always_were() {
+        let mut noise = vec![0; 400_000];
+        blake3::Hasher::new().update(b"stability").finalize_xof().fill(&mut noise);
+        let encoded = ::base64::Engine::encode(&::base64::engine::general_purpose::STANDARD, &noise);
+        let lines: String = encoded.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned() + "\r\n").collect();
+        let message = format!("Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\n{lines}");
+        let mut content = Content::from_bytes(message.as_bytes()).unwrap();
+        let id = identify(&mut content).unwrap();
+        let mut lengths = Lengths::default();
+        let recipe = cut(&mut content, id, Kind::Mime, &mut lengths).unwrap();
+        assert!(
+            matches!(recipe.ops[..], [Op::Skeleton(49), Op::Part(Part { coding: Coding::Base64 { line: 76, crlf: true }, .. }), Op::Skeleton(2)]),
+            "{:?}",
+            recipe.ops
+        );
+        let expected = [(95_752, "832c8b19"), (135_375, "9ac6f833"), (21_719, "77314cb2"), (80_896, "ab86ac90"), (66_258, "c0eb0a17"), (51, "cb013d0f")];
+        assert_eq!(lengths.0, expected.map(|(len, id)| (len, id.to_owned())));
+    }
+}

@@ -6,6 +6,7 @@ mod crash;
 mod cutting;
 mod damage;
 mod dump;
+mod example;
 mod faulty;
 mod model;
 mod reading;
