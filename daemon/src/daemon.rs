@@ -15,7 +15,7 @@ use crate::state::States;
 use crate::storages::Storages;
 use crate::systemd;
 use c2b_api::ApiError;
-use c2b_api::job::JobState;
+use c2b_api::job::{JobState, JobStatus};
 use c2b_api::status::Status;
 use chrono::{DateTime, Utc};
 use std::os::unix::net::UnixListener;
@@ -114,13 +114,7 @@ impl Daemon {
         for storage in &storages {
             bad_news.extend(storage.problem.iter().map(|problem| format!("storage {}: {problem}", storage.name)));
         }
-        for job in &jobs {
-            match job.state {
-                JobState::Error => bad_news.push(format!("job {}: {}", job.definition.name, job.detail)),
-                JobState::FinishedWithWarnings => bad_news.push(format!("job {} finished with warnings: {} items failed", job.definition.name, job.failures)),
-                JobState::Inactive | JobState::Active | JobState::Finished => {}
-            }
-        }
+        bad_news.extend(jobs.iter().flat_map(news_of));
         bad_news.extend(self.jobs.dangling());
         Status { version: env!("CARGO_PKG_VERSION").to_owned(), started: self.started, pid: std::process::id(), bad_news, jobs, storages, connections }
     }
@@ -168,6 +162,22 @@ impl Daemon {
             error!(file = %bad.path.display(), line = bad.line, problem = %bad, "definition file not usable");
         }
     }
+}
+
+/// Returns what is wrong with a job.
+fn news_of(job: &JobStatus) -> Vec<String> {
+    let name = &job.definition.name;
+    let mut news = Vec::new();
+    match job.state {
+        JobState::Error => news.push(format!("job {name}: {}", job.detail)),
+        JobState::Active if job.detail.starts_with("paused") => news.push(format!("job {name} is {}", job.detail)),
+        JobState::FinishedWithWarnings => news.push(format!("job {name} finished with warnings: see `c2bctl job show {name}`")),
+        JobState::Inactive | JobState::Active | JobState::Finished => {}
+    }
+    if job.failures > 0 {
+        news.push(format!("job {name}: {} items could not be backed up: see `c2bctl job failures {name}`", job.failures));
+    }
+    news
 }
 
 /// What a signal asks for.

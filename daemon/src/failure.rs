@@ -79,8 +79,7 @@ pub fn storage(failure: &c2b_storagefmt::Error) -> ApiError {
         E::File { err, .. } if err.kind() == io::ErrorKind::ReadOnlyFilesystem => {
             (ErrorCode::Storage, "the file system is read-only for the daemon; under systemd, `systemctl edit c2bd` and add [Service] ReadWritePaths=DIR")
         }
-        E::IndexMissing { .. } | E::Index { .. } | E::IndexRow { .. } => (ErrorCode::Storage, "run `c2bctl storage rebuild`: the packs hold everything"),
-        E::PackDamaged { .. } | E::ContentDamaged { .. } => (ErrorCode::Storage, "run `c2bctl storage check --read-data` to see what that concerns"),
+        // The messages of the others say what to do.
         _ => (ErrorCode::Storage, ""),
     };
     ApiError::new(code, message, hint)

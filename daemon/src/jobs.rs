@@ -88,7 +88,7 @@ impl Jobs {
         let put = self.definitions.put(name, job);
         handle.edited();
         if runs {
-            self.begin(&handle)?;
+            self.begin(&handle, false)?;
         }
         put.map_err(|error| failure::file(&error))?;
         info!(job = %name, %user, "job edited");
@@ -121,7 +121,9 @@ impl Jobs {
             let _changing = self.definitions.change().await;
             self.get(name)?;
             let handle = self.handle(name);
-            self.begin(&handle)?;
+            if !handle.adopt() {
+                self.begin(&handle, false)?;
+            }
             handle
         };
         info!(job = %name, %user, "job started");
@@ -211,7 +213,7 @@ impl Jobs {
             let handle = self.handle(&name);
             if handle.goes_on() {
                 info!(job = %name, "job goes on");
-                if let Err(error) = self.begin(&handle) {
+                if let Err(error) = self.begin(&handle, true) {
                     warn!(job = %name, error = error.message, "job does not go on");
                 }
             }
@@ -237,10 +239,10 @@ impl Jobs {
     }
 
     /// Starts a run. Held by the lock on changes, or before requests are served.
-    fn begin(self: &Arc<Self>, handle: &Arc<Handle>) -> Result<(), ApiError> {
+    fn begin(self: &Arc<Self>, handle: &Arc<Handle>, resumed: bool) -> Result<(), ApiError> {
         let jobs = self.clone();
         let runner = handle.clone();
-        handle.begin(move |progress, cancel| run::run(jobs, runner, progress, cancel))
+        handle.begin(resumed, move |progress, cancel| run::run(jobs, runner, progress, cancel))
     }
 
     async fn status_of(&self, job: &Arc<Job>) -> JobStatus {

@@ -19,7 +19,7 @@ pub fn start() {
     let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     // A second start (a test that runs two daemons in one process) keeps the first one's log.
     let _ = match journald {
-        Some(layer) => registry.with(layer.with_syslog_identifier("c2bd".to_owned())).try_init(),
+        Some(layer) => registry.with(layer.with_syslog_identifier("c2bd".to_owned()).with_field_prefix(None)).try_init(),
         None => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false)).try_init(),
     };
 }

@@ -46,6 +46,8 @@ struct Run {
     cancel: CancellationToken,
     task: AbortHandle,
     stop: Option<Stop>,
+    /// Whether the daemon began it by itself after a restart, and nobody asked for it since.
+    resumed: bool,
     /// Whether a cycle is going on; else the run waits for its next one.
     in_cycle: bool,
 }
@@ -114,8 +116,15 @@ impl Handle {
         });
     }
 
+    /// Takes a run that the daemon began by itself after a restart for the one that somebody starts now:
+    /// who starts a job after a crash need not know that it goes on already.
+    pub(super) fn adopt(&self) -> bool {
+        let mut inner = self.lock();
+        inner.run.as_mut().is_some_and(|run| run.stop.is_none() && std::mem::take(&mut run.resumed))
+    }
+
     /// Starts a run as a task.
-    pub(super) fn begin<F>(self: &Arc<Self>, run: impl FnOnce(Arc<Progress>, CancellationToken) -> F) -> Result<(), ApiError>
+    pub(super) fn begin<F>(self: &Arc<Self>, resumed: bool, run: impl FnOnce(Arc<Progress>, CancellationToken) -> F) -> Result<(), ApiError>
     where
         F: Future<Output = RunEnd> + Send + 'static,
     {
@@ -126,7 +135,7 @@ impl Handle {
         }
         let (progress, cancel) = (Progress::new(self.clock.clone()), CancellationToken::new());
         let task = tokio::spawn(run(progress.clone(), cancel.clone()));
-        inner.run = Some(Run { progress, cancel, task: task.abort_handle(), stop: None, in_cycle: true });
+        inner.run = Some(Run { progress, cancel, task: task.abort_handle(), stop: None, resumed, in_cycle: true });
         inner.failure = None;
         inner.next_run = None;
         inner.record.state = JobState::Active;

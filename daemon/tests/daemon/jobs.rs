@@ -124,6 +124,8 @@ fn what_ran_goes_on_after_a_restart_and_what_was_stopped_does_not() {
     stand.kill();
     stand.start();
     assert_eq!(state(&stand), "active", "after a kill");
+    assert_eq!(stand.post("/v1/jobs/nightly/start", &json!({})).1["state"], "active", "the run that went on by itself was not taken for the one asked for");
+    assert_eq!(stand.post("/v1/jobs/nightly/start", &json!({})).1["code"], "state", "started twice");
     stand.terminate();
     stand.start();
     assert_eq!(state(&stand), "active", "after an orderly end");
