@@ -29,12 +29,9 @@ const PAGES_MAX: usize = 64;
 /// Batches of a mailbox that may be under way, those included that wait before they are tried again.
 const BATCHES_MAX: usize = 32;
 
-/// While a run is young its batches are small, since what is in flight is what `kill -9` loses: a batch
-/// for each possible request together is this part of what the run has stored.
-const FLIGHT_SHARE: u64 = 250;
-
-/// Smallest batch: two halves the number of requests where it matters least.
-const BATCH_MIN: u64 = 2;
+/// What is in flight is what `kill -9` loses: a batch for each possible request together is at most this
+/// part of what the cycle knows of, a third of a percent. A large cycle gets large batches at once.
+const FLIGHT_SHARE: u64 = 300;
 
 /// The changes of one mailbox on their way into the storage.
 pub(crate) struct Applier {
@@ -410,7 +407,7 @@ impl Applier {
     }
 
     fn batch_items(&self) -> usize {
-        let share = self.cycle.progress.stored() / FLIGHT_SHARE / REQUESTS_MAX as u64;
-        usize::try_from(share.max(BATCH_MIN)).unwrap_or(usize::MAX).min(self.cycle.source.fetch_batch_items().max(1))
+        let share = self.cycle.progress.known_items() / FLIGHT_SHARE / REQUESTS_MAX as u64;
+        usize::try_from(share).unwrap_or(usize::MAX).clamp(1, self.cycle.source.fetch_batch_items().max(1))
     }
 }

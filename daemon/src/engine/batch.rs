@@ -7,8 +7,9 @@
 use c2b_storagefmt::Pending;
 use std::time::Duration;
 
-/// Fewest items worth a pack while items arrive quickly.
-const ITEMS_MIN: u64 = 16;
+/// Fewest items worth a pack while items arrive quickly. In a run of 2,000 items that is the quarter
+/// percent below; it costs a run of any size 400 packs at most.
+const ITEMS_MIN: u64 = 5;
 
 /// A batch may hold this share of the run's items: a quarter of a percent.
 const RUN_SHARE: u64 = 400;
@@ -94,14 +95,14 @@ mod tests {
             open += 1;
             batch.note(&pending(open, open), Duration::ZERO);
             if batch.is_due(&pending(open, open), Duration::ZERO) {
-                assert!(open <= 16 || open * 100 < stored, "{open} open after {stored}");
+                assert!(open <= ITEMS_MIN || open * 100 < stored, "{open} open after {stored}");
                 batch.written(open);
                 stored += open;
                 packs += 1;
                 open = 0;
             }
         }
-        assert!(packs < 1600, "{packs} packs for 100,000 items");
+        assert!(packs < 2100, "{packs} packs for 100,000 items");
     }
 
     #[test]

@@ -254,9 +254,9 @@ impl Progress {
         });
     }
 
-    /// Returns the items stored in this run so far.
-    pub(crate) fn stored(&self) -> u64 {
-        self.lock().totals.stored
+    /// Returns how many items this cycle knows of so far, in all mailboxes.
+    pub(crate) fn known_items(&self) -> u64 {
+        self.lock().mailboxes.iter().map(|line| line.known).sum()
     }
 
     /// Returns whether this cycle saw problems.

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 /// Orders that may wait for the writer. Enough to keep it busy while the next answer is received;
 /// few, since a waiting item is one that `kill -9` loses.
-const ORDERS_MAX: usize = 8;
+const ORDERS_MAX: usize = 4;
 
 /// A handle of a storage's writer. Cheap to clone.
 #[derive(Clone)]
