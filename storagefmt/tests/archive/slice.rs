@@ -49,3 +49,14 @@ fn what_is_committed_is_listed_and_reads_back() {
     drop(writer);
     assert_eq!(list(&place.open().catalog(), inbox, Moment::Latest), later, "the next writer sees something else");
 }
+
+#[test]
+fn handles_go_where_they_are_needed() {
+    fn between_threads<T: Send + Sync>() {}
+    fn to_another_thread<T: Send>() {}
+    between_threads::<c2b_storagefmt::Catalog>();
+    between_threads::<c2b_storagefmt::Contents>();
+    between_threads::<c2b_storagefmt::ContentFile>();
+    to_another_thread::<c2b_storagefmt::Writer>();
+    to_another_thread::<c2b_storagefmt::ItemRows>();
+}
