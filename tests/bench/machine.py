@@ -1,6 +1,8 @@
 """This machine: commands with their wall clock and CPU, other processes' CPU, sizes on disk, the page cache."""
 
+import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -111,6 +113,37 @@ def evict(top):
             handle = os.open(os.path.join(directory, name), os.O_RDONLY | os.O_NOFOLLOW)
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(handle)
+
+
+def aside(measure, *arguments):
+    """Runs a function in a process of its own and returns its (JSON) result. Raises Failed.
+
+    A command's peak memory counts from the process that started it, so this one has to stay small.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.close(reader)
+            try:
+                answer = {"result": measure(*arguments)}
+            except (Failed, OSError) as failure:
+                answer = {"failure": str(failure)}
+            with os.fdopen(writer, "w", encoding="utf-8") as file:
+                json.dump(answer, file)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as file:
+        text = file.read()
+    os.waitpid(pid, 0)
+    answer = json.loads(text or '{"failure": "a measurement ended without a word"}')
+    if "failure" in answer:
+        raise Failed(answer["failure"])
+    return answer["result"]
 
 
 def until(what, condition, secs_max=60):

@@ -92,7 +92,8 @@ def text(results):
         "",
         backup_table(results),
         "",
-        "CPU of c2b is that of `c2bd` alone. The floor of the network is the same items fetched and thrown away. MB/s is the company's size by wall clock.",
+        "CPU of c2b is that of `c2bd` alone. The floor of the network is the same items fetched and thrown away. MB/s is the company's size by wall clock."
+        " The smallest memory that can be told is that of the bench itself.",
         "",
         mount_table(results),
         "",

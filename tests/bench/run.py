@@ -107,7 +107,7 @@ def ours(company, work, results):
     lab = product.Lab(company, work)
     try:
         say("floor of the network")
-        results["backup"]["network floor"] = {"first": fetch.floor(lab, sorted(os.listdir(company)))}
+        results["backup"]["network floor"] = {"first": machine.aside(fetch.floor, lab, sorted(os.listdir(company)))}
         lab.stop()
         # A new process, so that neither counters nor caches of the lab know the floor.
         lab = product.Lab(company, work)
@@ -137,7 +137,7 @@ def read_ours(company, work, daemon, results):
         tops = [os.path.join(target, "mailboxes", name, "latest") for name in sorted(os.listdir(os.path.join(target, "mailboxes")))]
         servers = machine.pids_of(target)
         before = sum(machine.cpu_secs(pid) for pid in servers)
-        figures = read(tops, lambda: machine.evict(daemon.storage))
+        figures = machine.aside(read, tops, daemon.storage)
         figures["cpu_secs"] = sum(machine.cpu_secs(pid) for pid in servers) - before
     finally:
         daemon.unmount(target)
@@ -152,7 +152,7 @@ def read_ours(company, work, daemon, results):
 
 def theirs(company, work, results):
     """Runs the peers on the company's files."""
-    plain = read([company], lambda: machine.evict(company))
+    plain = machine.aside(read, [company], company)
     results["mount"]["plain ext4"] = plain
     for kind in peers.ALL:
         if PEERS is not None and kind.__name__ not in PEERS.split():
@@ -185,13 +185,13 @@ def read_theirs(peer, work, results):
     with mounted as root:
         ready = time.perf_counter() - began
         before = machine.cpu_secs(mounted.process.pid)
-        figures = read([root], lambda: machine.evict(peer.archive))
+        figures = machine.aside(read, [root], peer.archive)
         figures["cpu_secs"] = machine.cpu_secs(mounted.process.pid) - before
     results["mount"][peer.name] = {"ready_secs": ready, **figures}
 
 
-def read(tops, evict):
-    """Finds, lists and reads all files below some directories."""
+def read(tops, archive):
+    """Finds, lists and reads all files below some directories, whose contents come from `archive`."""
     find = ["find", *tops, "-type", "f", "-printf", "%s\\t%p\\n"]
     cold = machine.run(find, keep_output=True)
     warm = machine.run(find, keep_output=True)
@@ -200,9 +200,9 @@ def read(tops, evict):
     messages = [size for size, path in found if path.endswith(".eml")]
     folders = collections.Counter(os.path.dirname(path) for _, path in found)
     largest, entries = folders.most_common(1)[0]
-    evict()
+    machine.evict(archive)
     listing = [machine.run(["ls", "-l", largest], keep_output=True) for _ in range(2)]
-    evict()
+    machine.evict(archive)
     cat = machine.run(["bash", "-o", "pipefail", "-c", 'find "$@" -type f -print0 | xargs -0 cat >/dev/null', "cat", *tops])
     total = sum(size for size, _ in found)
     return {
