@@ -19,6 +19,9 @@ pub enum ViewError {
     /// There is no such extended attribute.
     #[error("no such attribute")]
     NoAttribute,
+    /// Attributes of a kind that the view never has: access lists, security labels.
+    #[error("no attributes of this kind")]
+    NoAttributes,
     /// The caller's buffer is too small for the attribute.
     #[error("the buffer is too small for the attribute")]
     Range,
@@ -75,6 +78,8 @@ pub fn errno(error: &ViewError) -> Errno {
         ViewError::NotFolder => Errno::ENOTDIR,
         ViewError::NotFile => Errno::EISDIR,
         ViewError::NoAttribute => Errno::NO_XATTR,
+        // Heard once, `ls -l` asks no other file for its access list.
+        ViewError::NoAttributes => Errno::ENOTSUP,
         ViewError::Range => Errno::ERANGE,
         ViewError::Stale => Errno::ESTALE,
         ViewError::Damaged { .. } | ViewError::Short { .. } | ViewError::Catalogue { .. } => Errno::EIO,

@@ -215,8 +215,7 @@ impl<A: Archive> Filesystem for Adapter<A> {
 
     fn getxattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         let head = self.tree.head();
-        let name = name.to_str().filter(|name| name.starts_with(xattr::PREFIX)).ok_or(ViewError::NoAttribute);
-        let value = name.and_then(|name| {
+        let value = xattr::ours(name).and_then(|name| {
             let pairs = self.tree.xattrs(&head, self.node(ino)?)?;
             xattr::value(&pairs, name).map(<[u8]>::to_vec)
         });

@@ -6,6 +6,7 @@ use crate::errno::ViewError;
 use c2b_mailbox::{Address, Fidelity, FlagStatus, Importance};
 use c2b_storagefmt::{FolderRow, ItemRow};
 use chrono::{DateTime, SecondsFormat, Utc};
+use std::ffi::OsStr;
 
 /// What all our names begin with.
 pub const PREFIX: &str = "user.c2b.";
@@ -69,6 +70,18 @@ pub fn of_item(address: &Address, path: &str, row: &ItemRow) -> Vec<Pair> {
 /// Returns all names, each ended by a zero byte, as `listxattr` wants them.
 pub fn names(pairs: &[Pair]) -> Vec<u8> {
     pairs.iter().flat_map(|(name, _)| [PREFIX.as_bytes(), name.as_bytes(), &[0]].concat()).collect()
+}
+
+/// Returns a name that can be one of ours.
+///
+/// # Errors
+/// [`ViewError::NoAttribute`]; [`ViewError::NoAttributes`] for `system.`, `security.`, `trusted.`.
+pub fn ours(name: &OsStr) -> Result<&str, ViewError> {
+    match name.to_str() {
+        Some(name) if name.starts_with(PREFIX) => Ok(name),
+        _ if name.as_encoded_bytes().starts_with(b"user.") => Err(ViewError::NoAttribute),
+        _ => Err(ViewError::NoAttributes),
+    }
 }
 
 /// Returns the value of an attribute by its full name.
@@ -152,8 +165,11 @@ mod tests {
         let pairs = vec![("name", "Inbox".to_owned()), ("class", "IPF.Note".to_owned())];
         assert_eq!(names(&pairs), b"user.c2b.name\0user.c2b.class\0");
         assert_eq!(value(&pairs, "user.c2b.class").unwrap(), b"IPF.Note");
-        for name in ["user.c2b.role", "class", "security.capability"] {
+        for name in ["user.c2b.role", "class"] {
             assert!(matches!(value(&pairs, name), Err(ViewError::NoAttribute)), "{name} has a value");
         }
+        assert!(ours(OsStr::new("user.c2b.role")).is_ok());
+        assert!(matches!(ours(OsStr::new("user.comment")), Err(ViewError::NoAttribute)));
+        assert!(matches!(ours(OsStr::new("system.posix_acl_access")), Err(ViewError::NoAttributes)));
     }
 }

@@ -170,3 +170,28 @@ fn systemd_is_told_when_the_mount_is_usable() {
     unmount(&target);
     wait_for("the end", 5, || process.try_wait().unwrap().is_some());
 }
+
+#[test]
+fn a_user_mounts_without_being_root() {
+    if !usable() {
+        return;
+    }
+    let bench = small();
+    let target = bench.target("mnt");
+    let storage = bench.storage();
+    // In a mount namespace of its own, where the device is open to all, as it is on most machines.
+    let script = format!(
+        "set -e; umask 022; D={dir}; mkdir $D/dev; mount -t tmpfs tmpfs $D/dev; mknod -m 666 $D/dev/fuse c 10 229; mount --bind $D/dev/fuse /dev/fuse
+        cp {program} $D/mount.c2b; chmod -R a+rX {storage} $D/mount.c2b; chown 65534 {target}
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups env -u XDG_RUNTIME_DIR sh -ec '
+            cd /; $0/mount.c2b {storage} {target}; ls {target}; grep -o \"{target} ro,nosuid,nodev,noexec.*fuse.c2b\" /proc/self/mountinfo; fusermount3 -u {target}; ls {target}' $D",
+        dir = bench.dir.path().display(),
+        program = crate::bench::PROGRAM,
+        storage = storage.display(),
+        target = target.display(),
+    );
+    let output = Command::new("unshare").args(["--mount", "--propagation", "private", "sh", "-c", &script]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.starts_with("README.txt\nmailboxes\nstorage\n") && text.trim_end().ends_with("fuse.c2b"), "{text}");
+}
