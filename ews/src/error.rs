@@ -6,6 +6,7 @@
 use crate::xml::XmlError;
 use c2b_mailbox::{Retry, Scope, SourceError, Trouble};
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why an EWS source cannot be made from a configuration.
@@ -38,7 +39,7 @@ pub enum EwsError {
 }
 
 /// Something that went wrong on the wire, before it is said what was tried.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) trouble: Trouble,
     /// `ErrorItemNotFound`, `HTTP 503`, `TLS`, ….
@@ -47,7 +48,8 @@ pub(crate) struct Failure {
     pub(crate) retry: Retry,
     /// How far it reaches at least, when that is more than what was tried.
     reach: Option<Scope>,
-    cause: Option<Box<dyn Error + Send + Sync>>,
+    /// Shared, since all items of a batch may fail for it.
+    cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
@@ -89,13 +91,8 @@ impl Failure {
     }
 
     pub(crate) fn caused_by(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
-        self.cause = Some(Box::new(cause));
+        self.cause = Some(Arc::new(cause));
         self
-    }
-
-    /// Returns the same without its cause, for the other items of a batch.
-    pub(crate) fn echo(&self) -> Self {
-        Self { trouble: self.trouble, code: self.code.clone(), message: self.message.clone(), retry: self.retry, reach: self.reach, cause: None }
     }
 
     /// Says what was tried and, at least, what that was about.
@@ -106,8 +103,9 @@ impl Failure {
             Scope::Mailbox => 2,
             Scope::Connection => 3,
         };
+        let source = self.cause.map(|cause| Box::new(cause) as Box<dyn Error + Send + Sync>);
         let scope = self.reach.filter(|reach| rank(*reach) > rank(scope)).unwrap_or(scope);
-        SourceError { operation: operation.into(), scope, trouble: self.trouble, code: self.code, message: self.message, retry: self.retry, source: self.cause }
+        SourceError { operation: operation.into(), scope, trouble: self.trouble, code: self.code, message: self.message, retry: self.retry, source }
     }
 
     /// Returns whether only the item at hand is the matter, so that the rest of the answer can be read.

@@ -93,7 +93,7 @@ fn halves(group: Vec<usize>) -> [Vec<usize>; 2] {
 fn give<T>(results: &mut [Option<Result<T, Failure>>], group: &[usize], failure: &Failure) {
     for n in group {
         if let Some(slot) = results.get_mut(*n).filter(|slot| slot.is_none()) {
-            *slot = Some(Err(failure.echo()));
+            *slot = Some(Err(failure.clone()));
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::item::{RawAttachment, RawItem};
 use crate::operation::export_items::{Export, ExportItems};
 use crate::operation::get_attachment::GetAttachment;
 use crate::operation::get_item::{GetItem, Shape};
+use crate::xml::XmlError;
 use c2b_mailbox::render::{self, Attachment, Properties};
 use c2b_mailbox::{Address, Content, Fetched, Fidelity, Format, Item, ItemId, ItemMeta, ItemRef, Readable, Retry, Scope, SourceError, Trouble};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -75,7 +76,8 @@ impl EwsSource {
         let target = &open.target;
         let mut parcels = Vec::with_capacity(ids.len());
         let mut to_render = Vec::new();
-        for (id, result) in ids.iter().zip(self.get_items(target, ids).await) {
+        let results = self.get_items(target, ids).await;
+        for (id, result) in ids.iter().zip(results) {
             let mut parcel = Parcel { id: id.clone(), meta: None, refused: None, readable: None, incomplete: false, export: None, failed: None };
             match result {
                 Ok(raw) if raw.is_empty() => parcel.failed = Some(Failure::new(Trouble::Malformed, "answer", "the answer holds no item")),
@@ -236,7 +238,9 @@ impl Parcel {
         match raw.mime.take() {
             Some(Ok(mut content)) if !content.is_empty() => match sniff(&mut content) {
                 Ok(format) => self.readable = Some(Readable { format, rendered: false, content }),
-                Err(err) => self.failed = Some(Failure::new(Trouble::Local, "temporary file", "the item's MIME could not be read back").caused_by(err)),
+                Err(err) => {
+                    self.failed = Some(Failure::new(Trouble::Local, "temporary file", "the item's MIME could not be read back").caused_by(XmlError::Keep(err)));
+                }
             },
             Some(Err(failure)) => self.failed = Some(failure),
             _ => {}

@@ -437,3 +437,32 @@ async fn a_password_that_is_refused_is_not_sent_again() {
     assert_eq!((err.trouble, err.scope, err.retry), (Trouble::SignIn, Scope::Connection, Retry::No));
     assert_eq!(server.operations(), ["GetItem"]);
 }
+
+#[tokio::test]
+async fn a_spool_that_cannot_be_written_is_trouble_of_ours() {
+    let server = Scripted::start(|request: &Request| match request.operation() {
+        "GetItem" => ok(response("GetItem", &request.ids("t:ItemId").iter().map(|id| message(id, &"x".repeat(2 << 20))).collect::<String>())),
+        _ => healthy(request),
+    })
+    .await;
+    std::fs::remove_dir_all(server.dir.path()).unwrap();
+    for (_, result) in fetch(&server, &["a", "b"]).await.unwrap() {
+        let err = result.unwrap_err();
+        assert_eq!((err.trouble, err.is_transient()), (Trouble::Local, true));
+        let causes = std::iter::successors(Some(&err as &dyn std::error::Error), |err| err.source());
+        assert!(causes.filter_map(|err| err.downcast_ref::<std::io::Error>()).any(|err| err.kind() == std::io::ErrorKind::NotFound), "{err:?}");
+    }
+    assert_eq!(server.operations(), ["GetItem"]);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_over_everything_is_left_in_peace() {
+    let server = Scripted::start(|request: &Request| match request.operation() {
+        "GetItem" => status("500 Internal Server Error", "", fault("ErrorInternalServerError", "")),
+        _ => healthy(request),
+    })
+    .await;
+    let fetched = fetch(&server, &["a", "b"]).await.unwrap();
+    assert!(fetched.values().all(|result| result.as_ref().is_err_and(SourceError::is_transient)));
+    assert_eq!(server.operations(), ["GetItem", "GetItem", "GetItem"]);
+}

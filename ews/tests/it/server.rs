@@ -70,7 +70,7 @@ pub(crate) fn cut(body: &str, sent: usize) -> Answer {
 pub(crate) struct Scripted {
     pub(crate) source: EwsSource,
     pub(crate) url: Url,
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
@@ -89,7 +89,7 @@ impl Scripted {
         });
         let dir = tempfile::tempdir().unwrap();
         let source = EwsSource::new(EwsConfig::new(url.clone(), "admin@example.org", Secret::new("pa\u{df}word"), dir.path())).unwrap();
-        Self { source, url, _dir: dir, requests }
+        Self { source, url, dir, requests }
     }
 
     /// Returns the requests so far, those that open mailboxes left out.
