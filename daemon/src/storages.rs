@@ -166,8 +166,19 @@ impl Storages {
     pub async fn close(&self, name: &Name) {
         let place = self.place(name);
         let mut work = place.lock().await;
-        if let Work::Open { writer, .. } = std::mem::replace(&mut *work, Work::Closed) {
-            end(name, writer).await;
+        match std::mem::replace(&mut *work, Work::Closed) {
+            Work::Open { writer, .. } => end(name, writer).await,
+            other => *work = other,
+        }
+    }
+
+    /// Closes storages whose definition is gone, so that others may have them.
+    pub async fn follow_definitions(&self) {
+        let names: Vec<Name> = self.lock_places().keys().cloned().collect();
+        for name in names {
+            if self.get(&name).is_err() {
+                self.close(&name).await;
+            }
         }
     }
 

@@ -287,9 +287,7 @@ impl Handle {
             if let RunEnd::Failed(problem) = end {
                 inner.failure = Some(problem);
             }
-            if run.stop != Some(Stop::Removed) {
-                self.write(&inner.record);
-            }
+            self.write(&inner.record);
         });
     }
 

@@ -51,7 +51,7 @@ fn what_cannot_be_a_storage_is_refused_and_not_touched() {
 
 #[test]
 fn a_storage_of_another_daemon_is_refused_with_its_pid() {
-    let (mut one, two) = (Stand::started(), Stand::started());
+    let (one, two) = (Stand::started(), Stand::started());
     let body = json!({"name": "main", "path": one.path("store")});
     assert_eq!(one.post("/v1/storages", &body).0, 200);
     let (status, error) = two.post("/v1/storages", &body);
@@ -61,7 +61,8 @@ fn a_storage_of_another_daemon_is_refused_with_its_pid() {
     two.reload();
     let problem = two.get("/v1/storages").1[0]["problem"].to_string();
     assert!(problem.contains(&format!("pid {}", one.pid())), "{problem}");
-    one.terminate();
+    std::fs::remove_file(one.path("etc/storages/main.toml")).unwrap();
+    one.reload();
     assert_eq!(two.get("/v1/storages").1[0]["problem"], json!(null), "not opened once it was free");
 }
 
