@@ -195,3 +195,42 @@ fn a_user_mounts_without_being_root() {
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with("README.txt\nmailboxes\nstorage\n") && text.trim_end().ends_with("fuse.c2b"), "{text}");
 }
+
+#[test]
+fn a_storage_without_any_commit_can_be_mounted_and_followed() {
+    if !usable() {
+        return;
+    }
+    let mut bench = Bench::new();
+    let mounted = bench.mount("mnt", &[]);
+    assert_eq!(fs::read_dir(mounted.target.join("mailboxes")).unwrap().count(), 0);
+    assert!(fs::read_to_string(mounted.target.join("storage/status.json")).unwrap().contains("\"commit\": 0"));
+    let inbox = bench.folder("inbox", None, "Inbox");
+    bench.put(inbox, mail("1", "mail", b"body"));
+    bench.commit();
+    wait_for("the first commit", 5, || mounted.latest().join("Inbox").is_dir());
+    assert_eq!(contents(&mounted.latest()).len(), 1);
+}
+
+#[test]
+fn a_mount_lives_through_a_rebuild_of_the_index() {
+    if !usable() {
+        return;
+    }
+    let mut bench = small();
+    let inbox = bench.folder("inbox", None, "Inbox");
+    let mounted = bench.mount("mnt", &[]);
+    let before = contents(&mounted.target.join("mailboxes"));
+    let storage = bench.storage();
+    let alice = bench.alice;
+    drop(bench.writer);
+    fs::remove_dir_all(storage.join("index")).unwrap();
+    c2b_storagefmt::rebuild(&storage, &mut |_| {}).unwrap();
+    let mut writer = c2b_storagefmt::Writer::open(&storage).unwrap();
+    writer.put_item(alice, inbox, mail("2", "mail", b"after the rebuild")).unwrap();
+    writer.commit("2024-11-21T12:00:00Z".parse().unwrap()).unwrap();
+    wait_for("the commit after the rebuild", 5, || contents(&mounted.latest()).values().any(|body| body == b"after the rebuild"));
+    for (path, body) in before.iter().filter(|(path, _)| !path.to_str().unwrap().contains("/latest/")) {
+        assert_eq!(&fs::read(mounted.target.join("mailboxes").join(path)).unwrap(), body, "{}", path.display());
+    }
+}
