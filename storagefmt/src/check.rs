@@ -8,6 +8,7 @@ mod blame;
 
 use crate::catalog::Shared;
 use crate::cut::BUFFER_BYTES;
+use crate::format::pack::ChunkSpan;
 use crate::format::recipe::RecipeRecord;
 use crate::format::record::Record;
 use crate::format::row::{ChunkPlace, CommitRow, KeyTake, Table};
@@ -18,7 +19,7 @@ use crate::{Catalog, CommitSeq, ContentId, Contents, Error, ItemKey};
 use blame::Blame;
 use c2b_mailbox::Address;
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 /// How far a check has come.
@@ -150,11 +151,10 @@ impl Check<'_> {
         let mut pack = PackReader::open(self.store, name, bytes, self.shared().info().uuid, seq)?;
         pack.records()?;
         let listed = pack.chunks()?;
+        let tables: HashMap<u64, &[ChunkSpan]> = listed.iter().map(|block| (block.offset, block.chunks.as_slice())).collect();
         let mut found = HashSet::new();
         for frame in pack.blocks() {
-            let holds =
-                !self.read_data || pack.block(frame)?.is_some_and(|chunks| listed.iter().any(|block| block.offset == frame.offset && block.chunks == chunks));
-            if holds {
+            if !self.read_data || pack.block(frame)?.is_some_and(|chunks| tables.get(&frame.offset) == Some(&chunks.as_slice())) {
                 found.insert(frame.offset);
             }
             self.report.bytes_read += if self.read_data { u64::from(frame.header.stored) } else { 0 };

@@ -72,6 +72,8 @@ pub(super) fn roll_forward(dir: &Path, store: &dyn Store, storage: Uuid, index: 
         if seq.0 != expected {
             return Err(Error::PackMissing { seq: CommitSeq(expected) });
         }
+        // The crash may have come between giving the name and making it durable.
+        store.sync(&entry.name).map_err(Error::file("sync the folder of", &entry.name))?;
         let applied = apply_pack(store, storage, *seq, entry, &mut rows, None)?;
         if let Some(damage) = applied.damages.into_iter().next() {
             return Err(Error::PackDamaged { path: entry.name.clone(), offset: damage.offset, reason: damage.reason });
