@@ -86,7 +86,7 @@ pub enum Coding {
         #[n(1)]
         crlf: bool,
     },
-    /// Quoted-printable (RFC 2045 section 6.7) as [`crate::cut::quoted`] writes it.
+    /// Quoted-printable (RFC 2045 section 6.7) as `doc/format.md` describes.
     #[n(3)]
     Quoted {
         /// Longest line, soft break included.
