@@ -9,7 +9,7 @@ use crate::mountpoint::{self, MountPointError};
 use crate::options::Options;
 use crate::ready::{self, ReadyError};
 use crate::scratch::Scratch;
-use crate::tree::Tree;
+use crate::tree::{Step, Tree};
 use c2b_storagefmt::{Catalog, Error as StorageError};
 use fuser::{INodeNo, Notifier};
 use nix::unistd::geteuid;
@@ -154,20 +154,39 @@ fn check(target: &Path, options: &Options) -> Result<(), ReadyError> {
     ready::check(target)
 }
 
-/// Follows the writer until the mount ends.
+/// Follows the writer until the mount ends. What the kernel could not be told yet stays owed.
 fn follow<A: Archive>(tree: &Tree<A>, catalog: &Catalog, usage: &Usage, notifier: &Notifier, stopped: &Receiver<()>) {
+    let mut owed = None;
+    let mut failing = false;
     measure(catalog, usage);
     while stopped.recv_timeout(FOLLOW_EVERY) == Err(RecvTimeoutError::Timeout) {
-        match tree.advance().and_then(|step| step.map(|step| Ok((step.after, invalidate::notices(tree, &step)?))).transpose()) {
-            Ok(None) => {}
-            Ok(Some((seq, notices))) => {
-                tracing::debug!(%seq, notices = notices.len(), "a newer commit is shown");
-                notices.iter().for_each(|notice| tell(tree, notifier, notice));
-                measure(catalog, usage);
-            }
-            Err(err) => tracing::warn!(error = &err as &dyn std::error::Error, "the writer could not be followed"),
+        let followed = catch_up(tree, notifier, &mut owed);
+        match &followed {
+            Ok(true) => measure(catalog, usage),
+            Err(err) if !failing => tracing::warn!(error = err as &dyn std::error::Error, "the writer cannot be followed"),
+            _ => {}
         }
+        if failing && followed.is_ok() {
+            tracing::info!("the writer is followed again");
+        }
+        failing = followed.is_err();
     }
+}
+
+/// Moves to the newest commit and tells the kernel; returns whether there was one.
+fn catch_up<A: Archive>(tree: &Tree<A>, notifier: &Notifier, owed: &mut Option<Step>) -> Result<bool, ViewError> {
+    if let Some(step) = tree.advance()? {
+        *owed = Some(match owed.take() {
+            Some(before) => before.then(step),
+            None => step,
+        });
+    }
+    let Some(step) = owed else { return Ok(false) };
+    let notices = invalidate::notices(tree, step)?;
+    tracing::debug!(seq = %step.after, notices = notices.len(), "a newer commit is shown");
+    notices.iter().for_each(|notice| tell(tree, notifier, notice));
+    *owed = None;
+    Ok(true)
 }
 
 fn tell<A: Archive>(tree: &Tree<A>, notifier: &Notifier, notice: &Notice) {

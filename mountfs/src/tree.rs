@@ -71,6 +71,14 @@ pub struct Step {
     pub touched: Vec<Touched>,
 }
 
+impl Step {
+    /// Joins this step and the one that follows it.
+    pub fn then(mut self, next: Self) -> Self {
+        self.touched.extend(next.touched);
+        Self { before: self.before, after: next.after, touched: self.touched }
+    }
+}
+
 /// Attributes of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attr {

@@ -165,7 +165,12 @@ proptest! {
             make(&fake, change, serial);
             if matches!(change, Edit::Commit(_)) && serial % 3 != 0 {
                 kernel.look(&tree);
-                let step = tree.advance().unwrap().unwrap();
+                let mut step = tree.advance().unwrap().unwrap();
+                if serial % 2 == 0 {
+                    // The kernel is told of two steps at once.
+                    fake.state().commit(false);
+                    step = step.then(tree.advance().unwrap().unwrap());
+                }
                 notices(&tree, &step).unwrap().iter().for_each(|notice| kernel.forget(notice));
                 kernel.check(&tree);
             }
