@@ -15,6 +15,7 @@ mod apply;
 mod batch;
 mod cycle;
 mod fetch;
+mod flight;
 mod ledger;
 pub mod limits;
 mod listing;
@@ -38,6 +39,7 @@ use crate::clock::Clock;
 use c2b_api::job::{Problem, Selection};
 use c2b_mailbox::{Address, Source};
 use cycle::{Cycle, Halt, Suspect};
+use flight::Flight;
 use futures_util::stream::{self, StreamExt};
 use progress::{MailboxIndex, Phase};
 use selection::Resolved;
@@ -114,6 +116,7 @@ pub async fn run_cycle(context: &CycleContext) -> CycleEnd {
         clock: context.clock.clone(),
         progress: context.progress.clone(),
         halt: context.cancel.child_token(),
+        flight: Flight::new(),
         lost: OnceLock::new(),
         contacted: AtomicBool::new(false),
     });

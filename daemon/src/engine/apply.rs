@@ -6,8 +6,9 @@
 
 use super::cycle::{Cycle, Halt};
 use super::fetch::{Done, Outcome, Step, Wanted};
+use super::flight::Flight;
 use super::ledger::{Ledger, Try};
-use super::limits::{REQUESTS_MAILBOX_MAX, REQUESTS_MAX};
+use super::limits::REQUESTS_MAILBOX_MAX;
 use super::listing::{Listed, Seen};
 use super::plan::{Action, Planned};
 use super::problem;
@@ -28,10 +29,6 @@ const PAGES_MAX: usize = 64;
 
 /// Batches of a mailbox that may be under way, those included that wait before they are tried again.
 const BATCHES_MAX: usize = 32;
-
-/// What is in flight is what `kill -9` loses: a batch for each possible request together is at most this
-/// part of what the cycle knows of, a third of a percent. A large cycle gets large batches at once.
-const FLIGHT_SHARE: u64 = 300;
 
 /// The changes of one mailbox on their way into the storage.
 pub(crate) struct Applier {
@@ -407,7 +404,6 @@ impl Applier {
     }
 
     fn batch_items(&self) -> usize {
-        let share = self.cycle.progress.known_items() / FLIGHT_SHARE / REQUESTS_MAX as u64;
-        usize::try_from(share).unwrap_or(usize::MAX).clamp(1, self.cycle.source.fetch_batch_items().max(1))
+        Flight::batch_items(self.cycle.progress.known_items()).clamp(1, self.cycle.source.fetch_batch_items().max(1))
     }
 }

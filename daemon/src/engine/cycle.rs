@@ -5,7 +5,8 @@
 //! looks like the connection's, while the connection answers others, is the item's, folder's or
 //! mailbox's own: so a message that crashes the server costs itself and not the backup.
 
-use super::limits::ConnectionLimits;
+use super::flight::{Flight, Room};
+use super::limits::{ConnectionLimits, Pass};
 use super::problem;
 use super::progress::Progress;
 use super::queue::MailboxQueue;
@@ -42,6 +43,7 @@ pub(crate) struct Cycle {
     pub(crate) progress: Arc<Progress>,
     /// Cancelled by a stop, and when the cycle is lost.
     pub(crate) halt: CancellationToken,
+    pub(crate) flight: Flight,
     pub(crate) lost: OnceLock<Problem>,
     pub(crate) contacted: AtomicBool,
 }
@@ -129,17 +131,32 @@ impl Cycle {
         F: Fn() -> R,
         R: Future<Output = Result<T, SourceError>>,
     {
+        Ok(self.attempt_in(None, mailbox, tried, call).await?.0)
+    }
+
+    /// As [`Cycle::attempt`], for requests that bring items: takes room in `flight`, to be kept until they are handed over.
+    pub(crate) async fn attempt_in<T, F, R>(
+        &self,
+        flight: Option<&Flight>,
+        mailbox: Option<&Address>,
+        tried: &mut Tried,
+        call: F,
+    ) -> Result<(T, Option<Room>), Halt>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<T, SourceError>>,
+    {
         loop {
             let sent = async {
-                let _pass = self.limits.enter(mailbox).await;
-                call().await
+                let (_pass, room) = self.enter(flight, mailbox).await;
+                (call().await, room)
             };
             let error = match self.until_halt(sent).await? {
-                Ok(answer) => {
+                (Ok(answer), room) => {
                     self.answered();
-                    return Ok(answer);
+                    return Ok((answer, room));
                 }
-                Err(error) => error,
+                (Err(error), _) => error,
             };
             if problem::is_no_space(&error) {
                 return Err(self.lose(problem::of_source(&error, None, "")));
@@ -241,6 +258,18 @@ impl Cycle {
     /// Commits everything that was handed over.
     pub(crate) async fn flush(&self) -> Result<(), Halt> {
         self.of_writer(self.storage.flush().await)
+    }
+
+    /// Waits for the leave to send, and for room before. No room is kept while a mailbox is left alone.
+    async fn enter(&self, flight: Option<&Flight>, mailbox: Option<&Address>) -> (Pass, Option<Room>) {
+        let Some(flight) = flight else { return (self.limits.enter(mailbox).await, None) };
+        loop {
+            self.limits.rest(mailbox).await;
+            let room = flight.take(self.progress.known_items()).await;
+            if let Some(pass) = self.limits.enter_unless_held(mailbox).await {
+                return (pass, room);
+            }
+        }
     }
 
     /// Leaves the mailbox alone because the server asked for it; all its requests wait in [`ConnectionLimits::enter`].

@@ -5,6 +5,7 @@
 //! whole mailbox into the ledger item by item.
 
 use super::cycle::{Cycle, Halt, Probe, RECOVERIES_MAX, SUSPICIOUS_FAILURES, salt};
+use super::flight::Room;
 use super::problem;
 use super::retry::{Tried, Verdict, backoff, is_throttling, verdict};
 use c2b_mailbox::{Address, ChangeKey, Cursor, Fetched, Item, ItemId, ItemRef, Retry, Scope, SourceError, Trouble};
@@ -59,6 +60,8 @@ pub(crate) struct Done {
     pub(crate) known: Vec<(Wanted, Outcome)>,
     /// What is to be done about the others.
     pub(crate) next: Vec<Step>,
+    /// Kept until the items are handed over.
+    _room: Option<Room>,
 }
 
 /// What came of an item.
@@ -108,8 +111,8 @@ impl Batch {
         let refs: Vec<ItemRef> = self.wanted.iter().map(|one| ItemRef { id: one.id.clone(), change_key: one.change_key.clone() }).collect();
         let mut tried = Tried { failures: self.failures, ..Tried::default() };
         let fetch = || async { cycle.source.fetch(mailbox, &refs).await.and_then(as_one) };
-        match cycle.attempt(Some(mailbox), &mut tried, fetch).await {
-            Ok(fetched) => self.sort_out(cycle, mailbox, fetched),
+        match cycle.attempt_in(Some(&cycle.flight), Some(mailbox), &mut tried, fetch).await {
+            Ok((fetched, room)) => Ok(Done { _room: room, ..self.sort_out(cycle, mailbox, fetched)? }),
             Err(Halt::Source(error)) if is_beyond_items(&error) && !error.is_transient() => Err(Halt::Source(error)),
             Err(Halt::Source(error)) => Ok(self.fail(cycle, mailbox, error)),
             Err(Halt::Cycle) => Err(Halt::Cycle),
@@ -127,7 +130,7 @@ impl Batch {
         let wait = if error.is_transient() { wait_after(cycle, mailbox, &error, failures) } else { Duration::ZERO };
         let (recoveries, is_last) = (self.recoveries, self.is_last);
         let alone = |one| Step::Fetch(Self { wanted: vec![one], failures, recoveries, is_last, wait });
-        Done { known: Vec::new(), next: self.wanted.into_iter().map(alone).collect() }
+        Done { next: self.wanted.into_iter().map(alone).collect(), ..Done::default() }
     }
 
     /// Gives each item its result; what may succeed by itself is tried again.

@@ -34,7 +34,7 @@ pub struct ConnectionLimits {
 /// The leave to send one request, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Pass {
-    _lane: OwnedSemaphorePermit,
+    _lane: Option<OwnedSemaphorePermit>,
     _request: OwnedSemaphorePermit,
 }
 
@@ -60,23 +60,31 @@ impl ConnectionLimits {
     }
 
     /// Waits until a request for `mailbox` may be sent; `None` is for requests of the connection as such.
-    pub(crate) async fn enter(&self, mailbox: Option<&Address>) -> Option<Pass> {
-        let Some(mailbox) = mailbox else {
-            let request = self.requests.clone().acquire_owned().await.ok()?;
-            let own = Arc::new(Semaphore::new(1)).acquire_owned().await.ok()?;
-            return Some(Pass { _lane: own, _request: request });
-        };
-        let lane = self.lane(mailbox);
-        let own = lane.requests.clone().acquire_owned().await.ok()?;
+    pub(crate) async fn enter(&self, mailbox: Option<&Address>) -> Pass {
         loop {
-            if let Some(time) = lane.not_before() {
-                sleep_until(time).await;
-            }
-            let request = self.requests.clone().acquire_owned().await.ok()?;
-            if lane.may_send() {
-                return Some(Pass { _lane: own, _request: request });
+            self.rest(mailbox).await;
+            if let Some(pass) = self.enter_unless_held(mailbox).await {
+                return pass;
             }
         }
+    }
+
+    /// Waits until `mailbox` need not be left alone any more.
+    pub(crate) async fn rest(&self, mailbox: Option<&Address>) {
+        if let Some(time) = mailbox.and_then(|mailbox| self.lane(mailbox).not_before()) {
+            sleep_until(time).await;
+        }
+    }
+
+    /// Waits for requests that are in flight, but not for a mailbox that is to be left alone: then there is no pass.
+    pub(crate) async fn enter_unless_held(&self, mailbox: Option<&Address>) -> Option<Pass> {
+        let lane = mailbox.map(|mailbox| self.lane(mailbox));
+        let own = match &lane {
+            Some(lane) => Some(lane.requests.clone().acquire_owned().await.ok()?),
+            None => None,
+        };
+        let request = self.requests.clone().acquire_owned().await.ok()?;
+        lane.is_none_or(|lane| lane.may_send()).then_some(Pass { _lane: own, _request: request })
     }
 
     /// Leaves `mailbox` alone for `delay` from now, or longer when that was said before.
@@ -139,9 +147,9 @@ mod tests {
         let limits = ConnectionLimits::new(Clock::system());
         let start = now();
         limits.hold_off(&address("slow@x"), Duration::from_secs(60));
-        limits.enter(Some(&address("quick@x"))).await.unwrap();
+        limits.enter(Some(&address("quick@x"))).await;
         assert_eq!(now() - start, Duration::ZERO, "the other mailbox waited");
-        limits.enter(Some(&address("slow@x"))).await.unwrap();
+        limits.enter(Some(&address("slow@x"))).await;
         assert!(now() - start >= Duration::from_secs(60), "a request was sent inside the back-off");
     }
 
@@ -162,7 +170,7 @@ mod tests {
             let (limits, all, most) = (limits.clone(), all.clone(), most.clone());
             let mailbox = address(&format!("m{}@x", n % 5));
             async move {
-                let _pass = limits.enter(Some(&mailbox)).await.unwrap();
+                let _pass = limits.enter(Some(&mailbox)).await;
                 most.fetch_max(all.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 sleep(Duration::from_millis(10)).await;
                 all.fetch_sub(1, Ordering::SeqCst);
