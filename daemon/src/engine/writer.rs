@@ -90,11 +90,6 @@ impl StorageWriter {
         self.catalog.clone()
     }
 
-    /// Returns whether the writer still works; when not, [`StorageWriter::flush`] says why.
-    pub fn is_open(&self) -> bool {
-        self.state.end.borrow().is_none()
-    }
-
     /// Returns the storage's numbers, once the orders before are carried out.
     ///
     /// # Errors
