@@ -188,6 +188,8 @@ fn options() -> Options {
     options.set_max_open_files(-1);
     options.set_keep_log_file_num(2);
     options.set_max_background_jobs(2);
+    // Sixteen by default, for each table and each catch-up of a reader.
+    options.set_max_file_opening_threads(1);
     options
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn folder(name: &str, key: FolderKey, taken: impl Fn(&str) -> bool) -
     let tail = format!("[{key}]");
     match cut(trimmed, FILE_NAME_BYTES_MAX - tail.len() - 1).trim_matches([' ', '.']) {
         "" => tail,
-        // The key in brackets also makes a device name an ordinary one.
+        // Of a device name with an extension, Windows sees the part before the first dot only.
+        safe if is_device(&format!("{safe} {tail}")) => format!("{} {tail}", safe.replace('.', "-")),
         safe => format!("{safe} {tail}"),
     }
 }
@@ -117,6 +118,7 @@ mod tests {
             let safe = folder(name, FolderKey(7), |_| false);
             assert!(safe.ends_with(&format!("[{}]", FolderKey(7))), "{name:?} became {safe:?}");
         }
+        assert_eq!(folder("nul.txt", FolderKey(7), |_| false), format!("nul-txt [{}]", FolderKey(7)));
         assert_eq!(folder("Inbox", FolderKey(7), |name| name == "inbox"), format!("Inbox [{}]", FolderKey(7)));
     }
 

@@ -17,8 +17,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub(crate) const HEADER_BYTES: u64 = 8;
 /// How many runs of equal frame headers are remembered; beyond that the stream is not what we think.
 const FRAMES_MAX: usize = 1 << 16;
-/// Property tags whose values are worth chunks of their own: attachment data, HTML body, compressed RTF body.
-const TAGS: [u32; 3] = [0x3701_0102, 0x1013_0102, 0x1009_0102];
+/// Property tags whose values are worth chunks of their own, since all recipients of a message have them alike: attachment
+/// data, HTML body, compressed RTF body, and the text body in the two types that UTF-16 travels in.
+const TAGS: [u32; 5] = [0x3701_0102, 0x1013_0102, 0x1009_0102, 0x1000_84b0, 0x1000_001f];
 
 /// Reads the frame headers; empty when the stream does not consist of frames to its last byte.
 pub(crate) fn frames(content: &mut Content) -> io::Result<Vec<Frame>> {
