@@ -30,6 +30,7 @@ pub struct EwsSource {
     transport: Transport,
     capabilities: Capabilities,
     mailboxes: OpenMailboxes,
+    listing: tokio::sync::Mutex<directory::Listing>,
 }
 
 impl EwsSource {
@@ -40,7 +41,7 @@ impl EwsSource {
     pub fn new(config: EwsConfig) -> Result<Self, EwsError> {
         config.validate()?;
         let transport = Transport::new(&config)?;
-        Ok(Self { config, transport, capabilities: Capabilities::default(), mailboxes: OpenMailboxes::default() })
+        Ok(Self { config, transport, capabilities: Capabilities::default(), mailboxes: OpenMailboxes::default(), listing: tokio::sync::Mutex::default() })
     }
 }
 

@@ -1,23 +1,38 @@
 //! Lists the mailboxes that the address list shows.
 //!
 //! EWS has no such list. `ResolveNames` answers which names, aliases and addresses begin with a text, 100 at most; so we ask
-//! for each letter, and where the answer is cut, for each letter behind it. Mailboxes hidden from the address
-//! list do not appear; whether one is a person's, shared, or a room, the answer does not tell.
+//! for each letter, and where the answer is cut, for each letter behind it. A listing that is interrupted goes on where it
+//! was when it is asked for again. Mailboxes hidden from the address list do not appear; whether one is a
+//! person's, shared, or a room, the answer does not tell.
 
 use super::EwsSource;
 use crate::error::Failure;
 use crate::http::Target;
 use crate::operation::resolve_names::{Resolution, Resolutions, ResolveNames};
-use c2b_mailbox::{Address, Mailbox, MailboxKind, Scope, SourceError};
+use c2b_mailbox::{Address, Mailbox, MailboxKind, Scope, SourceError, Trouble};
 use std::collections::BTreeMap;
 
-/// What names, aliases and addresses are made of; the first 36 can begin one.
-const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz0123456789.-_ ";
+/// What names, aliases and addresses are made of; the first 36 can begin one. ASCII.
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz0123456789.-_ '+&@";
 const FIRST_LETTERS: usize = 36;
-/// Longest beginning that is asked for: beyond it, 100 mailboxes share so many letters that they are found by other ones.
-const BEGINNING_LETTERS_MAX: usize = 6;
+/// Longest beginning that is asked for. Only a beginning that more than 100 entries share goes deeper, as in `meeting room 1`.
+const BEGINNING_LETTERS_MAX: usize = 64;
 /// Entries at which the server cuts an answer.
 const ANSWER_ENTRIES_MAX: usize = 100;
+
+/// A listing under way.
+#[derive(Debug)]
+pub(super) struct Listing {
+    found: BTreeMap<Address, Mailbox>,
+    /// Beginnings that are still to be asked for; the next one last.
+    beginnings: Vec<String>,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self { found: BTreeMap::new(), beginnings: LETTERS[..FIRST_LETTERS].chars().rev().map(String::from).collect() }
+    }
+}
 
 impl EwsSource {
     /// Lists all mailboxes that can be found.
@@ -26,20 +41,21 @@ impl EwsSource {
     }
 
     async fn resolve_all(&self) -> Result<Vec<Mailbox>, Failure> {
-        let mut found = BTreeMap::new();
-        let mut beginnings: Vec<String> = LETTERS.chars().take(FIRST_LETTERS).map(String::from).collect();
-        beginnings.reverse();
-        while let Some(beginning) = beginnings.pop() {
+        let mut listing = self.listing.lock().await;
+        while let Some(beginning) = listing.beginnings.last().cloned() {
             let answer = self.resolve(&beginning).await?;
+            listing.beginnings.pop();
             let cut = answer.whole == Some(false) || (answer.whole.is_none() && answer.entries.len() >= ANSWER_ENTRIES_MAX);
-            found.extend(answer.entries.into_iter().filter_map(to_mailbox).map(|mailbox| (mailbox.address.clone(), mailbox)));
+            listing.found.extend(answer.entries.into_iter().filter_map(to_mailbox).map(|mailbox| (mailbox.address.clone(), mailbox)));
             if cut && beginning.len() < BEGINNING_LETTERS_MAX {
-                beginnings.extend(LETTERS.chars().rev().map(|letter| format!("{beginning}{letter}")).filter(|text| !text.ends_with("  ")));
+                let longer = LETTERS.chars().rev().map(|letter| format!("{beginning}{letter}"));
+                listing.beginnings.extend(longer.filter(|text| !text.ends_with("  ")));
             } else if cut {
-                tracing::warn!(letters = beginning.len(), "address list has more entries of one beginning than can be listed");
+                *listing = Listing::default();
+                return Err(Failure::new(Trouble::Refused, "address-list", "more entries share one name than the server lists: name the mailboxes instead"));
             }
         }
-        Ok(found.into_values().collect())
+        Ok(std::mem::take(&mut *listing).found.into_values().collect())
     }
 
     async fn resolve(&self, beginning: &str) -> Result<Resolutions, Failure> {
