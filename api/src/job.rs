@@ -143,8 +143,8 @@ pub struct Counters {
     pub deleted: u64,
     /// Bytes of stored items' contents before deduplication and compression.
     pub bytes: u64,
-    /// Bytes added to the storage.
-    pub stored_bytes: u64,
+    /// Bytes of them that the storage did not hold before, decoded and not yet compressed.
+    pub new_bytes: u64,
 }
 
 /// How far a mailbox is. `known = stored + unchanged + failed + left` holds always.

@@ -12,6 +12,7 @@ fn unpack(archive: &Path, into: &Path) -> Vec<PathBuf> {
     c2b_tests::files(into)
 }
 
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn backed_up_whole(corpus: &str) {
     let Some(archive) = shared("corpus").map(|dir| dir.join(format!("{corpus}.tar.zst"))).filter(|path| path.exists()) else {
         eprintln!("skipped: the corpus {corpus} is not on this machine");

@@ -81,6 +81,7 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
+    #[expect(clippy::print_stderr, reason = "a failed test is understood by the daemon's log")]
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {

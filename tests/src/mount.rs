@@ -12,6 +12,7 @@ pub struct Mount {
 }
 
 /// Returns whether this machine lets us mount; says so when not.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub fn fuse_usable() -> bool {
     let usable = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok();
     if !usable {

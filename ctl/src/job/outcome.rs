@@ -59,13 +59,13 @@ pub(super) fn summary(job: &JobStatus) -> String {
     if let Some(run) = job.run.as_ref().filter(|run| !run.mailboxes.is_empty()) {
         let totals = &run.totals;
         text += &format!(
-            ": {}, {} scanned, {} stored, {} failed, {} ({} more on disk)",
+            ": {}, {} scanned, {} stored, {} failed, {} ({} new)",
             nouns(run.mailboxes.len() as u64, "mailbox", "mailboxes"),
             count(totals.scanned),
             count(totals.stored),
             count(totals.failed),
             human::size::size(totals.bytes),
-            human::size::size(totals.stored_bytes)
+            human::size::size(totals.new_bytes)
         );
         if let (Some(started), Some(ended)) = (run.started, run.ended) {
             let secs = u64::try_from((ended - started).num_seconds()).unwrap_or(0);

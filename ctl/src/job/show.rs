@@ -74,7 +74,7 @@ fn show_run(output: &Output, run: &RunInfo) -> Result<(), Error> {
     facts.add("stored", format!("{}, {}", nouns(totals.stored, "item", "items"), human::size::size(totals.bytes)));
     facts.add("failed", nouns(totals.failed, "item", "items"));
     facts.add("deleted", format!("{} at the source", nouns(totals.deleted, "item", "items")));
-    facts.add("on disk", format!("{} more", human::size::size(totals.stored_bytes)));
+    facts.add("new", format!("{} that the storage did not hold, before compression", human::size::size(totals.new_bytes)));
     facts.add("speed", format!("{}, {:.1} items/s", human::size::rate(run.bytes_per_sec), run.items_per_sec));
     if run.throttled_secs > 0 {
         facts.add("throttled", format!("{} at the server's request", human::duration::duration(run.throttled_secs)));

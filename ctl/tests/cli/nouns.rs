@@ -357,7 +357,7 @@ fn job_show() {
       stored     998 items, 19.0 MiB
       failed     2 items
       deleted    0 items at the source
-      on disk    6.7 MiB more
+      new        6.7 MiB that the storage did not hold, before compression
       speed      1.0 MiB/s, 51.5 items/s
       throttled  1 min 01 s at the server's request
 

@@ -55,8 +55,8 @@ pub(crate) fn job_running(stored: u64) -> Value {
     job["detail"] = json!("running");
     job["run"] = json!({
         "started": "2026-11-21T22:10:00Z", "ended": null, "cycle": 1,
-        "totals": { "scanned": stored, "stored": stored, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "stored-bytes": stored * 7_000 },
-        "cycle-totals": { "scanned": stored, "stored": stored, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "stored-bytes": stored * 7_000 },
+        "totals": { "scanned": stored, "stored": stored, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "new-bytes": stored * 7_000 },
+        "cycle-totals": { "scanned": stored, "stored": stored, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "new-bytes": stored * 7_000 },
         "mailboxes": [mailbox("alice@example.org", "items", 1000, stored, 0), mailbox("bob@example.org", "waiting", 0, 0, 0)],
         "problems": [], "items-per-sec": 51.5, "bytes-per-sec": 1_030_000.0, "remaining-secs": if stored > 50 { Some(95) } else { None }, "throttled-secs": 0
     });

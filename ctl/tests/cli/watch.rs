@@ -30,7 +30,7 @@ fn finished() {
     assert_snapshot!(waited(sample::job_finished()), @"
     exit 0
     --- stdout
-    job nightly finished: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
+    job nightly finished: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB new) in 2 min 05 s, 1.0 MiB/s
     ");
 }
 
@@ -40,7 +40,7 @@ fn finished_with_warnings() {
     assert_snapshot!(waited(sample::job_ended("finished-with-warnings", "", 2, problems)), @"
     exit 3
     --- stdout
-    job nightly finished with warnings: 2 mailboxes, 998 scanned, 998 stored, 2 failed, 19.0 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
+    job nightly finished with warnings: 2 mailboxes, 998 scanned, 998 stored, 2 failed, 19.0 MiB (6.7 MiB new) in 2 min 05 s, 1.0 MiB/s
     --- stderr
     warning: carol@example.org: there is no such mailbox (no-mailbox)
     hint: correct the address with `c2bctl job edit`
@@ -58,7 +58,7 @@ fn sign_in_is_refused() {
     assert_snapshot!(waited(sample::job_ended("error", "the server refused the password of backup", 0, problems)), @"
     exit 5
     --- stdout
-    job nightly failed: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
+    job nightly failed: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB new) in 2 min 05 s, 1.0 MiB/s
     --- stderr
     warning: alice@example.org: no answer (server)
     error: job nightly failed: the server refused the password
@@ -72,7 +72,7 @@ fn the_disk_is_full() {
     assert_snapshot!(waited(sample::job_ended("error", "", 0, problems)), @"
     exit 7
     --- stdout
-    job nightly failed: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
+    job nightly failed: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB new) in 2 min 05 s, 1.0 MiB/s
     --- stderr
     error: job nightly failed: 12 MB are left
     hint: make room in /srv/backup
@@ -91,7 +91,7 @@ fn stopped_by_somebody() {
     assert_snapshot!(waited(sample::job_ended("inactive", "stopped by anna", 0, json!([]))), @"
     exit 1
     --- stdout
-    job nightly was stopped: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
+    job nightly was stopped: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB new) in 2 min 05 s, 1.0 MiB/s
     --- stderr
     error: job nightly did not finish: stopped by anna
     hint: go on with `c2bctl job start nightly`
@@ -165,7 +165,7 @@ fn watching_a_job_that_does_not_run_tells_how_it_ended() {
     assert_snapshot!(run(&daemon, "job watch nightly"), @"
     exit 0
     --- stdout
-    job nightly finished: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB more on disk) in 2 min 05 s, 1.0 MiB/s
+    job nightly finished: 2 mailboxes, 1,000 scanned, 1,000 stored, 0 failed, 19.1 MiB (6.7 MiB new) in 2 min 05 s, 1.0 MiB/s
     --- stderr
     job nightly does not run: this is how its last run ended
     ");

@@ -192,7 +192,7 @@ impl Progress {
                 counters.scanned += 1;
                 counters.stored += 1;
                 counters.bytes += put.logical_bytes;
-                counters.stored_bytes += put.stored_bytes;
+                counters.new_bytes += put.stored_bytes;
             });
         });
     }
