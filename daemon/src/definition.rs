@@ -1,6 +1,6 @@
 //! Definitions: what connections, storages and jobs there are, one TOML file each.
 //!
-//! Three stages: a file's text ([`text`]) → the file's keys ([`file`]) → a checked object
+//! Three stages: a file's text ([`text`]) → the file's keys ([`mod@file`]) → a checked object
 //! ([`connection`], [`storage`], [`job`]). [`folder::Definitions`] keeps the checked objects that
 //! are in force; a wrong file leaves the one before it in force and is told about.
 

@@ -1,7 +1,7 @@
 //! Jobs at work: made, started, stopped, edited, watched.
 //!
-//! What a job is stands in its definition; how it goes stands in its [`handle::Handle`], the one
-//! source from which every answer about it is made. A running job is one task ([`run`]).
+//! What a job is stands in its definition; how it goes stands in its `Handle`, the one
+//! source from which every answer about it is made. A running job is one task (`run`).
 
 mod handle;
 mod ledger;

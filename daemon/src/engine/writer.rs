@@ -1,7 +1,7 @@
 //! A storage's one writer, on a thread of its own.
 //!
 //! All jobs of a storage share it through clones of [`StorageWriter`]. Orders are carried out in
-//! the order of their arrival, in one open batch that is committed by the rules of [`super::batch`];
+//! the order of their arrival, in one open batch that is committed by the rules of `batch`;
 //! so a cursor that is handed over after its items is never committed before them. Few orders
 //! may wait at a time: who brings more waits until there is room, which bounds memory.
 //!
