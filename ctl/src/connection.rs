@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::human;
+use crate::list::list;
 use crate::noun::{Noun, parse_name};
 use crate::output::{Output, Paint};
 use crate::password;
@@ -97,7 +98,7 @@ enum Kind {
 pub(crate) async fn run(session: &Session, command: &ConnectionCommand) -> Result<Exit, Error> {
     match command {
         ConnectionCommand::Create(args) => create(session, args).await,
-        ConnectionCommand::List => list(session).await,
+        ConnectionCommand::List => list(session, Noun::Connection, table).await,
         ConnectionCommand::Show(args) => show(session, &args.name).await,
         ConnectionCommand::Check(args) => check(session, &args.name).await,
         ConnectionCommand::Delete(args) => delete(session, Noun::Connection, args, "its password is forgotten").await,
@@ -139,19 +140,6 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
     }
     session.output.done(&format!("made connection {0}; try it with `c2bctl connection check {0}`", info.name))?;
     warn(&session.output, &info);
-    Ok(Exit::OK)
-}
-
-async fn list(session: &Session) -> Result<Exit, Error> {
-    let connections: Vec<ConnectionInfo> = session.get(Noun::Connection.collection()).await?;
-    if session.output.is_json() {
-        session.output.value(&connections)?;
-        return Ok(Exit::OK);
-    }
-    session.output.table(&table(&connections))?;
-    if connections.is_empty() {
-        session.output.note("there is no connection yet: make one with `c2bctl connection create`");
-    }
     Ok(Exit::OK)
 }
 

@@ -11,6 +11,7 @@ use crate::delete::{DeleteArgs, delete};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::human;
+use crate::list::list;
 use crate::noun::{Noun, parse_name};
 use crate::output::Paint;
 use crate::session::Session;
@@ -109,7 +110,7 @@ pub(crate) struct WatchArgs {
 pub(crate) async fn run(session: &Session, command: &JobCommand) -> Result<Exit, Error> {
     match command {
         JobCommand::Create(args) => create(session, args).await,
-        JobCommand::List => list(session).await,
+        JobCommand::List => list(session, Noun::Job, table).await,
         JobCommand::Show(args) => show::run(session, &args.name).await,
         JobCommand::Start(args) => start(session, args).await,
         JobCommand::Stop(args) => stop(session, &args.name).await,
@@ -172,19 +173,6 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
         session.output.value(&job)?;
     }
     session.output.done(&format!("made job {0}; it does not run yet: start it with `c2bctl job start {0}`", job.definition.name))?;
-    Ok(Exit::OK)
-}
-
-async fn list(session: &Session) -> Result<Exit, Error> {
-    let jobs: Vec<JobStatus> = session.get(Noun::Job.collection()).await?;
-    if session.output.is_json() {
-        session.output.value(&jobs)?;
-        return Ok(Exit::OK);
-    }
-    session.output.table(&table(&jobs))?;
-    if jobs.is_empty() {
-        session.output.note("there is no job yet: make one with `c2bctl job create`");
-    }
     Ok(Exit::OK)
 }
 

@@ -12,6 +12,7 @@ mod exit;
 mod facts;
 mod human;
 mod job;
+mod list;
 mod mailbox;
 mod mount;
 mod noun;

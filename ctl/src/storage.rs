@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::human;
+use crate::list::list;
 use crate::noun::{Noun, parse_name};
 use crate::output::Paint;
 use crate::session::Session;
@@ -95,7 +96,7 @@ pub(crate) struct CheckArgs {
 pub(crate) async fn run(session: &Session, command: &StorageCommand) -> Result<Exit, Error> {
     match command {
         StorageCommand::Create(args) => create(session, args).await,
-        StorageCommand::List => list(session).await,
+        StorageCommand::List => list(session, Noun::Storage, table).await,
         StorageCommand::Show(args) => show(session, &args.name).await,
         StorageCommand::Check(args) => care::check(session, &args.name, args.read_data).await,
         StorageCommand::Rebuild(args) => care::rebuild(session, &args.name).await,
@@ -135,19 +136,6 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
         0 => format!("made storage {} in {path}", info.name),
         _ => format!("attached storage {} in {path}: {}, {}", info.name, mailboxes(&info), items(&info)),
     })?;
-    Ok(Exit::OK)
-}
-
-async fn list(session: &Session) -> Result<Exit, Error> {
-    let storages: Vec<StorageInfo> = session.get(Noun::Storage.collection()).await?;
-    if session.output.is_json() {
-        session.output.value(&storages)?;
-        return Ok(Exit::OK);
-    }
-    session.output.table(&table(&storages))?;
-    if storages.is_empty() {
-        session.output.note("there is no storage yet: make one with `c2bctl storage create`");
-    }
     Ok(Exit::OK)
 }
 

@@ -17,7 +17,7 @@ use crate::failure;
 use crate::name::Name;
 use crate::state::States;
 use crate::storages::Storages;
-use c2b_api::job::{FailureInfo, JobEdit, JobStatus};
+use c2b_api::job::{Continuity, FailureInfo, JobEdit, JobStatus};
 use c2b_api::{ApiError, ErrorCode};
 use handle::{Handle, Stop};
 use std::collections::BTreeMap;
@@ -112,24 +112,29 @@ impl Jobs {
         Ok(())
     }
 
-    /// Starts a job. When a one-time run fails within a moment, for instance for a wrong password, that is the error.
+    /// Starts a job. When its first cycle fails within a moment, for instance for a wrong password, that is the error;
+    /// a continuous job goes on trying all the same.
     ///
     /// # Errors
     /// When there is no such job, it runs already, or fails at once.
     pub async fn start(self: &Arc<Self>, name: &Name, user: &str) -> Result<JobStatus, ApiError> {
-        let handle = {
+        let (handle, goes_on) = {
             let _changing = self.definitions.change().await;
-            self.get(name)?;
+            let job = self.get(name)?;
             let handle = self.handle(name);
             if !handle.adopt() {
                 self.begin(&handle, false)?;
             }
-            handle
+            (handle, job.definition.continuity != Continuity::OneTime)
         };
         info!(job = %name, %user, "job started");
         if tokio::time::timeout(START_LOOK, handle.cycle_ended()).await.is_ok()
-            && let Some(error) = handle.failure()
+            && let Some(mut error) = handle.failure()
         {
+            if goes_on {
+                let separator = if error.hint.is_empty() { "" } else { "; " };
+                error.hint.push_str(&format!("{separator}the job tries again by itself until `c2bctl job stop {name}`"));
+            }
             return Err(error);
         }
         self.status(name).await
