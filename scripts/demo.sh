@@ -29,8 +29,11 @@ lab= daemon=
 cleanup() {
     status=$?
     trap - EXIT INT TERM
-    mountpoint -q "$mnt" 2>/dev/null && c2bctl unmount "$mnt" >/dev/null 2>&1
-    for pid in $daemon $lab; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+    if mountpoint -q "$mnt" 2>/dev/null; then c2bctl unmount "$mnt" >/dev/null 2>&1 || true; fi
+    for pid in $daemon $lab; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
     if [ "$status" != 0 ] && [ -s "$work/c2bd.log" ]; then
         echo "the demo failed; the end of the daemon's log:" >&2
         tail -n 20 "$work/c2bd.log" >&2
@@ -109,8 +112,9 @@ ls -l "$inbox" | grep Lunch
 [ ! -e "$oldest" ] && echo "the deleted mail is gone from latest/ ..."
 echo "... and is still there as of the first backup:"
 run find "$mnt/mailboxes/$mailbox/at" -mindepth 4 -maxdepth 4
-first=$(find "$mnt/mailboxes/$mailbox/at" -mindepth 4 -maxdepth 4 | sort | head -n 1)
-find "$first" -name "$(basename "$oldest" | sed 's/[][*?]/\\&/g')" | sed "s|^$first|  ...|"
+found=$(find "$mnt/mailboxes/$mailbox/at" -name "$(basename "$oldest" | sed 's/[][*?]/\\&/g')")
+[ -n "$found" ]
+run ls -l "$found"
 
 say "How it stands"
 run c2bctl status
