@@ -266,7 +266,7 @@ fn create_or_open(path: &Path, clock: Clock) -> Result<StorageWriter, ApiError> 
         ProbeKind::Storage(_) => StorageWriter::open(path, clock),
         ProbeKind::Foreign(other) => Err(c2b_storagefmt::Error::NotEmpty { path: path.to_owned(), found: other.display().to_string() }),
         ProbeKind::Missing | ProbeKind::Empty if found.free_bytes < CREATE_FREE_BYTES_MIN => {
-            let message = format!("{} has {} bytes free, too few for a storage", path.display(), found.free_bytes);
+            let message = format!("{} has {} MiB free, too few for a storage", path.display(), found.free_bytes / (1024 * 1024));
             return Err(ApiError::new(ErrorCode::LowSpace, message, "free some space, or choose a folder on another file system"));
         }
         ProbeKind::Missing | ProbeKind::Empty => StorageWriter::create(path, clock),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder holds other things: nothing of ours may be put there.
-    #[error("{path} is not empty and not a storage (found {found:?}): choose an empty folder")]
+    #[error("{path} is not empty and not a storage (found {found:?})")]
     NotEmpty {
         /// The folder.
         path: PathBuf,

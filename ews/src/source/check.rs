@@ -31,8 +31,11 @@ impl EwsSource {
             add(report, "url", Level::Warning, format!("{url} does not end in .asmx"), "EWS is usually at https://HOST/EWS/Exchange.asmx");
         }
         if self.config.is_plain() {
-            let (level, hint) = if self.config.is_loopback() { (Level::Ok, "") } else { (Level::Warning, "use https") };
-            add(report, "encryption", level, "the connection is not encrypted".to_owned(), hint);
+            if self.config.is_loopback() {
+                add(report, "encryption", Level::Ok, "not encrypted, and needs not be: it stays on this machine".to_owned(), "");
+            } else {
+                add(report, "encryption", Level::Warning, "the connection is not encrypted".to_owned(), "use https");
+            }
         }
         if self.config.insecure {
             let hint = "give the issuer's certificate with --ca-file instead of --insecure";

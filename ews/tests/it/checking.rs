@@ -24,7 +24,7 @@ async fn a_good_connection_is_described() {
     let report = server.source.check(&[alice()]).await;
     let expected = [
         format!("Ok url: {}", server.url),
-        "Ok encryption: the connection is not encrypted".to_owned(),
+        "Ok encryption: not encrypted, and needs not be: it stays on this machine".to_owned(),
         "Ok reachable: 127.0.0.1 answers".to_owned(),
         "Ok server: Exchange Server SE 15.2.2562.17, schema V2017_07_11".to_owned(),
         "Ok sign-in: signed in as admin@example.org".to_owned(),
