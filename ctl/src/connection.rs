@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::human;
 use crate::list::list;
-use crate::noun::{Noun, parse_name};
+use crate::noun::{NameArgs, Noun, parse_name};
 use crate::output::{Output, Paint};
 use crate::password;
 use crate::session::Session;
@@ -78,14 +78,6 @@ pub(crate) struct CreateArgs {
     /// Accept any certificate, and plain HTTP; stays visible as a warning
     #[arg(long)]
     insecure: bool,
-}
-
-/// Which connection
-#[derive(Args, Debug)]
-pub(crate) struct NameArgs {
-    /// Its name
-    #[arg(value_parser = parse_name)]
-    name: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

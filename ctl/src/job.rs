@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::human;
 use crate::list::list;
-use crate::noun::{Noun, parse_name};
+use crate::noun::{NameArgs, Noun, parse_name};
 use crate::output::Paint;
 use crate::session::Session;
 use crate::table::{Cell, Table};
@@ -75,14 +75,6 @@ pub(crate) enum JobCommand {
     /// List the items that could not be backed up, and why
     #[command(after_help = EXAMPLES_FAILURES)]
     Failures(NameArgs),
-}
-
-/// Which job
-#[derive(Args, Debug)]
-pub(crate) struct NameArgs {
-    /// Its name
-    #[arg(value_parser = parse_name)]
-    name: String,
 }
 
 /// Start a job

@@ -1,10 +1,19 @@
 //! The kinds of objects that the daemon keeps by name, and the nearest name when one is mistyped.
 
 use c2b_api::path;
+use clap::Args;
 use serde_json::Value;
 
 /// How far apart two names may be for one to be offered for the other: one typing mistake in three letters.
 const LETTERS_PER_MISTAKE: usize = 3;
+
+/// Which object.
+#[derive(Args, Debug)]
+pub(crate) struct NameArgs {
+    /// Its name
+    #[arg(value_parser = parse_name)]
+    pub(crate) name: String,
+}
 
 /// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::human;
 use crate::list::list;
-use crate::noun::{Noun, parse_name};
+use crate::noun::{NameArgs, Noun, parse_name};
 use crate::output::Paint;
 use crate::session::Session;
 use crate::table::{Cell, Table};
@@ -70,14 +70,6 @@ pub(crate) struct CreateArgs {
     /// Its folder
     #[arg(long, value_name = "DIR")]
     path: PathBuf,
-}
-
-/// Which storage
-#[derive(Args, Debug)]
-pub(crate) struct NameArgs {
-    /// Its name
-    #[arg(value_parser = parse_name)]
-    name: String,
 }
 
 /// Find out whether a storage is whole
