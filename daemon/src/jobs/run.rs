@@ -61,19 +61,19 @@ async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>
             RunEnd::Failed(problem(error))
         }
     };
+    let snapshot = progress.snapshot();
     if let RunEnd::Failed(problem) = &end
-        && !progress.snapshot().problems.contains(problem)
+        && !snapshot.problems.contains(problem)
     {
         progress.problem(problem.clone());
     }
-    let totals = progress.snapshot().cycle_totals;
     let (word, detail) = match &end {
         RunEnd::Finished => ("finished", String::new()),
         RunEnd::Warnings => ("finished-with-warnings", String::new()),
         RunEnd::Failed(problem) => ("failed", problem.message.clone()),
         RunEnd::Stopped => ("stopped", String::new()),
     };
-    let row = HistoryRow { cycle: number, started, ended: jobs.clock.now(), end: word.to_owned(), detail, totals };
+    let row = HistoryRow { cycle: number, started, ended: jobs.clock.now(), end: word.to_owned(), detail, totals: snapshot.cycle_totals };
     let failed_in_a_row = handle.end_cycle(&end, progress.covered(), &row);
     (end, failed_in_a_row)
 }
