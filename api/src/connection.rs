@@ -1,5 +1,6 @@
 //! Connections: where mail comes from.
 
+use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ pub struct ConnectionCreate {
     #[serde(flatten)]
     pub definition: ConnectionDefinition,
     /// The account's password. Travels over the local socket only and is never given back.
-    pub password: String,
+    pub password: Secret,
 }
 
 /// A connection as shown.

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     Exists,
     /// It is in use, or running, or not running (HTTP 409, exit 1).
     State,
+    /// The storage is sealed, and what was given does not open it, or nothing was given (HTTP 423, exit 5).
+    Locked,
     /// A definition file is wrong (HTTP 422, exit 4).
     Config,
     /// The mail server refused the sign-in or the rights do not suffice (HTTP 502, exit 5).
@@ -52,6 +54,7 @@ impl ErrorCode {
             Self::NotFound => 404,
             Self::Exists | Self::State => 409,
             Self::Config => 422,
+            Self::Locked => 423,
             Self::Auth | Self::Server => 502,
             Self::LowSpace => 507,
             Self::Storage | Self::Internal => 500,
@@ -63,7 +66,7 @@ impl ErrorCode {
         match self {
             Self::Invalid => 2,
             Self::Config => 4,
-            Self::Auth | Self::Forbidden => 5,
+            Self::Auth | Self::Forbidden | Self::Locked => 5,
             Self::LowSpace => 7,
             Self::NotFound | Self::Exists | Self::State | Self::Server | Self::Storage | Self::Internal => 1,
         }

@@ -2,7 +2,8 @@
 //!
 //! HTTP/1.1 with JSON over a Unix socket, so that `curl --unix-socket` works; live streams are
 //! NDJSON (one JSON value a line). Paths are in [`path`]. An answer that is not 2xx carries an
-//! [`error::ApiError`]. Times are RFC 3339 in UTC, durations are seconds, sizes are bytes.
+//! [`error::ApiError`]. Times are RFC 3339 in UTC, durations are seconds, sizes are bytes;
+//! lengths of time that people choose are [`span::Span`]s.
 //!
 //! This crate uses none of our others: it is the contract between `c2bd` and `c2bctl`.
 
@@ -12,8 +13,14 @@ pub mod error;
 pub mod idle;
 pub mod job;
 pub mod path;
+pub mod secret;
+pub mod size;
+pub mod span;
 pub mod status;
 pub mod storage;
 
 pub use client::{Client, ClientError};
 pub use error::{ApiError, ErrorCode};
+pub use secret::Secret;
+pub use size::Size;
+pub use span::Span;

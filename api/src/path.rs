@@ -10,11 +10,27 @@
 //! | `POST /v1/connections/NAME/check` | | `CheckReport` |
 //! | `GET /v1/connections/NAME/mailboxes` | | `[MailboxInfo]` |
 //! | `GET /v1/storages` | | `[StorageInfo]` |
-//! | `POST /v1/storages` | `StorageCreate` | `StorageInfo` |
+//! | `POST /v1/storages` | `StorageCreate` | `StorageCreated` |
 //! | `GET /v1/storages/NAME` | | `StorageInfo` |
+//! | `PUT /v1/storages/NAME` | `StorageEdit` | `StorageInfo` |
 //! | `DELETE /v1/storages/NAME` | | `{}`; forgets the storage, its files stay |
+//! | `POST /v1/storages/NAME/unlock` | `StorageUnlock` | `StorageInfo` |
+//! | `GET /v1/storages/NAME/passwords` | | `[PasswordInfo]` |
+//! | `POST /v1/storages/NAME/passwords/add` | `PasswordAdd` | `[PasswordInfo]` |
+//! | `POST /v1/storages/NAME/passwords/change` | `PasswordChange` | `[PasswordInfo]` |
+//! | `POST /v1/storages/NAME/passwords/remove` | `PasswordRemove` | `[PasswordInfo]` |
+//! | `POST /v1/storages/NAME/recovery-key` | | `RecoveryKey` |
+//! | `POST /v1/storages/NAME/rotate-keys` | `StorageRotate` | `StorageRotateReport` |
 //! | `POST /v1/storages/NAME/check` | `StorageCheck` | NDJSON of `CareEvent<StorageCheckReport>` |
 //! | `POST /v1/storages/NAME/rebuild` | | NDJSON of `CareEvent<StorageRebuildReport>` |
+//! | `POST /v1/storages/NAME/repair` | | NDJSON of `CareEvent<StorageRepairReport>` |
+//! | `POST /v1/storages/NAME/prune` | `StoragePrune` | NDJSON of `CareEvent<StoragePruneReport, RetentionDecision>` |
+//! | `POST /v1/storages/NAME/unprune` | | `StorageUnpruneReport` |
+//! | `POST /v1/storages/NAME/free` | `StorageFree` | NDJSON of `CareEvent<StorageFreeReport>` |
+//! | `POST /v1/storages/NAME/erase` | `StorageErase` | NDJSON of `CareEvent<StorageEraseReport>` |
+//! | `GET /v1/storages/NAME/erased` | | `[ErasedInfo]` |
+//! | `POST /v1/storages/NAME/allow` | `StorageAllow` | `[ErasedInfo]` |
+//! | `POST /v1/storages/NAME/copy` | `StorageCopy` | NDJSON of `CareEvent<StorageCopyReport>` |
 //! | `GET /v1/jobs` | | `[JobStatus]` |
 //! | `POST /v1/jobs` | `JobDefinition` | `JobStatus` |
 //! | `GET /v1/jobs/NAME` | | `JobStatus` |

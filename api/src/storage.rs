@@ -1,5 +1,27 @@
 //! Storages: where backups are kept.
 
+mod care;
+mod copy;
+mod erase;
+mod free;
+mod retention;
+mod seal;
+mod subset;
+
+pub use care::{
+    CareEvent, DamageInfo, DamagedItem, LostItem, NoItem, ProgressUnit, StorageCheck, StorageCheckReport, StorageRebuildReport, StorageRepairReport,
+};
+pub use copy::{StorageCopy, StorageCopyReport};
+pub use erase::{ErasedInfo, StorageAllow, StorageErase, StorageEraseReport};
+pub use free::{PendingReason, PendingSpace, StorageFree, StorageFreeReport};
+pub use retention::{PolicyError, RetentionDecision, RetentionPolicy, RetentionRule, RuleCount, StoragePrune, StoragePruneReport, StorageUnpruneReport};
+pub use seal::{
+    Credential, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, ResealInfo, StorageRotate, StorageRotateReport, StorageUnlock,
+};
+pub use subset::{Subset, SubsetError};
+
+use crate::secret::Secret;
+use crate::size::Size;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -12,10 +34,46 @@ pub struct StorageCreate {
     pub name: String,
     /// Its folder, an absolute path: missing, empty, or a storage.
     pub path: PathBuf,
+    /// Makes it sealed, which needs a password. One that exists is what it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seal: bool,
+    /// Refuses to make one: only what is a storage already is attached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub existing: bool,
+    /// The first password of a sealed storage that is made, or what opens one that is attached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+}
+
+/// What was made or attached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StorageCreated {
+    /// The storage.
+    #[serde(flatten)]
+    pub info: StorageInfo,
+    /// Its recovery key, given this once when a sealed storage was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_key: Option<Secret>,
+}
+
+/// A change of a storage's definition: what is given replaces what was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StorageEdit {
+    /// Another name; the jobs that use it follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Another policy, as a whole; an empty one keeps everything from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionPolicy>,
+    /// Another reserve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<Size>,
 }
 
 /// A storage as shown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageInfo {
     /// Its name.
@@ -30,6 +88,9 @@ pub struct StorageInfo {
     pub uuid: Option<String>,
     /// Its format's version; 0 while it cannot be used.
     pub format: u32,
+    /// Whether contents, names and index cannot be read without a key; none while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<bool>,
     /// Mailboxes in it.
     pub mailboxes: u64,
     /// Living items in it.
@@ -38,104 +99,50 @@ pub struct StorageInfo {
     pub versions: u64,
     /// What all versions would take if each were kept whole, in bytes.
     pub logical_bytes: u64,
+    /// What is left of it once equal parts are kept once, decoded and before compression, in bytes; 0 when that is not known.
+    #[serde(default)]
+    pub unique_bytes: u64,
     /// What it takes on disk, in bytes.
     pub stored_bytes: u64,
     /// Free space on its file system, in bytes.
     pub free_bytes: u64,
+    /// Free space below which cycles pause, in bytes.
+    #[serde(default)]
+    pub reserve_bytes: u64,
+    /// Whether free space is below the reserve.
+    #[serde(default)]
+    pub low_space: bool,
+    /// What retention marked and what is not freed yet.
+    #[serde(default)]
+    pub marked: MarkedInfo,
+    /// Space that nothing refers to but that programs which read the storage hold open, in bytes.
+    #[serde(default)]
+    pub pinned_bytes: u64,
     /// The last commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit: Option<DateTime<Utc>>,
+    /// When the part that was verified longest ago was verified; none when some part never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_verification: Option<DateTime<Utc>>,
+    /// How far the sealing of old data with the newest key is; none when all is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resealing: Option<ResealInfo>,
+    /// What is removed when; an empty policy keeps everything.
+    #[serde(default)]
+    pub retention: RetentionPolicy,
     /// The jobs that write to it.
     pub jobs: Vec<String>,
 }
 
-/// How thorough a check is.
+/// Versions that retention marked: still there, and until they are freed the marks can be undone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct StorageCheck {
-    /// Reads and verifies every byte, not only the structure.
-    #[serde(default)]
-    pub read_data: bool,
-}
-
-/// A line of a check's or a rebuild's stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "event")]
-pub enum CareEvent<R> {
-    /// How far it is.
-    Progress {
-        /// Packs done.
-        done: u64,
-        /// Packs in all.
-        total: u64,
-        /// Bytes read so far.
-        bytes: u64,
-    },
-    /// It is done.
-    Done {
-        /// What came of it.
-        report: R,
-    },
-    /// It failed.
-    Failed {
-        /// Why.
-        error: crate::ApiError,
-    },
-}
-
-/// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct StorageCheckReport {
-    /// Packs looked at.
-    pub packs: u64,
-    /// Living items looked at.
-    pub items: u64,
-    /// Versions looked at.
+pub struct MarkedInfo {
+    /// How many.
     pub versions: u64,
-    /// Bytes read.
-    pub bytes_read: u64,
-    /// What is damaged; empty when all is well.
-    pub damages: Vec<DamageInfo>,
-}
-
-/// One damaged place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct DamageInfo {
-    /// Which file, where, and what is wrong with it.
-    pub what: String,
-    /// Whose mail it is.
-    pub items: Vec<DamagedItem>,
-}
-
-/// An item that a damage touches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct DamagedItem {
-    /// Mailbox.
-    pub mailbox: String,
-    /// Folder path.
-    pub folder: String,
-    /// Subject.
-    pub subject: String,
-    /// The item's time.
+    /// What they would take if each were kept whole, in bytes.
+    pub bytes: u64,
+    /// When they are freed by the schedule; none without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<DateTime<Utc>>,
-    /// The short key in its file name.
-    pub key: String,
-}
-
-/// What a rebuild did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct StorageRebuildReport {
-    /// Packs read.
-    pub packs: u64,
-    /// Living items found.
-    pub items: u64,
-    /// Versions found.
-    pub versions: u64,
-    /// What could not be used; empty when all is well.
-    pub problems: Vec<String>,
+    pub freed_from: Option<DateTime<Utc>>,
 }

@@ -36,7 +36,7 @@ pub(super) async fn list(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<Connec
 pub(super) async fn create(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Body(body): Body<Create>) -> Answer<ConnectionInfo> {
     let name: Name = body.name.parse().map_err(|error| failure::bad_name(&error))?;
     let file = ConnectionFile { owner: None, kind: body.kind, url: body.url, user: body.user, ca_file: body.ca_file, insecure: body.insecure };
-    Ok(Json(daemon.connections.create(&name, file, &body.password, &peer.user).await?))
+    Ok(Json(daemon.connections.create(&name, file, body.password.expose(), &peer.user).await?))
 }
 
 pub(super) async fn show(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<ConnectionInfo> {
