@@ -3,6 +3,7 @@
 use crate::error::Error;
 use nix::sys::termios::{self, LocalFlags, SetArg};
 use std::io::{self, BufRead, IsTerminal, Write};
+use zeroize::Zeroizing;
 
 /// Returns whether somebody can be asked.
 pub(crate) fn can_ask() -> bool {
@@ -15,8 +16,32 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
+/// A step that loses something, about to be taken.
+pub(crate) struct Step<'a> {
+    /// The question: `Delete storage archive (its files stay)?`.
+    pub(crate) question: String,
+    /// What needs `--yes` where nobody can be asked: `deleting storage archive`.
+    pub(crate) doing: String,
+    /// What is lost, or is not.
+    pub(crate) consequence: &'a str,
+    /// What holds when the person says no: `storage archive stays as it was`.
+    pub(crate) declined: String,
+}
+
+/// Asks whether a step is to be taken, unless the arguments say so already.
+pub(crate) fn agree(yes: bool, step: Step<'_>) -> Result<(), Error> {
+    if yes {
+        return Ok(());
+    }
+    if !can_ask() {
+        let hint = format!("say --yes if that is wanted; {}", step.consequence);
+        return Err(Error::usage(format!("{} needs --yes where nobody can be asked", step.doing), hint));
+    }
+    if confirm(&step.question)? { Ok(()) } else { Err(Error::Declined(step.declined)) }
+}
+
 /// Asks for a secret; what is typed is not shown.
-pub(crate) fn secret(prompt: &str) -> Result<String, Error> {
+pub(crate) fn secret(prompt: &str) -> Result<Zeroizing<String>, Error> {
     let stdin = io::stdin();
     let before = termios::tcgetattr(&stdin).map_err(|e| Error::Ask(e.into()))?;
     let mut hidden = before.clone();
@@ -25,7 +50,7 @@ pub(crate) fn secret(prompt: &str) -> Result<String, Error> {
     termios::tcsetattr(&stdin, SetArg::TCSAFLUSH, &hidden).map_err(|e| Error::Ask(e.into()))?;
     let answer = ask(prompt);
     termios::tcsetattr(&stdin, SetArg::TCSANOW, &before).map_err(|e| Error::Ask(e.into()))?;
-    answer.map_err(Error::Ask)
+    answer.map(Zeroizing::new).map_err(Error::Ask)
 }
 
 fn ask(prompt: &str) -> io::Result<String> {

@@ -22,16 +22,17 @@ const EXAMPLES: &str = "\
 Examples:
   c2bctl connection create main --kind ews --user backup@example.org \\
       --url https://mail.example.org/EWS/Exchange.asmx
-  c2bctl storage create archive --path /srv/backup/archive
+  c2bctl storage create archive /srv/backup/archive --seal
   c2bctl job create nightly --connection main --storage archive --all-except --one-time
   c2bctl job start nightly --wait
   c2bctl mount archive /mnt
 
 JSON:
   With --json, standard output holds JSON only: one value, or one value a line for what goes on
-  for a while (job watch, job start --wait, storage check, storage rebuild). A command that fails
-  before it has an answer prints {\"error\":{\"code\",\"message\",\"hint\",\"exit\"}} instead, as the
-  last line of a stream. Words for people are on standard error.";
+  for a while (job watch, job start --wait, storage check, rebuild, repair, prune, free, erase
+  and copy). A command that fails before it has an answer prints
+  {\"error\":{\"code\",\"message\",\"hint\",\"exit\"}} instead, as the last line of a stream.
+  Words for people are on standard error.";
 
 /// Where the help lists what holds for all commands.
 const GLOBAL: &str = "Global options";

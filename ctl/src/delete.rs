@@ -23,15 +23,13 @@ pub(crate) struct DeleteArgs {
 pub(crate) async fn delete(session: &Session, noun: Noun, args: &DeleteArgs, consequence: &str) -> Result<Exit, Error> {
     let (word, name) = (noun.word(), &args.name);
     let _: Value = session.get_object(noun, name, "").await?;
-    if !args.yes {
-        if !ask::can_ask() {
-            let hint = format!("say --yes if it is to go; {consequence}");
-            return Err(Error::usage(format!("deleting {word} {name} needs --yes where nobody can be asked"), hint));
-        }
-        if !ask::confirm(&format!("Delete {word} {name} ({consequence})?"))? {
-            return Err(Error::Declined(format!("{word} {name} stays as it was")));
-        }
-    }
+    let step = ask::Step {
+        question: format!("Delete {word} {name} ({consequence})?"),
+        doing: format!("deleting {word} {name}"),
+        consequence,
+        declined: format!("{word} {name} stays as it was"),
+    };
+    ask::agree(args.yes, step)?;
     session.delete_object(noun, name).await?;
     if session.output.is_json() {
         session.output.value(&json!({ "deleted": name }))?;

@@ -49,6 +49,9 @@ pub(crate) enum Error {
     /// The person said no.
     #[error("{0}")]
     Declined(String),
+    /// The person pressed Ctrl-C while something went on.
+    #[error("{message}")]
+    Interrupted { message: String, hint: &'static str },
     /// A path could not be made absolute.
     #[error("failed to find the folder that {} is relative to", path.display())]
     Absolute {
@@ -114,6 +117,7 @@ impl Error {
             Self::Unreachable { .. } | Self::WentAway => Exit::UNREACHABLE,
             Self::Usage { .. } | Self::PasswordFileOpen { .. } => Exit::USAGE,
             Self::Mount { exit, .. } => Exit(*exit),
+            Self::Interrupted { .. } => Exit::INTERRUPTED,
             _ => Exit::FAILED,
         }
     }
@@ -125,6 +129,7 @@ impl Error {
             Self::Unreachable { .. } | Self::WentAway => "unreachable".to_owned(),
             Self::Usage { .. } | Self::PasswordFileOpen { .. } => "invalid".to_owned(),
             Self::Declined(_) => "declined".to_owned(),
+            Self::Interrupted { .. } => "interrupted".to_owned(),
             Self::Mount { .. } | Self::NotMounted { .. } | Self::Unmount { .. } | Self::ReadMounts(_) | Self::StartProgram { .. } => "mount".to_owned(),
             _ => "failed".to_owned(),
         }
@@ -150,6 +155,7 @@ impl Error {
             Self::WentAway => HINT_JOURNAL.to_owned(),
             Self::Answer(_) => "c2bctl and c2bd may be of different versions: restart the daemon after an upgrade with `systemctl restart c2bd`".to_owned(),
             Self::Usage { hint, .. } | Self::NotMounted { hint, .. } => hint.clone(),
+            Self::Interrupted { hint, .. } => (*hint).to_owned(),
             Self::PasswordFileOpen { path, .. } => format!("make it yours alone with `chmod 600 {}`", path.display()),
             Self::StartProgram { .. } => "mount.c2b is installed with c2b: is the installation complete?".to_owned(),
             Self::Unmount { reason, dir } if reason.contains("busy") => format!("see which programs use it with `fuser -vm {}`, then try again", dir.display()),

@@ -8,10 +8,10 @@ Exit codes:
     2  wrong usage, or a value that is not acceptable
     3  finished with warnings: done, except for what is listed
     4  a definition file is wrong
-    5  sign-in or rights: the mail server refused them, or you may not do this
+    5  sign-in or rights: the mail server or a sealed storage refused them, or you may not do this
     6  the daemon cannot be reached, or went away
     7  low space: the disk is full
-  130  interrupted by Ctrl-C while waiting; the job runs on
+  130  interrupted by Ctrl-C: a job runs on, work on a storage stops where it can go on later
 `mount` passes on the exit code of mount.c2b.";
 
 /// An exit code.

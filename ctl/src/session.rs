@@ -30,6 +30,11 @@ impl Session {
         Ok(Self { client, socket: socket.to_owned(), output })
     }
 
+    /// Returns the same conversation with nothing said of it but errors.
+    pub(crate) fn quietly(&self) -> Self {
+        Self { client: self.client.clone(), socket: self.socket.clone(), output: Output::new(false, true) }
+    }
+
     /// Gets a value that has no name.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.client.get(path).await.map_err(|e| self.error(e))
@@ -49,6 +54,12 @@ impl Session {
     /// Asks an object to do something.
     pub(crate) async fn post_object<T: DeserializeOwned>(&self, noun: Noun, name: &str, below: &str) -> Result<T, Error> {
         let answer = self.client.post(&noun.path(name, below), &Nothing {}).await;
+        self.named(noun, name, answer).await
+    }
+
+    /// Asks an object to do something, and says what.
+    pub(crate) async fn send_object<B: Serialize + Sync, T: DeserializeOwned>(&self, noun: Noun, name: &str, below: &str, body: &B) -> Result<T, Error> {
+        let answer = self.client.post(&noun.path(name, below), body).await;
         self.named(noun, name, answer).await
     }
 

@@ -297,7 +297,7 @@ fn deleting_needs_yes_where_nobody_can_be_asked() {
     exit 2
     --- stderr
     error: deleting storage archive needs --yes where nobody can be asked
-    hint: say --yes if it is to go; its files stay where they are
+    hint: say --yes if that is wanted; its files stay where they are
     ");
     assert_eq!(daemon.requests().len(), 1, "nothing is deleted");
 }

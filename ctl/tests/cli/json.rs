@@ -18,6 +18,27 @@ fn table() -> Vec<(&'static str, &'static str, Answer)> {
         ("connection check main", "POST /v1/connections/main/check", ok(sample::check_report(true))),
         ("connection delete main --yes", "DELETE /v1/connections/main", ok(json!({}))),
         ("storage create archive --path a", "POST /v1/storages", ok(sample::storage())),
+        ("storage create archive a --seal --password-file -", "POST /v1/storages", ok(with_key(sample::storage_sealed()))),
+        ("storage import archive a", "POST /v1/storages", ok(sample::storage())),
+        ("storage rename archive attic", "PUT /v1/storages/archive", ok(sample::storage())),
+        ("storage unlock archive --password-file -", "POST /v1/storages/archive/unlock", ok(sample::storage_sealed())),
+        ("storage password list archive", "GET /v1/storages/archive/passwords", ok(sample::passwords())),
+        ("storage password add archive --label anna --password-file -", "POST /v1/storages/archive/passwords/add", ok(sample::passwords())),
+        ("storage password remove archive --label anna --yes", "POST /v1/storages/archive/passwords/remove", ok(sample::passwords())),
+        ("storage recovery-key archive --yes", "POST /v1/storages/archive/recovery-key", ok(sample::recovery_key())),
+        ("storage rotate-keys archive --yes", "POST /v1/storages/archive/rotate-keys", ok(sample::rotated(json!([])))),
+        ("storage repair archive", "POST /v1/storages/archive/repair", Answer::Lines(vec![sample::progress(1), sample::repair_done(false)])),
+        ("storage unprune archive", "POST /v1/storages/archive/unprune", ok(json!({ "versions": 55 }))),
+        (
+            "storage prune archive --dry-run",
+            "POST /v1/storages/archive/prune",
+            Answer::Lines(vec![sample::decision(1, "superseded-after"), sample::prune_done(true, 1)]),
+        ),
+        ("storage free archive", "POST /v1/storages/archive/free", Answer::Lines(vec![sample::progress(1), sample::free_done(false)])),
+        ("storage erase archive alice@example.org --yes", "POST /v1/storages/archive/erase", Answer::Lines(vec![sample::erase_done(false)])),
+        ("storage erased archive", "GET /v1/storages/archive/erased", ok(sample::erased(false))),
+        ("storage allow archive alice@example.org", "POST /v1/storages/archive/allow", ok(sample::erased(true))),
+        ("storage copy archive a", "POST /v1/storages/archive/copy", Answer::Lines(vec![sample::progress(1), sample::copy_done(4)])),
         ("storage list", "GET /v1/storages", ok(json!([sample::storage(), sample::storage_broken()]))),
         ("storage show archive", "GET /v1/storages/archive", ok(sample::storage())),
         ("storage check archive", "POST /v1/storages/archive/check", Answer::Lines(vec![sample::progress(1), sample::check_done(false)])),
@@ -34,6 +55,11 @@ fn table() -> Vec<(&'static str, &'static str, Answer)> {
         ("job failures nightly", "GET /v1/jobs/nightly/failures", ok(sample::failures())),
         ("mailbox list --connection main", "GET /v1/connections/main/mailboxes", ok(json!([]))),
     ]
+}
+
+fn with_key(mut storage: Value) -> Value {
+    storage["recovery-key"] = sample::recovery_key()["recovery-key"].clone();
+    storage
 }
 
 /// What commands ask before they do their work.

@@ -11,5 +11,6 @@ mod nouns;
 mod password;
 mod run;
 mod sample;
+mod storage;
 mod terminal;
 mod watch;

@@ -28,9 +28,9 @@ fn status() {
     JOB      TYPE      STATE   STORAGE  SCANNED  STORED  FAILED    BYTES      SPEED  LAST SUCCESS  NEXT RUN  DETAIL
     nightly  one-time  active  archive      500     500       0  9.5 MiB  1.0 MiB/s  -             -         running
 
-    STORAGE  PATH                 STATE                                MAILBOXES   ITEMS     MAIL  ON DISK       FREE  LAST COMMIT          JOBS
-    archive  /srv/backup/archive  ok                                           3  12,345  5.0 GiB  1.5 GiB  100.0 GiB  2026-11-21 22:15:07  nightly
-    old      /srv/backup/old      format 7 is newer than this program          0       0      0 B      0 B    1.0 KiB  -                    -
+    STORAGE  PATH                 STATE                                SEAL        MAILBOXES   ITEMS     MAIL  ON DISK       FREE  LAST COMMIT          JOBS
+    archive  /srv/backup/archive  ok                                   not sealed          3  12,345  5.0 GiB  1.5 GiB  100.0 GiB  2026-11-21 22:15:07  nightly
+    old      /srv/backup/old      format 7 is newer than this program  -                   0       0      0 B      0 B    1.0 KiB  -                    -
 
     CONNECTION  KIND  URL                                         USER            OWNER  JOBS     WARNINGS
     main        ews   https://mail.example.org/EWS/Exchange.asmx  EXAMPLE\backup  root   nightly  -
@@ -162,7 +162,7 @@ fn storage_create() {
     assert_snapshot!(run(&daemon, "storage create archive --path new/./archive"), @"
     exit 0
     --- stdout
-    made storage archive in /srv/backup/archive
+    made storage archive in /srv/backup/archive, not sealed
     ");
     asked(&daemon, "POST /v1/storages", json!({ "name": "archive", "path": daemon.dir().join("new/archive") }));
 }
@@ -172,7 +172,7 @@ fn storage_create_attaches_what_is_there() {
     assert_snapshot!(run(&daemon("POST /v1/storages", sample::storage()), "storage create archive --path /srv/backup/archive"), @"
     exit 0
     --- stdout
-    attached storage archive in /srv/backup/archive: 3 mailboxes, 12,345 items
+    attached storage archive in /srv/backup/archive, not sealed: 3 mailboxes, 12,345 items
     ");
 }
 
@@ -182,9 +182,9 @@ fn storage_list() {
     assert_snapshot!(run(&daemon, "storage list"), @"
     exit 0
     --- stdout
-    STORAGE  PATH                 STATE                                MAILBOXES   ITEMS     MAIL  ON DISK       FREE  LAST COMMIT          JOBS
-    archive  /srv/backup/archive  ok                                           3  12,345  5.0 GiB  1.5 GiB  100.0 GiB  2026-11-21 22:15:07  nightly
-    old      /srv/backup/old      format 7 is newer than this program          0       0      0 B      0 B    1.0 KiB  -                    -
+    STORAGE  PATH                 STATE                                SEAL        MAILBOXES   ITEMS     MAIL  ON DISK       FREE  LAST COMMIT          JOBS
+    archive  /srv/backup/archive  ok                                   not sealed          3  12,345  5.0 GiB  1.5 GiB  100.0 GiB  2026-11-21 22:15:07  nightly
+    old      /srv/backup/old      format 7 is newer than this program  -                   0       0      0 B      0 B    1.0 KiB  -                    -
     ");
 }
 
@@ -196,13 +196,16 @@ fn storage_show() {
     storage archive
       path         /srv/backup/archive
       state        ok
+      seal         not sealed: who can read the folder can read the mail
       holds        3 mailboxes, 12,345 items, 12,400 versions
       mail         5.0 GiB when every version is counted whole
       on disk      1.5 GiB (30 % of it)
       last commit  2026-11-21 22:15:07
-      free space   100.0 GiB
+      verified     not every byte yet
+      retention    everything is kept
+      free space   100.0 GiB, 1.0 GiB of it in reserve
       jobs         nightly
-      identity     9f1c6e6e-6c0f-4a53-9a38-3a3f4d2f7c11, format 1
+      identity     9f1c6e6e-6c0f-4a53-9a38-3a3f4d2f7c11, format 2
     ");
     assert_snapshot!(run(&daemon("GET /v1/storages/old", sample::storage_broken()), "storage show old"), @"
     exit 0
@@ -242,7 +245,7 @@ fn storage_check_that_finds_damage() {
     looked at 4 packs, 12,345 items, 12,400 versions (every byte read: 1.5 GiB)
     --- stderr
     error: storage archive is damaged in 2 places, which touches 1 item
-    hint: what is not listed is whole and can be read; look at the disk (`dmesg`, `smartctl -a`) before you write to it again
+    hint: what is not listed is whole and can be read; look at the disk (`dmesg`, `smartctl -a`) before you write to it again, then `c2bctl storage repair archive`
     ");
 }
 

@@ -18,16 +18,34 @@ pub(crate) fn connection_insecure() -> Value {
 
 pub(crate) fn storage() -> Value {
     json!({
-        "name": "archive", "path": "/srv/backup/archive", "uuid": "9f1c6e6e-6c0f-4a53-9a38-3a3f4d2f7c11", "format": 1, "mailboxes": 3, "items": 12345,
+        "name": "archive", "path": "/srv/backup/archive", "uuid": "9f1c6e6e-6c0f-4a53-9a38-3a3f4d2f7c11", "format": 2, "sealed": false, "mailboxes": 3, "items": 12345,
         "versions": 12400, "logical-bytes": 5_368_709_120u64, "stored-bytes": 1_610_612_736u64, "free-bytes": 107_374_182_400u64,
-        "last-commit": "2026-11-21T22:15:07Z", "jobs": ["nightly"]
+        "reserve-bytes": 1_073_741_824u64, "low-space": false, "marked": { "versions": 0, "bytes": 0 }, "pinned-bytes": 0,
+        "unique-bytes": 0, "retention": {}, "last-commit": "2026-11-21T22:15:07Z", "jobs": ["nightly"]
     })
+}
+
+/// A sealed storage about which there is much to tell.
+pub(crate) fn storage_sealed() -> Value {
+    let mut storage = storage();
+    storage["name"] = json!("vault");
+    storage["path"] = json!("/srv/backup/vault");
+    storage["sealed"] = json!(true);
+    storage["unique-bytes"] = json!(3_221_225_472u64);
+    storage["low-space"] = json!(true);
+    storage["marked"] = json!({ "versions": 55, "bytes": 1_048_576, "freed-from": "2026-11-28T22:00:00Z" });
+    storage["pinned-bytes"] = json!(2_097_152);
+    storage["oldest-verification"] = json!("2026-10-25T03:00:00Z");
+    storage["resealing"] = json!({ "done-bytes": 536_870_912u64, "total-bytes": 1_610_612_736u64 });
+    storage["retention"] = json!({ "superseded-after": "90d", "deleted-after": "1y", "every": "1d" });
+    storage
 }
 
 pub(crate) fn storage_broken() -> Value {
     json!({
         "name": "old", "path": "/srv/backup/old", "problem": "format 7 is newer than this program", "format": 0, "mailboxes": 0, "items": 0,
-        "versions": 0, "logical-bytes": 0, "stored-bytes": 0, "free-bytes": 1024, "jobs": []
+        "versions": 0, "logical-bytes": 0, "unique-bytes": 0, "stored-bytes": 0, "free-bytes": 1024, "reserve-bytes": 0, "low-space": false,
+        "marked": { "versions": 0, "bytes": 0 }, "pinned-bytes": 0, "retention": {}, "jobs": []
     })
 }
 
@@ -146,7 +164,7 @@ pub(crate) fn check_done(damaged: bool) -> Value {
 }
 
 pub(crate) fn progress(done: u64) -> Value {
-    json!({ "event": "progress", "done": done, "total": 4, "bytes": done * 400_000_000 })
+    json!({ "event": "progress", "done": done, "total": 4, "unit": "packs", "bytes": done * 400_000_000 })
 }
 
 pub(crate) fn rebuild_done(problems: Value) -> Value {
@@ -155,4 +173,79 @@ pub(crate) fn rebuild_done(problems: Value) -> Value {
 
 pub(crate) fn error(code: &str, message: &str, hint: &str) -> Value {
     json!({ "code": code, "message": message, "hint": hint })
+}
+
+pub(crate) fn passwords() -> Value {
+    json!([{ "label": "main", "created": "2026-11-01T10:00:00Z" }, { "label": "anna", "created": "2026-11-20T10:00:00Z" }])
+}
+
+pub(crate) fn recovery_key() -> Value {
+    json!({ "recovery-key": "C2BR-7Q4M-9XKD-2VHP" })
+}
+
+pub(crate) fn rotated(gone: Value) -> Value {
+    json!({
+        "generation": 2, "recovery-key": "C2BR-7Q4M-9XKD-2VHP", "passwords-kept": ["main"], "passwords-gone": gone,
+        "resealing": { "done-bytes": 0, "total-bytes": 1_610_612_736u64 }
+    })
+}
+
+fn damaged(subject: &str) -> Value {
+    json!({ "mailbox": "alice@example.org", "folder": "Inbox", "subject": subject, "date": "2026-03-01T08:00:00Z", "key": "k3f9c2" })
+}
+
+pub(crate) fn repair_done(lost: bool) -> Value {
+    let mut item = damaged("old draft");
+    item["version"] = json!(2);
+    item["reason"] = json!("a past version: the source has only the newest");
+    let lost = if lost { json!([item]) } else { json!([]) };
+    let report = json!({ "packs": 4, "quarantined": ["pack 3f2a: 2 frames with a wrong checksum"], "fetched-again": [damaged("Re: budget")], "lost": lost });
+    json!({ "event": "done", "report": report })
+}
+
+pub(crate) fn decision(version: u64, rule: &str) -> Value {
+    let mut item = damaged("Re: budget");
+    item["version"] = json!(version);
+    item["bytes"] = json!(20_480);
+    item["since"] = json!("2026-05-01T08:00:00Z");
+    item["rule"] = json!(rule);
+    json!({ "event": "found", "item": item })
+}
+
+pub(crate) fn prune_done(dry_run: bool, versions: u64) -> Value {
+    let rules = if versions == 0 { json!([]) } else { json!([{ "rule": "superseded-after", "versions": versions }]) };
+    let mut report = json!({ "dry-run": dry_run, "considered": 1234, "versions": versions, "logical-bytes": versions * 20_480, "rules": rules });
+    if !dry_run {
+        report["freed-from"] = json!("2026-11-28T22:00:00Z");
+    }
+    json!({ "event": "done", "report": report })
+}
+
+pub(crate) fn free_done(dry_run: bool) -> Value {
+    let pending = json!([
+        { "bytes": 4096, "reason": "shared" },
+        { "bytes": 8192, "reason": "pinned", "since": "2026-11-20T09:00:00Z" },
+        { "bytes": 512, "reason": "not-worth-it" }
+    ]);
+    let report = json!({
+        "dry-run": dry_run, "versions": 55, "logical-removed-bytes": 1_126_400, "physical-freed-bytes": 524_288, "rewritten-bytes": 65_536, "pending": pending
+    });
+    json!({ "event": "done", "report": report })
+}
+
+pub(crate) fn erase_done(dry_run: bool) -> Value {
+    let report = json!({
+        "dry-run": dry_run, "mailbox": "alice@example.org", "folders": 12, "items": 4321, "versions": 5000, "logical-bytes": 104_857_600, "shared-bytes": 1_048_576,
+        "freed-bytes": if dry_run { 0 } else { 20_971_520 }, "pending-bytes": 10_485_760
+    });
+    json!({ "event": "done", "report": report })
+}
+
+pub(crate) fn erased(allowed: bool) -> Value {
+    json!([{ "mailbox": "alice@example.org", "time": "2026-11-21T22:00:00Z", "who": "root", "items": 4321, "versions": 5000, "allowed": allowed }])
+}
+
+pub(crate) fn copy_done(files: u64) -> Value {
+    let report = json!({ "files": files, "files-present": 40, "files-removed": 0, "bytes": files * 1_048_576, "last-commit": "2026-11-21T22:15:07Z" });
+    json!({ "event": "done", "report": report })
 }

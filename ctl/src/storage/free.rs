@@ -1,0 +1,66 @@
+//! `c2bctl storage free`: what is marked or erased gives its space back.
+
+use super::follow::{Long, follow};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::facts::Facts;
+use crate::human::count::nouns;
+use crate::human::size::size;
+use crate::human::time::time;
+use crate::noun::parse_name;
+use crate::session::Session;
+use c2b_api::storage::{PendingReason, PendingSpace, StorageFree, StorageFreeReport};
+use clap::Args;
+
+const EXAMPLES: &str = "\
+Marked versions are gone after this; it cannot be undone. It goes in short steps beside backups and mounts, and may be \
+stopped with Ctrl-C at any time: what is freed stays freed, and the next run goes on from there.
+
+Examples:
+  c2bctl storage free archive --dry-run
+  c2bctl storage free archive";
+
+/// Give the space of marked versions and erased mailboxes back
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct FreeArgs {
+    /// Its name
+    #[arg(value_parser = parse_name)]
+    name: String,
+    /// Free nothing; say what would be freed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Frees space, or says how much would be freed.
+pub(super) async fn free(session: &Session, args: &FreeArgs) -> Result<Exit, Error> {
+    let name = &args.name;
+    let request = StorageFree { dry_run: args.dry_run };
+    let interrupted = "what is freed stays freed; the same command goes on from there";
+    let report: StorageFreeReport = follow(session, Long { name, below: "/free", body: Some(&request), verb: "freeing", interrupted }).await?;
+    let output = &session.output;
+    output.done(&if report.dry_run { format!("storage {name} would free") } else { format!("freed in storage {name}") })?;
+    let mut facts = Facts::default();
+    let versions = nouns(report.versions, "version", "versions");
+    facts.add("logical", format!("{} removed: {versions}, each counted whole", size(report.logical_removed_bytes)));
+    facts.add("on disk", format!("{} freed; {} written anew for it", size(report.physical_freed_bytes), size(report.rewritten_bytes)));
+    for pending in &report.pending {
+        facts.add("pending", format!("{}: {}", size(pending.bytes), why(pending)));
+    }
+    if report.pending.is_empty() {
+        facts.add("pending", "nothing");
+    }
+    facts.show(output)?;
+    Ok(Exit::OK)
+}
+
+fn why(pending: &PendingSpace) -> String {
+    let since = pending.since.map(|at| format!(" since {}", time(at))).unwrap_or_default();
+    match pending.reason {
+        PendingReason::Undo => "marked, and their undo time is not over".to_owned(),
+        PendingReason::Shared => "other versions or mailboxes use the same parts".to_owned(),
+        PendingReason::NotWorthIt => "scattered in packs of which nearly all is in use; freed once more of them is unused".to_owned(),
+        PendingReason::Pinned => format!("held open by a program that reads the storage{since}; free once it looks again or ends"),
+        PendingReason::Interrupted => "not come to yet; the same command goes on".to_owned(),
+    }
+}
