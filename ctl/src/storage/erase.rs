@@ -14,9 +14,10 @@ use c2b_api::storage::{ErasedInfo, StorageAllow, StorageErase, StorageEraseRepor
 use clap::Args;
 
 const EXAMPLES_ERASE: &str = "\
-The mailbox is gone from every moment at once. In a sealed storage its key is destroyed, so that nobody can read its \
-mail any more, whatever copies of the disk exist. What other mailboxes hold too stays with them. A record says what was \
-erased, when and by whom, and keeps cycles from bringing the mailbox back until `storage allow`.
+The mailbox is gone from every moment at once. In a sealed storage its key is destroyed, so that nothing that is left \
+of it on the disk can be read any more. What other mailboxes hold too stays with them, and copies made by `storage copy` \
+lose the mailbox when they are next brought up to date. A record says what was erased, when and by whom, and keeps \
+cycles from bringing the mailbox back until `storage allow`.
 
 Examples:
   c2bctl storage erase archive alice@example.org --dry-run
