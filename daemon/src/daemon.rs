@@ -7,6 +7,7 @@ use crate::connections::Connections;
 use crate::definition::Definitions;
 use crate::failure::{self, chain};
 use crate::jobs::Jobs;
+use crate::machine::MachineKey;
 use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Peer;
@@ -63,7 +64,7 @@ impl Daemon {
             empty_folder(folder)?;
         }
         let connections = Arc::new(Connections::new(definitions.clone(), secrets, spool, clock.clone()));
-        let storages = Arc::new(Storages::new(definitions.clone(), scratch, clock.clone()));
+        let storages = Arc::new(Storages::new(definitions.clone(), scratch, MachineKey::new(&options.state), clock.clone()));
         let jobs = Arc::new(Jobs::new(definitions.clone(), connections.clone(), storages.clone(), states, clock.clone()));
         Ok(Arc::new(Self { definitions, connections, storages, jobs, started: clock.now() }))
     }

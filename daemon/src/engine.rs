@@ -30,6 +30,9 @@ mod selection;
 mod tree;
 pub mod writer;
 
+pub(crate) use problem::BELOW_RESERVE_HINT;
+pub(crate) use writer::BetweenError;
+
 pub use limits::ConnectionLimits;
 pub use progress::Progress;
 pub use queue::MailboxQueue;

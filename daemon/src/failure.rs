@@ -72,6 +72,8 @@ pub fn storage(failure: &c2b_storagefmt::Error) -> ApiError {
         E::NotEmpty { .. } => (ErrorCode::Storage, "nothing was touched; choose an empty or a missing folder, or one that is a storage"),
         E::NotAStorage { .. } => (ErrorCode::Storage, "is the disk mounted? if the storage moved, delete it here and create it with its new path"),
         E::NewerFormat { .. } => (ErrorCode::Storage, "nothing was touched; install a newer c2b on this host"),
+        E::Seal { err } => return seal(err, message),
+        E::Erased { address, .. } => return state(message, format!("`c2bctl storage allow STORAGE {address}` lets it be backed up again, from nothing")),
         E::InUse { .. } => (ErrorCode::State, "stop the daemon that uses it, or choose another folder"),
         E::File { err, .. } if err.kind() == io::ErrorKind::PermissionDenied => {
             (ErrorCode::Storage, "give the daemon's user the right to read and write there (chown c2b:c2b DIR)")
@@ -80,6 +82,22 @@ pub fn storage(failure: &c2b_storagefmt::Error) -> ApiError {
             (ErrorCode::Storage, "the file system is read-only for the daemon; under systemd, `systemctl edit c2bd` and add [Service] ReadWritePaths=DIR")
         }
         // The messages of the others say what to do.
+        _ => (ErrorCode::Storage, ""),
+    };
+    ApiError::new(code, message, hint)
+}
+
+/// Answers what is wrong with the keys of a storage.
+fn seal(failure: &c2b_storagefmt::SealError, message: String) -> ApiError {
+    use c2b_storagefmt::SealError as S;
+    let (code, hint) = match failure {
+        S::WrongKey { .. } | S::NoneOfKind { .. } | S::Locked => {
+            (ErrorCode::Locked, "capital letters and the keyboard's layout count; another password or the recovery key may open it")
+        }
+        S::RecoveryText { .. } => (ErrorCode::Invalid, "compare it with what was written down, group by group"),
+        S::LabelTaken { .. } => (ErrorCode::Exists, ""),
+        S::LabelTooLong { .. } | S::EmptyPassword | S::Params { .. } => (ErrorCode::Invalid, ""),
+        S::LastWrap | S::TooManyWraps { .. } | S::NoSuchWrap { .. } => (ErrorCode::State, ""),
         _ => (ErrorCode::Storage, ""),
     };
     ApiError::new(code, message, hint)

@@ -1,29 +1,35 @@
 //! Storages at work: one writer for each, opened when first needed and shared by all jobs.
 
 mod care;
+mod create;
+mod edit;
+mod keys;
+mod long;
+
+pub(crate) use create::CreateWish;
+pub(crate) use long::Events;
 
 use crate::clock::Clock;
-use crate::definition::file::StorageFile;
-use crate::definition::{Defined, Definitions, Storage};
-use crate::engine::{StorageWriter, WriterError};
+use crate::definition::{Definitions, Storage};
+use crate::engine::{BELOW_RESERVE_HINT, BetweenError, StorageWriter, WriterError};
 use crate::failure::{self, chain};
+use crate::machine::MachineKey;
 use crate::name::Name;
-use c2b_api::storage::StorageInfo;
+use crate::space::Space;
+use c2b_api::storage::{MarkedInfo, StorageInfo};
 use c2b_api::{ApiError, ErrorCode};
-use c2b_storagefmt::{Catalog, ProbeKind, StorageStats, probe};
+use c2b_storagefmt::{Catalog, StorageStats};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{info, warn};
 
-/// Space below which no storage is made, in bytes: the index and the first commits need some of it.
-const CREATE_FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
-
 /// The storages of this daemon.
 pub struct Storages {
     definitions: Arc<Definitions>,
     scratch_dir: PathBuf,
+    machine: Arc<MachineKey>,
     clock: Clock,
     places: Mutex<HashMap<Name, Arc<Place>>>,
 }
@@ -39,38 +45,8 @@ enum Work {
 
 impl Storages {
     /// Serves the storages that the definitions name; opens none yet.
-    pub fn new(definitions: Arc<Definitions>, scratch_dir: PathBuf, clock: Clock) -> Self {
-        Self { definitions, scratch_dir, clock, places: Mutex::default() }
-    }
-
-    /// Makes a storage, or attaches one that is at the path already.
-    ///
-    /// # Errors
-    /// When the name or the path is taken, or the path cannot be a storage; then nothing is touched.
-    pub async fn create(&self, name: &Name, file: StorageFile, user: &str) -> Result<StorageInfo, ApiError> {
-        let _changing = self.definitions.change().await;
-        if self.definitions.is_taken::<Storage>(name) {
-            return Err(ApiError::new(ErrorCode::Exists, format!("there is a storage {name} already"), "choose another name, or delete that one first"));
-        }
-        let storage = Storage::check(name, file, user).map_err(failure::wrong)?;
-        if let Some(other) = self.same_place(&storage.path) {
-            let message = format!("{} is storage {other} already", storage.path.display());
-            return Err(ApiError::new(ErrorCode::Exists, message, "several jobs may use one storage"));
-        }
-        let (path, clock) = (storage.path.clone(), self.clock.clone());
-        let writer = blocking(move || create_or_open(&path, clock)).await?;
-        let place = self.place(name);
-        *place.lock().await = Work::Open { path: storage.path.clone(), writer };
-        match self.definitions.put(name, storage) {
-            Ok(storage) => {
-                info!(storage = %name, %user, path = %storage.path.display(), "storage created");
-                Ok(self.info(&storage).await)
-            }
-            Err(error) => {
-                self.close(name).await;
-                Err(failure::file(&error))
-            }
-        }
+    pub fn new(definitions: Arc<Definitions>, scratch_dir: PathBuf, machine: MachineKey, clock: Clock) -> Self {
+        Self { definitions, scratch_dir, machine: Arc::new(machine), clock, places: Mutex::default() }
     }
 
     /// Forgets a storage; its files stay.
@@ -116,22 +92,34 @@ impl Storages {
         let mut info = StorageInfo {
             name: storage.name.to_string(),
             path: storage.path.clone(),
-            problem: None,
-            uuid: None,
-            format: 0,
-            mailboxes: 0,
-            items: 0,
-            versions: 0,
-            logical_bytes: 0,
-            stored_bytes: 0,
-            free_bytes: 0,
-            last_commit: None,
+            retention: storage.retention.clone(),
             jobs: self.jobs(&storage.name),
+            ..StorageInfo::default()
         };
+        if let Ok(space) = Space::of(&storage.path) {
+            info.free_bytes = space.free;
+            info.reserve_bytes = space.reserve(storage.reserve);
+            info.low_space = space.is_low(storage.reserve);
+        }
         if let Err(error) = self.fill(&storage.name, &mut info).await {
             info.problem = Some(if error.hint.is_empty() { error.message } else { format!("{} ({})", error.message, error.hint) });
         }
         info
+    }
+
+    /// Returns the storage's writer for a cycle, opening the storage if need be.
+    ///
+    /// # Errors
+    /// When there is no such storage, it cannot be opened now, or there is less free space than its reserve.
+    pub async fn writer_of_cycle(&self, name: &Name) -> Result<StorageWriter, ApiError> {
+        let storage = self.get(name)?;
+        let writer = self.writer(name).await?;
+        writer.set_reserve(storage.reserve);
+        if writer.is_low() {
+            let message = format!("storage {name} has less free space than its reserve");
+            return Err(ApiError::new(ErrorCode::LowSpace, message, BELOW_RESERVE_HINT));
+        }
+        Ok(writer)
     }
 
     /// Returns the storage's writer, opening the storage if need be, also again after its writer failed.
@@ -201,12 +189,13 @@ impl Storages {
         let about = catalog.info();
         info.uuid = Some(about.uuid.to_string());
         info.format = about.version;
+        info.sealed = Some(about.sealed);
         info.mailboxes = stats.mailboxes;
         info.items = stats.items;
         info.versions = stats.versions;
         info.logical_bytes = stats.logical_bytes;
         info.stored_bytes = stats.stored_bytes;
-        info.free_bytes = stats.free_bytes;
+        info.marked = MarkedInfo { versions: stats.marked_versions, bytes: stats.marked_bytes, freed_from: None };
         info.last_commit = blocking(move || last_commit(&catalog).map_err(|error| failure::storage(&error))).await?;
         Ok(())
     }
@@ -237,8 +226,13 @@ impl Storages {
             Work::Open { writer, .. } => end(&storage.name, writer).await,
             Work::Closed => {}
         }
-        let (path, clock) = (storage.path.clone(), self.clock.clone());
-        let writer = blocking(move || StorageWriter::open(&path, clock).map_err(|error| failure::storage(&error))).await?;
+        let (path, clock, machine, name) = (storage.path.clone(), self.clock.clone(), self.machine.clone(), storage.name.clone());
+        let writer = blocking(move || {
+            let unlock = keys::unlock_at(&path, &machine)?;
+            StorageWriter::open(&path, &unlock, clock).map_err(|error| keys::not_opened(&name, &error))
+        })
+        .await?;
+        writer.set_reserve(storage.reserve);
         info!(storage = %storage.name, "storage opened");
         *work = Work::Open { path: storage.path.clone(), writer: writer.clone() };
         Ok(writer)
@@ -260,26 +254,19 @@ impl Storages {
     }
 }
 
-fn create_or_open(path: &Path, clock: Clock) -> Result<StorageWriter, ApiError> {
-    let found = probe(path).map_err(|error| failure::storage(&error))?;
-    let opened = match found.kind {
-        ProbeKind::Storage(_) => StorageWriter::open(path, clock),
-        ProbeKind::Foreign(other) => Err(c2b_storagefmt::Error::NotEmpty { path: path.to_owned(), found: other.display().to_string() }),
-        ProbeKind::Missing | ProbeKind::Empty if found.free_bytes < CREATE_FREE_BYTES_MIN => {
-            let message = format!("{} has {} MiB free, too few for a storage", path.display(), found.free_bytes / (1024 * 1024));
-            return Err(ApiError::new(ErrorCode::LowSpace, message, "free some space, or choose a folder on another file system"));
-        }
-        ProbeKind::Missing | ProbeKind::Empty => StorageWriter::create(path, clock),
-    };
-    opened.map_err(|error| failure::storage(&error))
-}
-
 fn last_commit(catalog: &Catalog) -> Result<Option<DateTime<Utc>>, c2b_storagefmt::Error> {
     catalog.commit_time(catalog.head()?)
 }
 
 fn rebuilding(name: &Name) -> ApiError {
     failure::state(format!("the index of storage {name} is being rebuilt"), "try again when that is done")
+}
+
+fn between_error(error: &BetweenError) -> ApiError {
+    match error {
+        BetweenError::Work(cause) => failure::storage(cause),
+        BetweenError::Writer(cause) => writer_error(cause),
+    }
 }
 
 fn writer_error(error: &WriterError) -> ApiError {

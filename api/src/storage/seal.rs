@@ -46,9 +46,7 @@ pub struct PasswordAdd {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PasswordChange {
-    /// Which one.
-    pub label: String,
-    /// The present password.
+    /// The present password, which says which one it is.
     pub present: Secret,
     /// The new one.
     pub password: Secret,

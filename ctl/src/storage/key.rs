@@ -18,9 +18,6 @@ use c2b_api::storage::{
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-/// What a password is called when nobody says otherwise.
-const LABEL_DEFAULT: &str = "main";
-
 const EXAMPLES_UNLOCK: &str = "\
 The daemon keeps a key of its own for each storage, so this is needed only once on a host: after a storage came from \
 another one, or after the daemon's state folder was lost.
@@ -98,9 +95,6 @@ pub(crate) struct ChangeArgs {
     /// The storage's name
     #[arg(value_parser = parse_name)]
     name: String,
-    /// What the password is called
-    #[arg(long, default_value = LABEL_DEFAULT)]
-    label: String,
     /// A file with the present password that only you can read
     #[arg(long, value_name = "FILE", requires = "new_password_file")]
     password_file: Option<PathBuf>,
@@ -257,17 +251,16 @@ async fn add(session: &Session, args: &AddArgs) -> Result<Exit, Error> {
 }
 
 async fn change(session: &Session, args: &ChangeArgs) -> Result<Exit, Error> {
-    let ChangeArgs { name, label, .. } = args;
+    let name = &args.name;
     let (present, password) = match args.password_stdin {
         true => password::read_two_lines()?,
         false => {
-            let present = password::read(args.password_file.as_deref(), &format!("Present password {label} of storage {name}: "))?;
+            let present = password::read(args.password_file.as_deref(), &format!("Present password of storage {name}: "))?;
             (present, password::read_new(args.new_password_file.as_deref(), "New password: ", "The same again: ")?)
         }
     };
-    let passwords: Vec<PasswordInfo> =
-        session.send_object(Noun::Storage, name, "/passwords/change", &PasswordChange { label: label.clone(), present, password }).await?;
-    told(session, &passwords, &format!("changed password {label} of storage {name}"))
+    let passwords: Vec<PasswordInfo> = session.send_object(Noun::Storage, name, "/passwords/change", &PasswordChange { present, password }).await?;
+    told(session, &passwords, &format!("storage {name} opens with the new password, and no more with the old one"))
 }
 
 async fn remove(session: &Session, args: &RemoveArgs) -> Result<Exit, Error> {

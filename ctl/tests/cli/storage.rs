@@ -187,9 +187,9 @@ fn passwords() {
     assert_snapshot!(run_with_stdin(&daemon, "storage password change vault --password-stdin", b"old\r\nnew\n"), @"
     exit 0
     --- stdout
-    changed password main of storage vault; it has 2 passwords
+    storage vault opens with the new password, and no more with the old one; it has 2 passwords
     ");
-    asked(&daemon, "POST /v1/storages/vault/passwords/change", json!({ "label": "main", "present": "old", "password": "new" }));
+    asked(&daemon, "POST /v1/storages/vault/passwords/change", json!({ "present": "old", "password": "new" }));
     assert_snapshot!(run(&daemon, "storage password remove vault --label anna --yes"), @"
     exit 0
     --- stdout

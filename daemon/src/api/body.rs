@@ -4,11 +4,13 @@ use super::answer::Refusal;
 use crate::nearest;
 use axum::body::{self, to_bytes};
 use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use c2b_api::ErrorCode;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroize;
 
 /// Longest body, in bytes: a job that names 20,000 addresses fits.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -26,12 +28,17 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let Ok(bytes) = to_bytes(request.into_body(), BODY_BYTES_MAX).await else { return Err(not_whole()) };
         // No body means no wishes, so that `curl -X POST` works where all is optional.
-        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(bytes).map(Self).map_err(|error| {
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        let value = serde_json::from_slice(text).map(Self).map_err(|error| {
             let message = error.to_string();
             let hint = nearest::hint(&message);
             Refusal::new(ErrorCode::Invalid, format!("the body is not understood: {message}"), hint)
-        })
+        });
+        // A body may hold a password; nobody else has these bytes, since `read_whole` made them.
+        if let Ok(mut bytes) = bytes.try_into_mut() {
+            bytes.zeroize();
+        }
+        value
     }
 }
 
@@ -39,7 +46,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
 pub(super) async fn read_whole(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let mut stream = body.into_data_stream();
-    let (mut bytes, mut read) = (Vec::new(), 0);
+    // At its full length from the start: bytes that move leave a copy of themselves behind.
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+    let (mut bytes, mut read) = (Vec::with_capacity(length.min(BODY_BYTES_MAX)), 0);
     while let Some(part) = stream.next().await {
         let Ok(part) = part else { return not_whole().into_response() };
         read += part.len();
@@ -48,6 +57,9 @@ pub(super) async fn read_whole(request: Request, next: Next) -> Response {
         }
         if read <= BODY_BYTES_MAX {
             bytes.extend_from_slice(&part);
+        }
+        if let Ok(mut part) = part.try_into_mut() {
+            part.zeroize();
         }
     }
     if read > BODY_BYTES_MAX {

@@ -9,6 +9,7 @@ use crate::name::Name;
 use crate::peer::Peer;
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
+use c2b_api::Secret;
 use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, MailboxInfo};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ pub(super) struct Create {
     kind: ConnectionKind,
     url: String,
     user: String,
-    password: String,
+    password: Secret,
     #[serde(default)]
     ca_file: Option<PathBuf>,
     #[serde(default)]

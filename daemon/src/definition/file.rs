@@ -1,7 +1,9 @@
 //! The keys of definition files. Unknown keys are errors everywhere.
 
+use c2b_api::Size;
 use c2b_api::connection::ConnectionKind;
 use c2b_api::job::{Continuity, Selection};
+use c2b_api::storage::RetentionPolicy;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -35,6 +37,12 @@ pub struct StorageFile {
     pub owner: Option<String>,
     /// The storage's folder.
     pub path: PathBuf,
+    /// Free space below which cycles pause; when not said, the smaller of 1 GiB and 2 % of the file system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<Size>,
+    /// Which past versions go when; without it everything is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionPolicy>,
 }
 
 /// `jobs/NAME.toml`.

@@ -15,7 +15,7 @@ use super::problem;
 use super::progress::MailboxIndex;
 use super::recent::{Held, Recent};
 use c2b_mailbox::{Address, ChangeKey, Cursor, Fidelity, Item, ItemId, SourceError};
-use c2b_storagefmt::{CursorScope, Failure, FolderKey, MailboxKey, Moment, Writer};
+use c2b_storagefmt::{ChangeMark, CursorScope, Failure, FolderKey, MailboxKey, Moment, Writer};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
@@ -160,13 +160,13 @@ impl Applier {
         for (one, held) in planned.into_iter().zip(holds) {
             let Planned { id, change_key, action } = one;
             self.marks.items.remove(&id);
-            let is_current = held.as_ref().is_some_and(|held| held.is(folder, change_key.as_ref()));
+            let is_current = held.as_ref().is_some_and(|held| held.is(folder, self.change(change_key.as_ref())));
             match (action, held) {
                 (Action::Drop, held) => self.drop_item(folder, id, held).await?,
                 (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
                 (Action::Look | Action::Mark(_), _) if self.ledger.rests(&id, change_key.as_ref(), now) => self.cycle.progress.failed(self.index),
                 (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
-                    self.mark(folder, id.clone(), held.change_key, None, read).await?;
+                    self.mark(folder, id.clone(), held.change, None, read).await?;
                     self.cycle.progress.marked(self.index);
                     self.marks.items.insert(id, (change_key, read));
                 }
@@ -179,18 +179,18 @@ impl Applier {
         if last {
             // No further page can report a change of contents under the marks' change keys: now they hold.
             for (id, (change_key, read)) in std::mem::take(&mut self.marks.items) {
-                self.mark(folder, id, change_key.clone(), change_key, read).await?;
+                self.mark(folder, id, self.change(change_key.as_ref()), change_key, read).await?;
             }
         }
         Ok(())
     }
 
     /// Records a read state. The item counts as held with `held`; `change_key` is recorded when it is given.
-    async fn mark(&mut self, folder: FolderKey, id: ItemId, held: Option<ChangeKey>, change_key: Option<ChangeKey>, read: bool) -> Result<(), Halt> {
+    async fn mark(&mut self, folder: FolderKey, id: ItemId, held: Option<ChangeMark>, change_key: Option<ChangeKey>, read: bool) -> Result<(), Halt> {
         let (mailbox, item) = (self.mailbox, id.clone());
         let work = move |writer: &mut Writer| writer.set_read(mailbox, &item, change_key.as_ref(), read).map(drop);
         let ticket = self.cycle.submit(work).await?;
-        self.recent.note(id, ticket, Some(Held { folder, change_key: held }));
+        self.recent.note(id, ticket, Some(Held { folder, change: held }));
         Ok(())
     }
 
@@ -222,8 +222,8 @@ impl Applier {
         self.recent.prune(self.cycle.storage.committed());
         let live = self.cycle.read(move |catalog| catalog.live_ids(mailbox, folder)).await?;
         let mut deleted = 0;
-        for (id, change_key) in live.into_iter().filter(|(id, _)| !seen.contains(id)) {
-            let committed = Some(Held { folder, change_key });
+        for (id, change) in live.into_iter().filter(|(id, _)| !seen.contains(id)) {
+            let committed = Some(Held { folder, change });
             let held = self.recent.get(&id).map_or(committed, Clone::clone);
             deleted += 1;
             self.drop_item(folder, id, held).await?;
@@ -273,12 +273,12 @@ impl Applier {
         // The parts of an item are fetched one after another, and each is of the listed state or a newer one. Of a
         // newer one the next listing tells, under another change key; so the listed one is kept.
         item.meta.change_key = change_key.or(item.meta.change_key);
-        let change_key = item.meta.change_key.clone();
+        let change = self.change(item.meta.change_key.as_ref());
         let failure = if item.fidelity == Fidelity::Partial {
             let one = Try {
                 id: id.clone(),
                 folder,
-                change_key: change_key.clone(),
+                change_key: item.meta.change_key.clone(),
                 code: "partial".to_owned(),
                 message: "a part of the item could not be fetched; the rest is stored".to_owned(),
             };
@@ -301,7 +301,7 @@ impl Applier {
             Ok(())
         };
         let ticket = self.cycle.submit(work).await?;
-        self.recent.note(id, ticket, Some(Held { folder, change_key }));
+        self.recent.note(id, ticket, Some(Held { folder, change }));
         Ok(())
     }
 
@@ -358,6 +358,11 @@ impl Applier {
         let mailbox = self.mailbox;
         let (ids, known) = self.cycle.read(move |catalog| catalog.known(mailbox, &ids).map(|known| (ids, known))).await?;
         Ok(ids.iter().zip(known).map(|(id, known)| self.recent.resolve(id, known)).collect())
+    }
+
+    /// Returns what the catalogue keeps of a change key.
+    fn change(&self, change_key: Option<&ChangeKey>) -> Option<ChangeMark> {
+        change_key.map(|change_key| self.cycle.storage.catalog().change_mark(change_key))
     }
 
     fn open_page(&mut self, folder: FolderKey, cursor: Option<Cursor>) -> u64 {

@@ -247,6 +247,9 @@ impl Cycle {
 
     /// Hands work to the storage's writer.
     pub(crate) async fn submit(&self, work: impl FnOnce(&mut Writer) -> Result<(), Error> + Send + 'static) -> Result<Ticket, Halt> {
+        if self.storage.is_low() {
+            return Err(self.lose(problem::below_reserve()));
+        }
         self.of_writer(self.storage.submit(work).await)
     }
 

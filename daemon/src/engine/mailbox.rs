@@ -15,6 +15,10 @@ use tokio::sync::mpsc;
 /// Backs up a mailbox: compares, fetches what differs, and marks a point in time.
 pub(crate) async fn back_up(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Address) -> Result<(), Halt> {
     let claim = claim(cycle, index, address).await?;
+    if is_erased(cycle, address).await? {
+        cycle.progress.phase(index, Phase::Done);
+        return Ok(());
+    }
     cycle.progress.phase(index, Phase::Folders);
     let tree = tree::update(cycle, address).await?;
     let ledger = ledger(cycle, &tree).await?;
@@ -33,6 +37,9 @@ pub(crate) async fn back_up(cycle: &Arc<Cycle>, index: MailboxIndex, address: &A
 /// Tries once more what failed in this cycle and may succeed by itself.
 pub(crate) async fn retry(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Address) -> Result<(), Halt> {
     let claim = claim(cycle, index, address).await?;
+    if is_erased(cycle, address).await? {
+        return Ok(());
+    }
     // It costs a request, and tells which folders the failures are in now.
     let tree = tree::update(cycle, address).await?;
     let ledger = ledger(cycle, &tree).await?;
@@ -47,9 +54,20 @@ pub(crate) async fn retry(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Add
 }
 
 async fn claim(cycle: &Cycle, index: MailboxIndex, address: &Address) -> Result<Claim, Halt> {
-    let place = Place { storage: cycle.storage.catalog().info().uuid.to_string(), address: address.clone() };
+    let place = Place::of(&cycle.storage.catalog(), address);
     let waits = |holder| cycle.progress.held(index, holder);
     cycle.until_halt(cycle.queue.claim(place, &cycle.job, waits)).await
+}
+
+/// Returns whether the mailbox was erased from the storage and is not to come back. Asked for while it is claimed,
+/// since whoever erases it claims it too.
+async fn is_erased(cycle: &Cycle, address: &Address) -> Result<bool, Halt> {
+    let asked = address.clone();
+    let erased = cycle.read(move |catalog| catalog.erasure(&asked)).await?;
+    if erased.is_some() {
+        tracing::info!(job = %cycle.job, mailbox = %address, "mailbox left out: it was erased from the storage");
+    }
+    Ok(erased.is_some())
 }
 
 /// Loads the ledger; what failed in folders that are gone leaves it.

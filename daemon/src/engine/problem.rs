@@ -5,6 +5,9 @@ use c2b_api::job::Problem;
 use c2b_mailbox::{Address, SourceError, Trouble};
 use std::error::Error;
 
+/// What to do when free space is below the reserve.
+pub(crate) const BELOW_RESERVE_HINT: &str = "make room, for instance with `c2bctl storage free`; backups go on by themselves then";
+
 /// Returns the problem that a source's error is for a mailbox (`None`: for the whole job) and folder.
 pub(crate) fn of_source(error: &SourceError, mailbox: Option<&Address>, folder: &str) -> Problem {
     if is_no_space(error) {
@@ -33,6 +36,11 @@ pub(crate) fn of_writer(error: &WriterError) -> Problem {
         WriterError::Write(error) => of_storage(error),
         WriterError::Closed => whole("storage", chain(error), "start the job again"),
     }
+}
+
+/// Returns the problem that too little free space is for the whole job.
+pub(crate) fn below_reserve() -> Problem {
+    whole("low-space", "the storage's file system has less free space than the reserve", BELOW_RESERVE_HINT)
 }
 
 /// Returns a problem of the whole job.

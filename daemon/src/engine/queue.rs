@@ -3,6 +3,7 @@
 //! A waiting job is told who holds the mailbox, so that it can say what it waits for.
 
 use c2b_mailbox::Address;
+use c2b_storagefmt::Catalog;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
@@ -29,6 +30,13 @@ pub(crate) struct Place {
     pub(crate) storage: String,
     /// The mailbox.
     pub(crate) address: Address,
+}
+
+impl Place {
+    /// Names a mailbox in the storage that a catalogue is of.
+    pub(crate) fn of(catalog: &Catalog, address: &Address) -> Self {
+        Self { storage: catalog.info().uuid.to_string(), address: address.clone() }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@
 //! decisions rest on what will be, not on what was. Entries leave once the catalogue shows them.
 
 use super::writer::Ticket;
-use c2b_mailbox::{ChangeKey, ItemId};
-use c2b_storagefmt::{FolderKey, Known};
+use c2b_mailbox::ItemId;
+use c2b_storagefmt::{ChangeMark, FolderKey, Known};
 use std::collections::HashMap;
 
 /// Entries from which on it pays to look for committed ones.
@@ -15,7 +15,7 @@ const PRUNE_FROM: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) folder: FolderKey,
-    pub(crate) change_key: Option<ChangeKey>,
+    pub(crate) change: Option<ChangeMark>,
 }
 
 /// The latest effects on the items of one mailbox.
@@ -39,7 +39,7 @@ impl Recent {
     pub(crate) fn resolve(&self, id: &ItemId, committed: Option<Known>) -> Option<Held> {
         match self.get(id) {
             Some(held) => held.clone(),
-            None => committed.map(|known| Held { folder: known.folder, change_key: known.change_key }),
+            None => committed.map(|known| Held { folder: known.folder, change: known.change }),
         }
     }
 
@@ -53,7 +53,7 @@ impl Recent {
 
 impl Held {
     /// Returns whether this is the reported state, in this folder: then nothing needs to be fetched.
-    pub(crate) fn is(&self, folder: FolderKey, change_key: Option<&ChangeKey>) -> bool {
-        self.folder == folder && change_key.is_some() && self.change_key.as_ref() == change_key
+    pub(crate) fn is(&self, folder: FolderKey, change: Option<ChangeMark>) -> bool {
+        self.folder == folder && change.is_some() && self.change == change
     }
 }

@@ -8,12 +8,17 @@
 //! The first error ends the writer: the open batch is forgotten, the lock is released, and
 //! everybody who asks gets the error. Nothing is lost, since what was not committed is fetched
 //! again. To go on, drop all clones and catalogues and open the storage anew.
+//!
+//! Retention, erasing, freeing and keys are worked on between two batches ([`StorageWriter::between`]), in short
+//! steps: a job waits for such a step, and never fails because of it.
 
 use super::batch::Batch;
 use crate::clock::Clock;
-use c2b_storagefmt::{Catalog, Error, StorageStats, Writer};
+use crate::space::Space;
+use c2b_api::Size;
+use c2b_storagefmt::{Catalog, Error, RecoveryKey, Sealing, StorageStats, Unlock, Writer};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -29,6 +34,7 @@ pub struct StorageWriter {
     room: Arc<Semaphore>,
     state: Arc<State>,
     catalog: Catalog,
+    dir: Arc<Path>,
 }
 
 /// The number of an order; later orders have greater ones.
@@ -46,10 +52,30 @@ pub enum WriterError {
     Closed,
 }
 
+/// Why work between two batches was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BetweenError {
+    /// It failed by itself.
+    #[error(transparent)]
+    Work(Error),
+    /// The writer ended.
+    #[error(transparent)]
+    Writer(WriterError),
+}
+
 type Work = Box<dyn FnOnce(&mut Writer) -> Result<(), Error> + Send>;
+
+type BetweenWork = Box<dyn FnOnce(&mut Writer) -> Outcome + Send>;
+
+/// What came of work between two batches, and how to tell it once it is committed.
+enum Outcome {
+    Done(Box<dyn FnOnce() + Send>),
+    Refused(Box<dyn FnOnce() + Send>),
+}
 
 enum Order {
     Work { work: Work, ticket: Ticket, _room: OwnedSemaphorePermit },
+    Between { work: BetweenWork, ticket: Ticket },
     Flush(oneshot::Sender<()>),
     Close { commit: bool, done: oneshot::Sender<()> },
 }
@@ -62,27 +88,50 @@ struct Intake {
 /// What the thread tells.
 struct State {
     committed: AtomicU64,
+    reserve: Mutex<Option<Size>>,
+    low: AtomicBool,
     end: watch::Sender<Option<WriterError>>,
+}
+
+impl State {
+    /// Looks whether there is more free space than the reserve. A file system that does not answer changes nothing.
+    fn look(&self, dir: &Path) {
+        let reserve = *self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(space) = Space::of(dir) {
+            self.low.store(space.is_low(reserve), Ordering::Release);
+        }
+    }
 }
 
 /// The writer's queue is closed; the reason is in [`State::end`].
 struct Shut;
 
 impl StorageWriter {
-    /// Makes a new storage in `dir` and starts its writer. Blocks.
+    /// Makes a new storage in `dir` and starts its writer; a sealed one comes with its recovery key. Blocks.
     ///
     /// # Errors
     /// When the storage cannot be made there, or the thread cannot be started.
-    pub fn create(dir: &Path, clock: Clock) -> Result<Self, Error> {
-        Ok(Self::start(Writer::create(dir, clock.now())?, clock))
+    pub fn create(dir: &Path, sealing: Sealing, clock: Clock) -> Result<(Self, Option<RecoveryKey>), Error> {
+        let (writer, recovery) = Writer::create(dir, clock.now(), sealing)?;
+        Ok((Self::start(dir, writer, clock), recovery))
     }
 
     /// Opens the storage in `dir` and starts its writer. Blocks.
     ///
     /// # Errors
-    /// When there is no storage, it is in use or of a newer format, or the thread cannot be started.
-    pub fn open(dir: &Path, clock: Clock) -> Result<Self, Error> {
-        Ok(Self::start(Writer::open(dir)?, clock))
+    /// When there is no storage, it is in use or of a newer format, the key does not fit, or the thread cannot be started.
+    pub fn open(dir: &Path, unlock: &Unlock, clock: Clock) -> Result<Self, Error> {
+        Self::open_and(dir, unlock, clock, |_| Ok(()))
+    }
+
+    /// Opens the storage in `dir`, does something to it, and starts its writer. Blocks.
+    ///
+    /// # Errors
+    /// As [`StorageWriter::open`], or when that cannot be done.
+    pub(crate) fn open_and(dir: &Path, unlock: &Unlock, clock: Clock, first: impl FnOnce(&mut Writer) -> Result<(), Error>) -> Result<Self, Error> {
+        let mut writer = Writer::open(dir, unlock)?;
+        first(&mut writer)?;
+        Ok(Self::start(dir, writer, clock))
     }
 
     /// Returns the catalogue: what is committed.
@@ -154,21 +203,55 @@ impl StorageWriter {
         }
     }
 
+    /// Does work between two batches: what was handed over before is committed first, and so is the work.
+    ///
+    /// An error of the work is its own: the batch is abandoned, and the writer goes on. It ends only when a commit fails.
+    pub(crate) async fn between<T: Send + 'static>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static) -> Result<T, BetweenError> {
+        let (done, answer) = oneshot::channel();
+        let work = Box::new(move |writer: &mut Writer| match work(writer) {
+            Ok(value) => Outcome::Done(Box::new(move || drop(done.send(Ok(value))))),
+            Err(error) => {
+                writer.abandon();
+                Outcome::Refused(Box::new(move || drop(done.send(Err(error)))))
+            }
+        });
+        if self.send(|ticket| Order::Between { work, ticket }).is_ok()
+            && let Ok(answer) = answer.await
+        {
+            return answer.map_err(BetweenError::Work);
+        }
+        Err(BetweenError::Writer(self.end().await))
+    }
+
+    /// Returns whether cycles are to pause, since free space is below the reserve.
+    pub(crate) fn is_low(&self) -> bool {
+        self.state.low.load(Ordering::Acquire)
+    }
+
+    /// Says from which free space on cycles may go on; looked at after each commit.
+    pub(crate) fn set_reserve(&self, reserve: Option<Size>) {
+        *self.state.reserve.lock().unwrap_or_else(PoisonError::into_inner) = reserve;
+        self.state.look(&self.dir);
+    }
+
     /// Returns the last order whose effects, and those of all before it, the catalogue shows.
     pub(crate) fn committed(&self) -> Ticket {
         Ticket(self.state.committed.load(Ordering::Acquire))
     }
 
-    fn start(writer: Writer, clock: Clock) -> Self {
+    fn start(dir: &Path, writer: Writer, clock: Clock) -> Self {
         let (sender, orders) = channel();
-        let state = Arc::new(State { committed: AtomicU64::new(0), end: watch::Sender::new(None) });
+        let (reserve, low) = (Mutex::default(), AtomicBool::new(false));
+        let state = Arc::new(State { committed: AtomicU64::new(0), reserve, low, end: watch::Sender::new(None) });
+        let dir: Arc<Path> = dir.into();
         let handle = Self {
             intake: Arc::new(Mutex::new(Intake { orders: Some(sender), last: Ticket(0) })),
             room: Arc::new(Semaphore::new(ORDERS_MAX)),
             state: state.clone(),
             catalog: writer.catalog(),
+            dir: dir.clone(),
         };
-        std::thread::spawn(move || Loop { writer, orders, state, clock, batch: Batch::default(), done: Ticket(0) }.run());
+        std::thread::spawn(move || Loop { dir, writer, orders, state, clock, batch: Batch::default(), done: Ticket(0) }.run());
         handle
     }
 
@@ -204,6 +287,7 @@ impl StorageWriter {
 
 /// What the thread works with.
 struct Loop {
+    dir: Arc<Path>,
     writer: Writer,
     orders: Receiver<Order>,
     state: Arc<State>,
@@ -251,6 +335,18 @@ impl Loop {
                         self.commit()?;
                     }
                 }
+                Ok(Order::Between { work, ticket }) => {
+                    self.commit()?;
+                    let outcome = work(&mut self.writer);
+                    self.done = ticket;
+                    match outcome {
+                        Outcome::Done(tell) => {
+                            self.commit()?;
+                            tell();
+                        }
+                        Outcome::Refused(tell) => tell(),
+                    }
+                }
                 Ok(Order::Flush(done)) => {
                     self.commit()?;
                     self.batch.flushed();
@@ -279,6 +375,7 @@ impl Loop {
         if pending.changes > 0 {
             self.writer.commit(self.clock.now())?;
             self.batch.written(pending.items);
+            self.state.look(&self.dir);
             tracing::debug!(items = pending.items, bytes = pending.bytes, changes = pending.changes, "committed a batch");
         }
         self.state.committed.store(self.done.0, Ordering::Release);

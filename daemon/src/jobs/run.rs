@@ -80,7 +80,7 @@ async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>
 
 async fn context(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>, cancel: &CancellationToken) -> Result<CycleContext, ApiError> {
     let (source, limits) = jobs.connections.source(&job.connection)?;
-    let storage = jobs.storages.writer(&job.storage).await?;
+    let storage = jobs.storages.writer_of_cycle(&job.storage).await?;
     Ok(CycleContext {
         job: job.name.to_string(),
         selection: job.definition.source.clone(),

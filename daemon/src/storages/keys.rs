@@ -1,0 +1,180 @@
+//! What opens a sealed storage: unlocked on this host, passwords, recovery key, rotation.
+
+use super::create::{is_wrong_key, locked, unlock_by};
+use super::{Storages, Work, between_error, blocking, end};
+use crate::definition::Storage;
+use crate::engine::StorageWriter;
+use crate::failure;
+use crate::name::Name;
+use c2b_api::storage::{
+    Credential, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, ResealInfo, StorageInfo, StorageRotate, StorageRotateReport,
+};
+use c2b_api::{ApiError, ErrorCode, Secret};
+use c2b_storagefmt::{Argon2Params, ProbeKind, Unlock, WrapInfo, WrapKind, Writer, probe};
+use std::path::Path;
+use std::sync::Arc;
+use tracing::info;
+
+impl Storages {
+    /// Opens a sealed storage with what a person gave, and lets this machine's key open it from then on.
+    ///
+    /// # Errors
+    /// When there is no such storage, it is in use, or what is given does not open it.
+    pub async fn unlock(&self, name: &Name, credential: Credential, user: &str) -> Result<StorageInfo, ApiError> {
+        let storage = self.get(name)?;
+        let place = self.place(name);
+        let mut work = place.lock().await;
+        match std::mem::replace(&mut *work, Work::Closed) {
+            Work::Rebuilding => {
+                *work = Work::Rebuilding;
+                return Err(super::rebuilding(name));
+            }
+            Work::Open { writer, .. } => end(name, writer).await,
+            Work::Closed => {}
+        }
+        let (path, clock, machine) = (storage.path.clone(), self.clock.clone(), self.machine.clone());
+        let writer = blocking(move || {
+            let key = machine.get()?;
+            let (label, now) = (machine_label(), clock.now());
+            let keep = move |writer: &mut Writer| writer.keep_machine_key(&label, &key, now);
+            StorageWriter::open_and(&path, &unlock_by(credential), clock, keep).map_err(|error| failure::storage(&error))
+        })
+        .await?;
+        *work = Work::Open { path: storage.path.clone(), writer };
+        drop(work);
+        info!(storage = %name, %user, "storage unlocked");
+        Ok(self.info(&storage).await)
+    }
+
+    /// Returns the passwords of a sealed storage.
+    ///
+    /// # Errors
+    /// When there is no such storage, or it is not sealed.
+    pub async fn passwords(&self, name: &Name) -> Result<Vec<PasswordInfo>, ApiError> {
+        self.change_keys(name, |_| Ok(())).await.map(|(passwords, ())| passwords)
+    }
+
+    /// Lets one more password open a storage.
+    ///
+    /// # Errors
+    /// When there is no such storage, it is not sealed, or the label is taken.
+    pub async fn add_password(&self, name: &Name, wish: PasswordAdd, user: &str) -> Result<Vec<PasswordInfo>, ApiError> {
+        let now = self.clock.now();
+        let label = wish.label.clone();
+        let (passwords, ()) =
+            self.change_keys(name, move |writer| writer.add_password(&wish.label, &wish.password.into(), Argon2Params::default(), now)).await?;
+        info!(storage = %name, %user, label, "password added");
+        Ok(passwords)
+    }
+
+    /// Puts a new password in the place of one.
+    ///
+    /// # Errors
+    /// When there is no such storage, it is not sealed, or the present password is wrong.
+    pub async fn change_password(&self, name: &Name, wish: PasswordChange, user: &str) -> Result<Vec<PasswordInfo>, ApiError> {
+        let now = self.clock.now();
+        let change = move |writer: &mut Writer| writer.change_password(&wish.present.into(), &wish.password.into(), Argon2Params::default(), now);
+        let (passwords, label) = self.change_keys(name, change).await?;
+        info!(storage = %name, %user, label, "password changed");
+        Ok(passwords)
+    }
+
+    /// Lets a password open a storage no more.
+    ///
+    /// # Errors
+    /// When there is no such storage or password, or nothing would be left that people have.
+    pub async fn remove_password(&self, name: &Name, wish: PasswordRemove, user: &str) -> Result<Vec<PasswordInfo>, ApiError> {
+        let label = wish.label.clone();
+        let remove = move |writer: &mut Writer| match writer.wraps().iter().find(|wrap| is_password(wrap) && wrap.label == wish.label) {
+            Some(wrap) => writer.remove_password(wrap.id).map(|()| true),
+            None => Ok(false),
+        };
+        let (passwords, found) = self.change_keys(name, remove).await?;
+        if !found {
+            let hint = format!("see `c2bctl storage password list {name}`");
+            return Err(ApiError::new(ErrorCode::NotFound, format!("storage {name} has no password {label}"), hint));
+        }
+        info!(storage = %name, %user, label, "password removed");
+        Ok(passwords)
+    }
+
+    /// Makes a new recovery key; the one before opens nothing any more.
+    ///
+    /// # Errors
+    /// When there is no such storage, or it is not sealed.
+    pub async fn renew_recovery_key(&self, name: &Name, user: &str) -> Result<RecoveryKey, ApiError> {
+        let now = self.clock.now();
+        let (_, key) = self.change_keys(name, move |writer| writer.renew_recovery_key(now)).await?;
+        info!(storage = %name, %user, "recovery key renewed");
+        Ok(RecoveryKey { recovery_key: Secret::new(key.to_string()) })
+    }
+
+    /// Gives a storage new keys.
+    ///
+    /// # Errors
+    /// When there is no such storage, it is not sealed, or the password that is given does not open it.
+    pub async fn rotate_keys(&self, name: &Name, wish: StorageRotate, user: &str) -> Result<StorageRotateReport, ApiError> {
+        let (now, machine) = (self.clock.now(), self.machine.clone());
+        let key = blocking(move || machine.get()).await?;
+        let rotate = move |writer: &mut Writer| {
+            let credential = wish.password.map_or_else(|| Unlock::Machine(key.clone()), |password| Unlock::Password(password.into()));
+            let rotated = writer.rotate_keys(&credential, Some(&key), now)?;
+            Ok((rotated, writer.stats()?.stored_bytes))
+        };
+        let (passwords, (rotated, total_bytes)) = self.change_keys(name, rotate).await?;
+        info!(storage = %name, %user, generation = rotated.generation, "keys rotated");
+        Ok(StorageRotateReport {
+            generation: rotated.generation.into(),
+            recovery_key: Secret::new(rotated.recovery.to_string()),
+            passwords_kept: passwords.into_iter().map(|password| password.label).collect(),
+            passwords_gone: rotated.dropped.iter().filter(|wrap| is_password(wrap)).map(|wrap| wrap.label.clone()).collect(),
+            resealing: ResealInfo { done_bytes: 0, total_bytes },
+        })
+    }
+
+    /// Returns what the daemon opens a storage with: this machine's key, or nothing when it is not sealed.
+    pub(super) async fn unlock_of(&self, storage: &Storage) -> Result<Unlock, ApiError> {
+        let (path, machine) = (storage.path.clone(), self.machine.clone());
+        blocking(move || unlock_at(&path, &machine)).await
+    }
+
+    async fn change_keys<T: Send + 'static>(
+        &self,
+        name: &Name,
+        change: impl FnOnce(&mut Writer) -> Result<T, c2b_storagefmt::Error> + Send + 'static,
+    ) -> Result<(Vec<PasswordInfo>, T), ApiError> {
+        let writer = self.writer(name).await?;
+        if !writer.catalog().info().sealed {
+            let hint = "a storage is sealed when it is made: `c2bctl storage create NAME PATH --seal`";
+            return Err(failure::state(format!("storage {name} is not sealed: it has no passwords and no keys"), hint));
+        }
+        let done = writer.between(move |writer| Ok((change(writer)?, writer.wraps()))).await;
+        let (value, wraps) = done.map_err(|error| between_error(&error))?;
+        let passwords = wraps.into_iter().filter(is_password).map(|wrap| PasswordInfo { label: wrap.label, created: wrap.created }).collect();
+        Ok((passwords, value))
+    }
+}
+
+/// Returns what opens the storage at a path without anybody.
+pub(super) fn unlock_at(path: &Path, machine: &Arc<crate::machine::MachineKey>) -> Result<Unlock, ApiError> {
+    match probe(path).map_err(|error| failure::storage(&error))?.kind {
+        ProbeKind::Storage(info) if info.sealed => machine.get().map(Unlock::Machine),
+        // What is no storage is refused, with its reason, when it is opened.
+        _ => Ok(Unlock::Open),
+    }
+}
+
+/// Answers why a storage could not be opened by the daemon alone.
+pub(super) fn not_opened(name: &Name, error: &c2b_storagefmt::Error) -> ApiError {
+    if is_wrong_key(error) { locked(name) } else { failure::storage(error) }
+}
+
+/// Returns what this machine's key is called in a storage.
+pub(super) fn machine_label() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("c2bd on {}", host.trim())
+}
+
+fn is_password(wrap: &WrapInfo) -> bool {
+    wrap.kind == WrapKind::Password
+}
