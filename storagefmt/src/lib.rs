@@ -49,7 +49,7 @@ pub use catalog::{Catalog, ItemRows};
 pub use check::{CheckProgress, CheckReport, Damage, DamagedItem, check};
 pub use contents::{ContentFile, Contents};
 pub use error::Error;
-pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, ItemKey, KeyError, MailboxKey, Moment};
+pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
 pub use probe::probe;
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
 pub use row::{
