@@ -201,6 +201,11 @@ impl Index {
         }
     }
 
+    /// Returns the keys that its frames are opened with.
+    pub(crate) fn keys(&self) -> &Keys {
+        self.records.keys()
+    }
+
     /// Returns what a text is in the index.
     pub(crate) fn hash20(&self, text: &str) -> Hash20 {
         self.hasher.hash20(text.as_bytes())

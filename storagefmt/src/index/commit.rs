@@ -43,26 +43,33 @@ pub(crate) fn commit(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> 
 /// Frames that the new pack does not have are forgotten with their records. Records that are not
 /// given stay as they were.
 pub(crate) fn replace_packs(rows: &mut Staged, old: &[CommitSeq], facts: &PackFacts) -> Result<(), Error> {
-    let mut state = rows.state()?;
     for first in old {
-        let key = Key::number(first.0);
-        let Some(row): Option<PackRow> = rows.row(Table::Packs, &key)? else { continue };
-        state.packs = state.packs.saturating_sub(1);
-        state.pack_bytes = state.pack_bytes.saturating_sub(row.bytes);
-        rows.delete(Table::Packs, key);
+        forget_pack(rows, *first)?;
     }
-    state.rewrites += 1;
-    rows.put(Table::State, Key::default(), &state);
+    let state = rows.state()?;
+    rows.put(Table::State, Key::default(), &StateRow { rewrites: state.rewrites + 1, ..state });
     put_pack(rows, facts)?;
     drop_frames(rows, facts)?;
     put_frames(rows, facts)
 }
 
+/// Notes a pack, or notes it again.
 fn put_pack(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> {
     let PackName { first, last, generation, check } = facts.name;
+    forget_pack(rows, first)?;
     rows.put(Table::Packs, Key::number(first.0), &PackRow { last: last.0, generation, check, bytes: facts.bytes, verified: None });
     let state = rows.state()?;
     rows.put(Table::State, Key::default(), &StateRow { packs: state.packs + 1, pack_bytes: state.pack_bytes + facts.bytes, ..state });
+    Ok(())
+}
+
+fn forget_pack(rows: &mut Staged, first: CommitSeq) -> Result<(), Error> {
+    let key = Key::number(first.0);
+    let Some(row): Option<PackRow> = rows.row(Table::Packs, &key)? else { return Ok(()) };
+    rows.delete(Table::Packs, key);
+    let state = rows.state()?;
+    let (packs, pack_bytes) = (state.packs.saturating_sub(1), state.pack_bytes.saturating_sub(row.bytes));
+    rows.put(Table::State, Key::default(), &StateRow { packs, pack_bytes, ..state });
     Ok(())
 }
 

@@ -1,14 +1,11 @@
 //! What texts and ids are in the index: keyed hashes.
 //!
 //! In a sealed storage the key comes from the storage key, so that who has the files cannot try texts.
-//! In an open one it is a constant, and ids of chunks and contents stand as they are.
+//! In an open one everybody can derive it, and ids of chunks and contents stand as they are.
 
 use crate::Error;
 use crate::format::row::Hash20;
 use crate::seal::Keys;
-
-/// What the constant key of an open storage is derived from; part of nothing durable.
-const OPEN_CONTEXT: &str = "c2b 2026-11-22 index of a storage that is not sealed";
 
 pub(super) struct Hasher {
     key: [u8; 32],
@@ -18,10 +15,7 @@ pub(super) struct Hasher {
 impl Hasher {
     /// Hashes with the storage key of a generation; 0 for a storage that is not sealed.
     pub(super) fn new(keys: &Keys, generation: u16) -> Result<Self, Error> {
-        match generation {
-            0 => Ok(Self { key: blake3::derive_key(OPEN_CONTEXT, b""), sealed: false }),
-            generation => Ok(Self { key: keys.index_key(generation)?, sealed: true }),
-        }
+        Ok(Self { key: keys.index_key(generation)?, sealed: generation != 0 })
     }
 
     pub(super) fn hash20(&self, bytes: &[u8]) -> Hash20 {

@@ -1,9 +1,8 @@
 //! Records of the index's frames, decoded: a bounded memory of the frames asked for last.
 
-use crate::format::pack::{FRAME_BYTES, FrameHeader};
 use crate::format::record::{Record, decode_records};
 use crate::format::row::Table;
-use crate::pack::reader::decode_frame;
+use crate::pack::frame::{decode_frame, split_frame};
 use crate::seal::{Keys, SealError};
 use crate::{Error, FrameKey, Place};
 use lru::LruCache;
@@ -32,6 +31,11 @@ impl Records {
         Self { keys, memory: Mutex::new(Memory { frames: LruCache::unbounded(), bytes: 0 }) }
     }
 
+    /// Returns the keys that frames are opened with.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Returns a record; `fetch` gives the frame with its header if it is not remembered.
     pub(super) fn record(&self, place: Place, fetch: impl FnOnce() -> Result<Option<Vec<u8>>, Error>) -> Result<Option<Arc<Record>>, Error> {
         let remembered = self.memory.lock().unwrap_or_else(PoisonError::into_inner).frames.get(&place.frame).map(|(frame, _)| Arc::clone(frame));
@@ -39,7 +43,7 @@ impl Records {
             Some(frame) => frame,
             None => {
                 let Some(bytes) = fetch()? else { return Ok(None) };
-                let Some((frame, weight)) = self.decode(place.frame, &bytes)? else { return Ok(None) };
+                let Some((frame, weight)) = self.decode(place.frame, bytes)? else { return Ok(None) };
                 self.remember(place.frame, &frame, weight);
                 frame
             }
@@ -68,12 +72,14 @@ impl Records {
     }
 
     /// Decodes a frame; `None` when its mailbox's key was destroyed.
-    fn decode(&self, key: FrameKey, bytes: &[u8]) -> Result<Option<(Frame, usize)>, Error> {
+    fn decode(&self, key: FrameKey, bytes: Vec<u8>) -> Result<Option<(Frame, usize)>, Error> {
         let damaged = || Error::IndexRow { table: Table::Records.name() };
-        let (header, stored) = bytes.split_at_checked(FRAME_BYTES).ok_or_else(damaged)?;
-        let header = FrameHeader::decode(header).filter(|header| header.key == key && header.holds(stored)).ok_or_else(damaged)?;
-        let raw = match decode_frame(&header, stored.to_vec(), &self.keys, None, None) {
-            Err(Error::Seal(SealError::KeyDestroyed(_))) => return Ok(None),
+        let (header, stored) = split_frame(bytes).map_err(|_| damaged())?;
+        if header.key != key {
+            return Err(damaged());
+        }
+        let raw = match decode_frame(&header, stored, &self.keys, None, None) {
+            Err(Error::Seal { err: SealError::KeyDestroyed { .. } }) => return Ok(None),
             other => other?,
         };
         let records = decode_records(&raw).ok_or_else(damaged)?;
