@@ -40,8 +40,8 @@ pub trait Archive: Send + Sync + 'static {
     fn changes_since(&self, seq: CommitSeq) -> Result<Vec<Touched>, Fault>;
     /// Returns how much is held of a mailbox.
     fn counts(&self, mailbox: MailboxKey) -> Result<MailboxCounts, Fault>;
-    /// Opens a content.
-    fn open(&self, id: &ContentId) -> Result<Box<dyn Blob>, Fault>;
+    /// Opens a content of a mailbox.
+    fn open(&self, mailbox: MailboxKey, id: &ContentId) -> Result<Box<dyn Blob>, Fault>;
 }
 
 /// The bytes of one content.
@@ -112,8 +112,8 @@ impl Archive for Storage {
         Ok(self.catalog.counts(mailbox)?)
     }
 
-    fn open(&self, id: &ContentId) -> Result<Box<dyn Blob>, Fault> {
-        Ok(Box::new(self.contents.open(id)?))
+    fn open(&self, mailbox: MailboxKey, id: &ContentId) -> Result<Box<dyn Blob>, Fault> {
+        Ok(Box::new(self.contents.open(mailbox, id)?))
     }
 }
 

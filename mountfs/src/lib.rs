@@ -6,6 +6,7 @@
 //! * [`tree`]: names, attributes, listings and bytes, over the seam [`archive`]
 //! * [`invalidate`]: what a new commit makes untrue
 //! * [`fuse`]: the adapter to the kernel; [`errno`]: the one mapping of errors
+//! * [`unlock`]: the key of a sealed storage
 //! * [`mountpoint`], [`kernel`], [`ready`], [`serve`], [`background`]: the life of a mount
 //!
 //! It reads a storage beside its writer and without the daemon; it never writes to it.
@@ -27,6 +28,7 @@ mod scratch;
 pub mod serve;
 pub mod stamp;
 pub mod tree;
+pub mod unlock;
 pub mod xattr;
 
 pub use options::{Options, OptionsError};

@@ -27,7 +27,7 @@ struct Args {
     storage: PathBuf,
     /// Empty folder to mount on
     mountpoint: PathBuf,
-    /// Options: allow_other, uid=, gid=, umask=, log=FILE, and those of mount(8)
+    /// Options: allow_other, uid=, gid=, umask=, log=FILE, passfile=FILE, keyfile=FILE, and those of mount(8)
     #[arg(short, long = "options", value_name = "OPTIONS")]
     options: Vec<String>,
     /// Stay in the foreground
@@ -92,7 +92,7 @@ fn announce(request: &Request, foreground: bool) {
 fn code(error: &MountError) -> u8 {
     match error {
         MountError::MountPoint(_) => MOUNT_POINT,
-        MountError::Find { .. } | MountError::Open { .. } | MountError::Read(_) => STORAGE,
+        MountError::Find { .. } | MountError::Unlock(_) | MountError::Open { .. } | MountError::Read(_) => STORAGE,
         MountError::Scratch(_) | MountError::Kernel(_) | MountError::Ready(_) | MountError::Start(_) | MountError::Session(_) => SYSTEM,
     }
 }

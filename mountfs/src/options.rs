@@ -20,6 +20,10 @@ pub struct Options {
     pub umask: u16,
     /// Where a mount in the background logs to instead of the journal.
     pub log: Option<PathBuf>,
+    /// A file with the password or recovery key of a sealed storage, instead of this machine's key.
+    pub passfile: Option<PathBuf>,
+    /// Where this machine's key is, when it is not in its usual place.
+    pub keyfile: Option<PathBuf>,
 }
 
 /// Why options are refused.
@@ -78,7 +82,7 @@ const IGNORED: [&str; 22] = [
 ];
 
 /// Options of ours.
-const OURS: [&str; 5] = ["allow_other", "uid", "gid", "umask", "log"];
+const OURS: [&str; 7] = ["allow_other", "uid", "gid", "umask", "log", "passfile", "keyfile"];
 
 /// Options that a view cannot have.
 const REFUSED: [&str; 4] = ["suid", "dev", "exec", "allow_root"];
@@ -89,7 +93,7 @@ const UMASK: u16 = 0o277;
 impl Default for Options {
     /// Private to the caller.
     fn default() -> Self {
-        Self { allow_other: false, uid: geteuid().as_raw(), gid: getegid().as_raw(), umask: UMASK, log: None }
+        Self { allow_other: false, uid: geteuid().as_raw(), gid: getegid().as_raw(), umask: UMASK, log: None, passfile: None, keyfile: None }
     }
 }
 
@@ -108,7 +112,9 @@ impl Options {
                 "uid" => uid = Some(user(value)?),
                 "gid" => gid = Some(group(value)?),
                 "umask" => options.umask = umask(value)?,
-                "log" => options.log = Some(absolute(value)?),
+                "log" => options.log = Some(absolute("log", value)?),
+                "passfile" => options.passfile = Some(absolute("passfile", value)?),
+                "keyfile" => options.keyfile = Some(absolute("keyfile", value)?),
                 "comment" => {}
                 _ if name.starts_with("x-") || name.starts_with("X-") => {}
                 _ if IGNORED.contains(&word) => {}
@@ -148,9 +154,9 @@ fn umask(value: &str) -> Result<u16, OptionsError> {
     mask.ok_or_else(|| OptionsError::Value { name: "umask", wants: "an octal number up to 777", value: value.to_owned() })
 }
 
-fn absolute(value: &str) -> Result<PathBuf, OptionsError> {
+fn absolute(name: &'static str, value: &str) -> Result<PathBuf, OptionsError> {
     let path = Some(PathBuf::from(value)).filter(|path| path.is_absolute());
-    path.ok_or_else(|| OptionsError::Value { name: "log", wants: "an absolute path", value: value.to_owned() })
+    path.ok_or_else(|| OptionsError::Value { name, wants: "an absolute path", value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -162,7 +168,7 @@ mod tests {
         let line = "rw,noexec,nosuid,nodev,_netdev,user,noauto,x-systemd.automount,x-systemd.idle-timeout=60";
         assert_eq!(Options::parse([line]).unwrap(), Options::default());
         let shared = Options::parse(["allow_other,uid=1000", "gid=100,umask=227"]).unwrap();
-        assert_eq!(shared, Options { allow_other: true, uid: 1000, gid: 100, umask: 0o227, log: None });
+        assert_eq!(shared, Options { allow_other: true, uid: 1000, gid: 100, umask: 0o227, ..Options::default() });
         assert_eq!(Options::parse(["uid=root"]).unwrap().uid, 0);
     }
 
@@ -181,6 +187,7 @@ mod tests {
         assert_eq!(text("frobnicate"), "unknown option \"frobnicate\"");
         assert_eq!(text("suid"), "option \"suid\" is refused: a view is always ro,nosuid,nodev,noexec");
         assert_eq!(text("uid=-4"), "option \"uid\" wants a user's number or name, not \"-4\"");
+        assert_eq!(text("passfile=secret"), "option \"passfile\" wants an absolute path, not \"secret\"");
         assert_eq!(text("umask=999"), "option \"umask\" wants an octal number up to 777, not \"999\"");
     }
 

@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::ready::{self, ReadyError};
 use crate::scratch::Scratch;
 use crate::tree::{Step, Tree};
+use crate::unlock::{UnlockError, unlock};
 use c2b_storagefmt::{Catalog, Error as StorageError};
 use fuser::{INodeNo, Notifier};
 use nix::unistd::geteuid;
@@ -45,6 +46,9 @@ pub enum MountError {
         #[source]
         source: io::Error,
     },
+    /// What opens the storage is not there.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
     /// The storage cannot be opened.
     #[error("failed to open storage {path}")]
     Open {
@@ -103,7 +107,9 @@ pub fn mount(request: &Request, ready: impl FnOnce()) -> Result<(), MountError> 
     let storage = std::fs::canonicalize(&request.storage).map_err(find)?;
     let scratch = Scratch::create(&target).map_err(MountError::Scratch)?;
     let open = |source| MountError::Open { path: storage.clone(), source: Box::new(source) };
-    let (catalog, contents) = Catalog::open_reader(&storage, scratch.path()).map_err(open)?;
+    let key = unlock(&storage, &request.options)?;
+    let (catalog, contents) = Catalog::open_reader(&storage, scratch.path(), &key).map_err(open)?;
+    drop(key);
     let usage = Arc::new(Usage::default());
     let tree = Arc::new(Tree::new(Storage::new(catalog.clone(), contents)).map_err(MountError::Read)?);
 

@@ -3,7 +3,7 @@
 use super::server::{Mail, Picture, PictureOfFolder, Server};
 use c2b_api::job::{RunInfo, Selection};
 use c2b_mailbox::Address;
-use c2b_storagefmt::{CommitSeq, Error, Failure, Moment, Writer};
+use c2b_storagefmt::{CommitSeq, Error, Failure, Moment, Sealing, Unlock, Writer};
 use c2bd::clock::Clock;
 use c2bd::engine::{ConnectionLimits, CycleContext, CycleEnd, MailboxQueue, Progress, StorageWriter, run_cycle};
 use chrono::{DateTime, Utc};
@@ -37,7 +37,7 @@ impl Stand {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("storage");
         let clock = Clock::manual(DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap());
-        drop(Writer::create(&path, clock.now()).unwrap());
+        drop(Writer::create(&path, clock.now(), Sealing::None).unwrap());
         Self {
             server: Arc::new(Server::new(page_items)),
             limits: ConnectionLimits::new(clock.clone()),
@@ -51,7 +51,7 @@ impl Stand {
     }
 
     pub(crate) fn open(&self) -> StorageWriter {
-        StorageWriter::open(&self.path, self.clock.clone()).unwrap()
+        StorageWriter::open(&self.path, &Unlock::Open, self.clock.clone()).unwrap()
     }
 
     pub(crate) fn context(&self, storage: &StorageWriter) -> CycleContext {
@@ -106,7 +106,7 @@ impl Stand {
         drop(context);
         storage.abandon().await;
         // What was under way is dropped by the runtime, and with it the last handles of the index.
-        while matches!(Writer::open(&self.path), Err(Error::Index { .. })) {
+        while matches!(Writer::open(&self.path, &Unlock::Open), Err(Error::Index { .. })) {
             tokio::task::yield_now().await;
         }
         end
@@ -114,7 +114,7 @@ impl Stand {
 
     /// Looks into the storage.
     pub(crate) fn archive(&self) -> Archive {
-        let writer = Writer::open(&self.path).unwrap();
+        let writer = Writer::open(&self.path, &Unlock::Open).unwrap();
         let (catalog, contents) = (writer.catalog(), writer.contents());
         let mut archive = Archive { mailboxes: BTreeMap::new(), failures: Vec::new(), head: catalog.head().unwrap() };
         for address in self.server.with(|state| state.mailboxes()) {
@@ -126,7 +126,7 @@ impl Stand {
                 let mut mails = BTreeMap::new();
                 for item in catalog.items(row.key, folder.key, Moment::Latest).unwrap() {
                     let item = item.unwrap();
-                    let file = contents.open(&item.shown.unwrap()).unwrap();
+                    let file = contents.open(row.key, &item.shown.unwrap()).unwrap();
                     let mut body = vec![0; usize::try_from(file.len()).unwrap()];
                     assert_eq!(file.read_at(0, &mut body).unwrap(), body.len());
                     let mail = Mail {

@@ -49,7 +49,7 @@ impl<A: Archive> Tree<A> {
         }
         let row = self.item(node)?;
         let damaged = |source| ViewError::Damaged { item: row.key, mailbox: row.mailbox, offset: 0, source };
-        let blob = row.shown.map(|id| self.archive.open(&id).map_err(damaged)).transpose()?;
+        let blob = row.shown.map(|id| self.archive.open(row.mailbox, &id).map_err(damaged)).transpose()?;
         let reader = Arc::new(Reader { blob, mailbox: row.mailbox, item: row.key, size: row.size });
         self.lock_readers().put(node, reader.clone());
         Ok(reader)

@@ -1,7 +1,7 @@
 //! A storage in a temporary folder with its writer, and real mounts of it.
 
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{FolderKey, ItemKey, MailboxKey, Writer};
+use c2b_storagefmt::{FolderKey, ItemKey, MailboxKey, Sealing, Writer};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::fs;
@@ -95,7 +95,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let clock = "2024-11-21T10:00:00Z".parse().unwrap();
-        let mut writer = Writer::create(&dir.path().join("storage"), clock).unwrap();
+        let (mut writer, _) = Writer::create(&dir.path().join("storage"), clock, Sealing::None).unwrap();
         let alice = writer.mailbox(&Address::parse(ALICE).unwrap()).unwrap();
         Self { dir, writer, alice, clock }
     }

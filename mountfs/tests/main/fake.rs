@@ -35,7 +35,7 @@ struct Bytes(Vec<u8>);
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        let info = StorageInfo { uuid: uuid::Uuid::nil(), version: 1, created: start() };
+        let info = StorageInfo { uuid: uuid::Uuid::nil(), version: 2, created: start(), sealed: false };
         Self { info, state: Arc::default() }
     }
 
@@ -204,7 +204,7 @@ impl Archive for Fake {
         Ok(MailboxCounts { items: self.state().living_items().len() as u64, ..MailboxCounts::default() })
     }
 
-    fn open(&self, id: &ContentId) -> Result<Box<dyn Blob>, Fault> {
+    fn open(&self, _mailbox: MailboxKey, id: &ContentId) -> Result<Box<dyn Blob>, Fault> {
         let state = self.state();
         let (_, body) = state.items.iter().find(|(row, _)| row.shown == Some(*id)).ok_or("no such content")?;
         Ok(Box::new(Bytes(body.clone())))

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, contents, mail, os_error, unmount, usable, wait_for};
 use c2b_mountfs::mountpoint::uppermost;
+use c2b_storagefmt::Unlock;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::Path;
@@ -225,8 +226,8 @@ fn a_mount_lives_through_a_rebuild_of_the_index() {
     let alice = bench.alice;
     drop(bench.writer);
     fs::remove_dir_all(storage.join("index")).unwrap();
-    c2b_storagefmt::rebuild(&storage, &mut |_| {}).unwrap();
-    let mut writer = c2b_storagefmt::Writer::open(&storage).unwrap();
+    c2b_storagefmt::rebuild(&storage, &Unlock::Open, &mut |_| {}).unwrap();
+    let mut writer = c2b_storagefmt::Writer::open(&storage, &Unlock::Open).unwrap();
     writer.put_item(alice, inbox, mail("2", "mail", b"after the rebuild")).unwrap();
     writer.commit("2024-11-21T12:00:00Z".parse().unwrap()).unwrap();
     wait_for("the commit after the rebuild", 5, || contents(&mounted.latest()).values().any(|body| body == b"after the rebuild"));
