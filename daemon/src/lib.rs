@@ -20,7 +20,7 @@ pub mod jobs;
 pub mod listener;
 pub mod lock;
 pub mod log;
-mod machine;
+pub mod machine;
 pub mod name;
 pub mod nearest;
 pub mod options;

@@ -15,14 +15,14 @@ use zeroize::Zeroizing;
 const FILE: &str = "machine.key";
 
 /// The machine's key, read or made when it is first needed.
-pub(crate) struct MachineKey {
+pub struct MachineKey {
     path: PathBuf,
     known: Mutex<Option<Zeroizing<[u8; 32]>>>,
 }
 
 impl MachineKey {
     /// Says where the key is; reads nothing yet.
-    pub(crate) fn new(state: &Path) -> Self {
+    pub fn new(state: &Path) -> Self {
         Self { path: state.join(FILE), known: Mutex::default() }
     }
 
@@ -30,7 +30,7 @@ impl MachineKey {
     ///
     /// # Errors
     /// When the file cannot be read or written, or others than its owner may read it.
-    pub(crate) fn get(&self) -> Result<Zeroizing<[u8; 32]>, ApiError> {
+    pub fn get(&self) -> Result<Zeroizing<[u8; 32]>, ApiError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = &*known {
             return Ok(key.clone());

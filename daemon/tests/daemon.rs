@@ -7,11 +7,15 @@ mod stand;
 
 #[path = "daemon/definitions.rs"]
 mod definitions;
+#[path = "daemon/edits.rs"]
+mod edits;
 #[path = "daemon/jobs.rs"]
 mod jobs;
 #[path = "daemon/process.rs"]
 mod process;
 #[path = "daemon/requests.rs"]
 mod requests;
+#[path = "daemon/sealed.rs"]
+mod sealed;
 #[path = "daemon/storages.rs"]
 mod storages;

@@ -1,4 +1,6 @@
 //! A run: one cycle of a one-time job, cycle after cycle of a continuous one, until it is stopped.
+//!
+//! Without enough free space it pauses, and goes on by itself once there is.
 
 use super::Jobs;
 use super::handle::{Handle, RunEnd, is_low_space};
@@ -32,7 +34,10 @@ pub(super) async fn run(jobs: Arc<Jobs>, handle: Arc<Handle>, progress: Arc<Prog
         let end = cycle(&jobs, &job, &handle, &progress, &cancel, number).await;
         let failed_in_a_row = end.1;
         let idle = match (&end.0, &job.definition.continuity) {
-            (RunEnd::Stopped, _) | (_, Continuity::OneTime) => return end.0,
+            (RunEnd::Stopped, _) => return end.0,
+            // Low space pauses a run and does not end it.
+            (RunEnd::Failed(problem), Continuity::OneTime) if is_low_space(problem) => LOW_SPACE_WAIT_MAX,
+            (_, Continuity::OneTime) => return end.0,
             (_, Continuity::Continuous { idle }) => idle.duration(),
         };
         let wait = wait(&end.0, idle, failed_in_a_row);
