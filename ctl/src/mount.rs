@@ -32,6 +32,7 @@ asked. The mount is read-only and yours alone; options are passed to mount.c2b.
 Examples:
   c2bctl mount archive /mnt
   c2bctl mount ./archive /mnt -o allow_other,uid=1000,gid=1000
+  c2bctl mount archive /mnt -o passfile=/home/anna/archive-password   # sealed, and you are not root
   ls /mnt/mailboxes/alice@example.org/latest/Inbox";
 const EXAMPLES_UNMOUNT: &str = "Examples:\n  c2bctl unmount /mnt";
 
