@@ -15,7 +15,7 @@ pub mod row;
 use chrono::{DateTime, Utc};
 
 /// Format version that this program writes and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Longest file name that we make, in bytes (Linux allows 255; Windows, Samba and tools want room).
 pub const FILE_NAME_BYTES_MAX: usize = 200;

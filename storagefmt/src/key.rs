@@ -33,6 +33,24 @@ pub struct ContentId(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkId(pub [u8; 32]);
 
+/// A frame of a pack: number `n` of a commit's frames. Names it for ever, in whatever pack it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameKey {
+    /// The commit that wrote it.
+    pub seq: CommitSeq,
+    /// Which of that commit's frames, from 0.
+    pub n: u32,
+}
+
+/// A record: number `index` in a frame of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The frame.
+    pub frame: FrameKey,
+    /// Which of the frame's records, from 0.
+    pub index: u32,
+}
+
 /// Which commits are visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -58,6 +76,19 @@ impl ChunkId {
     /// Returns the id of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl FrameKey {
+    /// Names a frame.
+    pub fn new(seq: CommitSeq, n: u32) -> Self {
+        Self { seq, n }
+    }
+}
+
+impl fmt::Display for FrameKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.seq, self.n)
     }
 }
 

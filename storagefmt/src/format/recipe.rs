@@ -1,7 +1,6 @@
 //! Recipes: how a content is put together from chunks.
 
-use super::Take;
-use crate::ChunkId;
+use crate::{CommitSeq, FrameKey};
 use minicbor::{Decode, Encode};
 
 /// See [`super::record::Record::Recipe`].
@@ -27,14 +26,20 @@ pub struct RecipeRecord {
     pub frames: Vec<Frame>,
 }
 
-/// A chunk and its length.
-#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+/// A stretch of a block's raw bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct ChunkRef {
-    /// BLAKE3 of its bytes.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub id: [u8; 32],
-    /// Its length in bytes.
+    /// The commit that wrote the block.
+    #[n(0)]
+    pub seq: u64,
+    /// Which of that commit's frames.
     #[n(1)]
+    pub n: u32,
+    /// Where the chunk begins in the block's raw bytes.
+    #[n(2)]
+    pub offset: u32,
+    /// Its length in bytes.
+    #[n(3)]
     pub len: u32,
 }
 
@@ -58,17 +63,10 @@ pub struct Part {
     /// Length when encoded, in bytes.
     #[n(1)]
     pub len: u64,
-    /// Its decoded bytes; empty when `list` says them.
+    /// Its decoded bytes.
     #[n(2)]
     pub chunks: Vec<ChunkRef>,
-    /// A chunk that holds the references to the part's chunks, 36 bytes each: id, 32-bit length.
-    /// Used for long parts, so that a hundred recipes do not repeat what they share.
-    #[n(3)]
-    pub list: Option<ChunkRef>,
 }
-
-/// A part with this many chunks or more keeps their references in a chunk.
-pub const LIST_CHUNKS_MIN: usize = 8;
 
 /// How a part's bytes are encoded.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -122,34 +120,19 @@ pub struct Frame {
 }
 
 impl RecipeRecord {
-    /// Returns all chunks that the recipe names itself, in order, repetitions included; those that listed chunks name are not among them.
+    /// Returns all stretches that the recipe names, in order, repetitions included.
     pub fn chunks(&self) -> impl Iterator<Item = &ChunkRef> {
         let parts = self.ops.iter().filter_map(|op| match op {
             Op::Skeleton(_) => None,
-            Op::Part(part) => Some(part.chunks.iter().chain(&part.list)),
+            Op::Part(part) => Some(&part.chunks),
         });
         self.skeleton.iter().chain(parts.flatten())
     }
 }
 
-/// Encodes the references that a list chunk holds.
-pub fn encode_list(chunks: &[ChunkRef]) -> Vec<u8> {
-    chunks.iter().flat_map(|chunk| [chunk.id.as_slice(), chunk.len.to_le_bytes().as_slice()].concat()).collect()
-}
-
-/// Decodes a list chunk; `None` when it is none.
-pub fn decode_list(bytes: &[u8]) -> Option<Vec<ChunkRef>> {
-    let mut take = Take(bytes);
-    let mut chunks = Vec::with_capacity(bytes.len() / 36);
-    while !take.0.is_empty() {
-        chunks.push(ChunkRef { id: take.array()?, len: take.u32()? });
-    }
-    Some(chunks)
-}
-
 impl ChunkRef {
-    /// Returns the chunk's id.
-    pub fn chunk(&self) -> ChunkId {
-        ChunkId(self.id)
+    /// Returns the block.
+    pub fn frame(&self) -> FrameKey {
+        FrameKey::new(CommitSeq(self.seq), self.n)
     }
 }

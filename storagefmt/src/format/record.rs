@@ -13,7 +13,7 @@ use minicbor::{Decode, Encode};
 /// Anything that a pack can say.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Record {
-    /// A mailbox exists. Repeated in every pack that touches it.
+    /// A mailbox exists. Repeated in every commit that touches it.
     #[n(1)]
     Mailbox(#[n(0)] MailboxRecord),
     /// A folder is in this state from this commit on.
@@ -46,9 +46,33 @@ pub enum Record {
     /// How a content is put together.
     #[n(11)]
     Recipe(#[n(0)] RecipeRecord),
-    /// The commit's time. The last record of every pack.
+    /// The commit's time. The last record of every commit.
     #[n(12)]
     Commit(#[n(0)] CommitRecord),
+    /// A block of this commit: the capability to it, and the chunks in it.
+    #[n(13)]
+    Block(#[n(0)] BlockRecord),
+    /// The mailbox may read a block that it did not store itself.
+    #[n(14)]
+    Grant(#[n(0)] GrantRecord),
+    /// Retention marked a past version: it is not shown any more.
+    #[n(15)]
+    VersionGone(#[n(0)] VersionGoneRecord),
+    /// A marked version is shown again.
+    #[n(16)]
+    VersionBack(#[n(0)] VersionRecord),
+    /// A marked version is gone for good.
+    #[n(17)]
+    VersionFreed(#[n(0)] VersionRecord),
+    /// A mailbox was erased from all history.
+    #[n(18)]
+    Erased(#[n(0)] ErasedRecord),
+    /// A content is known to be lost.
+    #[n(19)]
+    Lost(#[n(0)] LostRecord),
+    /// The address of an erased mailbox may be backed up again, under a new key.
+    #[n(20)]
+    Allowed(#[n(0)] AllowedRecord),
 }
 
 /// See [`Record::Mailbox`].
@@ -333,6 +357,136 @@ pub struct CommitRecord {
     /// Microseconds since 1970.
     #[n(0)]
     pub time: i64,
+}
+
+/// See [`Record::Block`].
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct BlockRecord {
+    /// Which frame of this commit.
+    #[n(0)]
+    pub n: u32,
+    /// BLAKE3 of the block's raw bytes: the capability to it.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub hash: [u8; 32],
+    /// The chunks in it, one after the other from its beginning.
+    #[n(2)]
+    pub chunks: Vec<BlockChunk>,
+}
+
+/// A chunk of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BlockChunk {
+    /// The first 20 bytes of the BLAKE3 hash of its bytes.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub id: [u8; 20],
+    /// Its length in bytes.
+    #[n(1)]
+    pub len: u32,
+}
+
+/// See [`Record::Grant`].
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct GrantRecord {
+    /// The commit that wrote the block.
+    #[n(0)]
+    pub seq: u64,
+    /// Which of that commit's frames.
+    #[n(1)]
+    pub n: u32,
+    /// BLAKE3 of the block's raw bytes.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub hash: [u8; 32],
+}
+
+/// A past version of an item; see [`Record::VersionBack`] and [`Record::VersionFreed`].
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct VersionRecord {
+    /// The item.
+    #[n(0)]
+    pub item: u64,
+    /// The first commit in which the version held.
+    #[n(1)]
+    pub from: u64,
+}
+
+/// See [`Record::VersionGone`].
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct VersionGoneRecord {
+    /// The item.
+    #[n(0)]
+    pub item: u64,
+    /// The first commit in which the version held.
+    #[n(1)]
+    pub from: u64,
+    /// The rule: 0 superseded too long ago, 1 deleted too long ago, 2 too many versions.
+    #[n(2)]
+    pub rule: u8,
+}
+
+/// See [`Record::Erased`].
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ErasedRecord {
+    /// The mailbox's key.
+    #[n(0)]
+    pub mailbox: u32,
+    /// Its address.
+    #[n(1)]
+    pub address: String,
+    /// When, in microseconds since 1970.
+    #[n(2)]
+    pub time: i64,
+    /// Who asked for it.
+    #[n(3)]
+    pub who: String,
+    /// Items that it had.
+    #[n(4)]
+    pub items: u64,
+    /// Versions that it had.
+    #[n(5)]
+    pub versions: u64,
+}
+
+/// See [`Record::Lost`].
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct LostRecord {
+    /// The content.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub id: [u8; 32],
+    /// What happened to it.
+    #[n(1)]
+    pub reason: String,
+    /// When that was found, in microseconds since 1970.
+    #[n(2)]
+    pub time: i64,
+}
+
+/// See [`Record::Allowed`].
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct AllowedRecord {
+    /// The erased mailbox's key.
+    #[n(0)]
+    pub mailbox: u32,
+    /// Its address.
+    #[n(1)]
+    pub address: String,
+}
+
+/// CBOR's null, which stands for a record that was dropped.
+const DROPPED: u8 = 0xf6;
+
+/// Reads the records of a frame, one after the other; a dropped one is `None`. Nothing when these are no records.
+pub fn decode_records(raw: &[u8]) -> Option<Vec<Option<Record>>> {
+    let mut decoder = minicbor::Decoder::new(raw);
+    let mut records = Vec::new();
+    while let Some(byte) = raw.get(decoder.position()) {
+        if *byte == DROPPED {
+            decoder.set_position(decoder.position() + 1);
+            records.push(None);
+        } else {
+            records.push(Some(decoder.decode().ok()?));
+        }
+    }
+    Some(records)
 }
 
 impl ContentRef {
