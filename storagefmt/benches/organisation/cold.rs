@@ -1,14 +1,14 @@
 //! Single small items in random order, read from the disk.
 
 use crate::measure::{as_map, evict, files, round, timed};
-use crate::{Cold, read};
-use c2b_storagefmt::{ItemRow, Writer};
+use crate::{Cold, read, storage};
+use c2b_storagefmt::ItemRow;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Opens and reads items whole; the packs are evicted from the page cache before each.
 pub(crate) fn reads(args: &Cold) -> Map<String, Value> {
-    let writer = Writer::open(&args.storage).unwrap();
+    let writer = storage::open(&args.storage, args.sealed);
     let mut small = Vec::new();
     read::rows(&writer.catalog(), |row| {
         if row.size > 0 && row.size <= args.bytes_max {
@@ -20,7 +20,7 @@ pub(crate) fn reads(args: &Cold) -> Map<String, Value> {
     drop(writer);
     let packs = files(&args.storage.join("packs"));
     evict(&files(&args.storage));
-    let (writer, opened) = timed(|| Writer::open(&args.storage).unwrap());
+    let (writer, opened) = timed(|| storage::open(&args.storage, args.sealed));
     let (contents, mut content) = (writer.contents(), Vec::new());
     let mut read = |row: &ItemRow| {
         evict(&packs);

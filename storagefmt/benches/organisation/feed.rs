@@ -2,8 +2,8 @@
 
 use crate::corpus::{self, Entry, Mailbox};
 use crate::measure::{Stopwatch, as_map};
-use crate::{Feed, source};
-use c2b_mailbox::{Address, ChangeKey, Item, ItemId};
+use crate::{Feed, source, storage};
+use c2b_mailbox::{Address, Item, ItemId};
 use c2b_storagefmt::{FolderKey, MailboxKey, Writer};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -34,7 +34,7 @@ struct Done {
 /// Stores the corpus into a new storage.
 pub(crate) fn first(args: &Feed) -> Map<String, Value> {
     let watch = Stopwatch::start();
-    let mut writer = Writer::create(&args.storage, now(0)).unwrap();
+    let mut writer = storage::create(&args.storage, args.sealed, now(0));
     let done = feed(args, &mut writer);
     finish(watch, writer, &done)
 }
@@ -42,7 +42,7 @@ pub(crate) fn first(args: &Feed) -> Map<String, Value> {
 /// Stores what differs from the storage.
 pub(crate) fn again(args: &Feed) -> Map<String, Value> {
     let watch = Stopwatch::start();
-    let mut writer = Writer::open(&args.storage).unwrap();
+    let mut writer = storage::open(&args.storage, args.sealed);
     let done = feed(args, &mut writer);
     finish(watch, writer, &done)
 }
@@ -87,8 +87,8 @@ fn plan(writer: &mut Writer, key: MailboxKey, mailbox: &Mailbox, done: &mut Done
             let known = if fresh { vec![None; ids.len()] } else { catalog.known(key, &ids).unwrap() };
             for (file, known) in page.iter().zip(known) {
                 held += u64::from(known.is_some());
-                let same = |mark: &ChangeKey| *mark == source::change_key(&mailbox.address, file);
-                if !known.is_some_and(|known| known.change_key.as_ref().is_some_and(same)) {
+                let mark = catalog.change_mark(&source::change_key(&mailbox.address, file));
+                if known.is_none_or(|known| known.change != Some(mark)) {
                     wanted.push((folder_key, number, file.clone()));
                 }
             }

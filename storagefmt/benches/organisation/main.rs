@@ -17,6 +17,7 @@ mod read;
 mod scale;
 mod shared;
 mod source;
+mod storage;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value};

@@ -1,9 +1,9 @@
 //! Reading everything back.
 
 use crate::measure::{Stopwatch, as_map, round};
-use crate::{Read, corpus, source};
+use crate::{Read, corpus, source, storage};
 use c2b_mailbox::ItemId;
-use c2b_storagefmt::{Catalog, Contents, ItemRow, Moment, Writer};
+use c2b_storagefmt::{Catalog, Contents, ItemRow, Moment};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fs;
@@ -16,7 +16,7 @@ const READ_BYTES: usize = 128 << 10;
 pub(crate) fn all(args: &Read) -> Map<String, Value> {
     let files = args.corpus.as_deref().map(files);
     let watch = Stopwatch::start();
-    let writer = Writer::open(&args.storage).unwrap();
+    let writer = storage::open(&args.storage, args.sealed);
     let (catalog, contents) = (writer.catalog(), writer.contents());
     let (mut bytes, mut items, mut compared) = (0, 0, 0);
     let mut content = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn rows(catalog: &Catalog, mut visit: impl FnMut(&ItemRow)) {
 
 /// Reads an item's content into `content`.
 pub(crate) fn whole(contents: &Contents, row: &ItemRow, content: &mut Vec<u8>) {
-    let file = contents.open(&row.shown.unwrap()).unwrap();
+    let file = contents.open(row.mailbox, &row.shown.unwrap()).unwrap();
     content.resize(usize::try_from(file.len()).unwrap(), 0);
     let mut done = 0;
     while done < content.len() {

@@ -2,10 +2,9 @@
 //!
 //! Each chunk is a body part of random letters, long enough to be a chunk of its own.
 
-use crate::Scale;
+use crate::{Scale, storage};
 use crate::measure::{Stopwatch, as_map, peak_mb, round, timed};
 use c2b_mailbox::{Address, ChangeKey, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::Writer;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -25,7 +24,7 @@ const PAGE: u32 = 500;
 /// Fills a storage.
 pub(crate) fn fill(args: &Scale) -> Map<String, Value> {
     let watch = Stopwatch::start();
-    let mut writer = Writer::create(&args.storage, now(0)).unwrap();
+    let mut writer = storage::create(&args.storage, args.sealed, now(0));
     let (mut key, mut folder) = (None, None);
     let mut marks = Vec::new();
     for number in 0..args.items {
@@ -54,7 +53,7 @@ pub(crate) fn fill(args: &Scale) -> Map<String, Value> {
 /// Opens the storage, asks about every item and reads a thousand.
 pub(crate) fn open(args: &Scale) -> Map<String, Value> {
     let watch = Stopwatch::start();
-    let (writer, opened) = timed(|| Writer::open(&args.storage).unwrap());
+    let (writer, opened) = timed(|| storage::open(&args.storage, args.sealed));
     let (catalog, contents) = (writer.catalog(), writer.contents());
     let ((), asked) = timed(|| {
         for first in (0..args.items).step_by(PAGE as usize) {

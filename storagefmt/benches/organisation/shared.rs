@@ -1,11 +1,10 @@
 //! One attachment in many mailboxes: every copy has its own headers, boundary and line of text.
 
-use crate::Shared;
+use crate::{Shared, storage};
 use crate::measure::{Stopwatch, as_map};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::Writer;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -17,7 +16,7 @@ pub(crate) fn attachment(args: &Shared) -> Map<String, Value> {
     let lines: Vec<&[u8]> = encoded.as_bytes().chunks(76).collect();
     let encoded = lines.join(b"\r\n".as_slice());
     let watch = Stopwatch::start();
-    let mut writer = Writer::create(&args.storage, now(0)).unwrap();
+    let mut writer = storage::create(&args.storage, args.sealed, now(0));
     for number in 0..args.mailboxes {
         let address = format!("user{number}@example.org");
         let key = writer.mailbox(&Address::parse(&address).unwrap()).unwrap();
