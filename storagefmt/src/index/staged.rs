@@ -128,7 +128,7 @@ impl Staged {
 
     /// Remembers a record of the open batch, unless its frame is among the rows already.
     pub(crate) fn remember(&mut self, place: Place, record: &Record) {
-        if self.batch.get(Table::Records, &Key::frame(place.frame).0).is_none() {
+        if self.batch.get(Table::Records, &Key::frame(place.frame).0).flatten().is_none() {
             self.pending.insert(place, Arc::new(record.clone()));
         }
     }

@@ -70,9 +70,9 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let says = proptest::collection::vec((1..=MAILBOXES, op()), 1..12).prop_map(Step::Says);
+    let says = proptest::collection::vec((1..=MAILBOXES, op()), 1..24).prop_map(Step::Says);
     let step = prop_oneof![12 => says, 1 => (1..=MAILBOXES).prop_map(Step::Erased), 1 => (1..=MAILBOXES).prop_map(Step::Allowed)];
-    proptest::collection::vec(step, 1..9)
+    proptest::collection::vec(step, 1..14)
 }
 
 /// Turns a step into records; keys of different mailboxes never meet.
@@ -151,7 +151,8 @@ fn history_leads_to_rows(archive: &Archive) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    // Each case makes three databases, which takes its time.
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_rebuild_gives_the_rows_of_the_commits(steps in steps()) {
