@@ -65,11 +65,11 @@ impl PackRewriter {
         if !header.holds(&stored) {
             return Err(damaged(header, "its checksum does not hold"));
         }
-        self.claim(header)?;
         let raw = decode_frame(header, stored, &self.keys, hash, None)?;
         if header.kind == FrameKind::Block && hash.is_some_and(|hash| blake3::hash(&raw) != *hash) {
             return Err(damaged(header, "it is not the block that its hash names"));
         }
+        self.claim(header)?;
         let compress = header.codec == Codec::Zstd;
         self.make(FrameDraft { kind: header.kind, mailbox: header.mailbox, key: header.key, hash: hash.copied(), raw, compress })
     }
