@@ -1,9 +1,9 @@
 //! Many items of many tiny chunks: what an archive of years costs in memory, opening and look-ups.
 //!
-//! Each chunk is a body part of random letters, long enough to be a chunk of its own.
+//! Each chunk is a body part that no other item has, long enough to be a chunk of its own; most of it is alike, so that the disk is not what is measured.
 
-use crate::{Scale, storage};
 use crate::measure::{Stopwatch, as_map, peak_mb, round, timed};
+use crate::{Scale, storage};
 use c2b_mailbox::{Address, ChangeKey, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -15,8 +15,9 @@ const MAILBOX_ITEMS: u32 = 10_000;
 /// Items of one commit.
 const COMMIT_ITEMS: u32 = 5_000;
 
-/// Random bytes of a part; as letters they are twice as many.
-const PART_BYTES: usize = 144;
+/// Random bytes of a part, and how often a line that all parts share follows them: beyond half a KiB.
+const PART_BYTES: usize = 8;
+const PART_LINES: usize = 10;
 
 /// Item ids asked about at once.
 const PAGE: u32 = 500;
@@ -94,6 +95,9 @@ fn item(number: u32, chunks: u32) -> Item {
         random.fill(&mut bytes);
         for byte in bytes {
             write!(mail, "{byte:02x}").unwrap();
+        }
+        for _ in 0..PART_LINES {
+            mail.push_str("\r\nAll parts of all items have this line, and nothing to say.");
         }
     }
     mail.push_str("\r\n--b--\r\n");

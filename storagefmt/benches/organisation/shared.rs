@@ -1,7 +1,7 @@
 //! One attachment in many mailboxes: every copy has its own headers, boundary and line of text.
 
-use crate::{Shared, storage};
 use crate::measure::{Stopwatch, as_map};
+use crate::{Shared, storage};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
