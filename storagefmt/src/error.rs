@@ -28,7 +28,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The storage's description cannot be understood.
-    #[error("{path} is damaged ({reason}): restore it from a copy; packs and index were not touched")]
+    #[error("{path} is damaged ({reason}): run `storage repair`, which makes it anew from the packs")]
     Description {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum Error {
         table: &'static str,
     },
     /// A pack that the index knows, or that later packs presuppose, is not there.
-    #[error("pack {seq} is missing: put the file back, or run `storage rebuild` to go on without what it held")]
+    #[error("pack {seq} is missing: put the file back, or run `storage repair` to go on without what it held")]
     PackMissing {
         /// Its commit.
         seq: CommitSeq,

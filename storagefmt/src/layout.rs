@@ -108,6 +108,33 @@ pub(crate) fn read_description(dir: &Path, store: &dyn Store, access: Access) ->
     Ok(StorageInfo { uuid, version: description.format, created: created.with_timezone(&Utc), sealed: description.sealed })
 }
 
+/// Says what is wrong with the file for people; `None` when it is whole.
+pub(crate) fn readme_flaw(store: &dyn Store) -> Result<Option<&'static str>, Error> {
+    Ok(match store::get(store, README).map_err(Error::file("read", README))? {
+        Some(bytes) if bytes == README_TEXT.as_bytes() => None,
+        Some(_) => Some("README.txt is not as c2b wrote it"),
+        None => Some("README.txt is missing"),
+    })
+}
+
+/// Writes the file for people.
+pub(crate) fn write_readme(store: &dyn Store) -> Result<(), Error> {
+    store::put(store, README, README_TEXT.as_bytes()).map_err(Error::file("write", README))
+}
+
+/// Returns what lies beside the storage's own files.
+pub(crate) fn strangers(dir: &Path) -> Result<Vec<String>, Error> {
+    let mut strangers = Vec::new();
+    for entry in fs::read_dir(dir).map_err(Error::file("list", dir))? {
+        let name = entry.map_err(Error::file("list", dir))?.file_name().to_string_lossy().into_owned();
+        if !FURNITURE.contains(&name.as_str()) && ![DESCRIPTION, "quarantine"].contains(&name.as_str()) {
+            strangers.push(name);
+        }
+    }
+    strangers.sort();
+    Ok(strangers)
+}
+
 /// Makes the folder and its furniture, all but the description. Refuses folders that hold anything else.
 pub(crate) fn furnish(dir: &Path, store: &dyn Store) -> Result<(), Error> {
     if dir.join(DESCRIPTION).exists() {
@@ -117,7 +144,7 @@ pub(crate) fn furnish(dir: &Path, store: &dyn Store) -> Result<(), Error> {
         return Err(Error::NotEmpty { path: dir.to_owned(), found: found.to_string_lossy().into_owned() });
     }
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::file("create", dir))?;
-    store::put(store, README, README_TEXT.as_bytes()).map_err(Error::file("write", dir.join(README)))
+    write_readme(store)
 }
 
 /// Writes the description: from now on the folder is a storage.
@@ -128,6 +155,28 @@ pub(crate) fn write_description(store: &dyn Store, uuid: Uuid, created: DateTime
     );
     store::put(store, DESCRIPTION, text.as_bytes()).map_err(Error::file("write", DESCRIPTION))?;
     Ok(StorageInfo { uuid, version: VERSION, created, sealed })
+}
+
+/// Makes sure that the packs are of the storage that the description names, by a majority: one may have been put here by mistake.
+pub(crate) fn prove_packs(dir: &Path, store: &dyn Store, info: &StorageInfo) -> Result<(), Error> {
+    match describe_from_packs(store)? {
+        Some(found) if found.uuid != info.uuid => Err(other_storage(dir)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that a pack, one whose header can be read, is of the storage that the description names.
+pub(crate) fn prove_pack(dir: &Path, store: &dyn Store, info: &StorageInfo, pack: &str) -> Result<(), Error> {
+    let mut bytes = [0; HEADER_BYTES];
+    let Ok(n) = store.read_at(pack, 0, &mut bytes) else { return Ok(()) };
+    match PackHeader::decode(&bytes[..n]) {
+        Ok(header) if header.storage != info.uuid => prove_packs(dir, store, info),
+        _ => Ok(()),
+    }
+}
+
+fn other_storage(dir: &Path) -> Error {
+    Error::Description { path: dir.join(DESCRIPTION), reason: "its uuid is not that of the packs".to_owned() }
 }
 
 /// Finds out from the packs what the description said; `None` without a pack whose header can be read. The time

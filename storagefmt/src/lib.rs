@@ -55,7 +55,7 @@ mod unlock;
 pub mod writer;
 
 pub use catalog::{Catalog, ItemRows};
-pub use check::{CheckProgress, CheckReport, Damage, DamagedItem, check};
+pub use check::{CheckOptions, CheckProgress, CheckReport, Damage, DamagedItem, check};
 pub use contents::{ContentFile, Contents};
 pub use error::Error;
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};

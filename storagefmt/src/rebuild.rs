@@ -5,8 +5,8 @@
 //! the new index when they refresh.
 
 use crate::format::pack::{CommitEntry, Directory};
-use crate::format::row::{FolderRowValue, Key, KeyTake, StateRow, Table};
-use crate::index::Index;
+use crate::format::row::{FolderRowValue, Key, KeyTake, PackRow, StateRow, Table};
+use crate::index::{Batch, Index, encode};
 use crate::index::commit::{PackFacts, commit};
 use crate::index::staged::Staged;
 use crate::layout::{self, Access, INDEX, INDEX_NEW, INDEX_OLD, Lock};
@@ -15,7 +15,7 @@ use crate::pack::reader::PackReader;
 use crate::seal::{Keys, Unlock};
 use crate::store::{DirStore, Store, sync_dir};
 use crate::unlock::unlock;
-use crate::writer::recover::{RecordFrame, record_frames};
+use crate::writer::recover::{RecordFrame, known, record_frames};
 use crate::{CommitSeq, Damage, Error, FrameKey, MailboxKey, Place, StorageInfo};
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,17 +58,27 @@ pub fn rebuild(dir: &Path, key: &Unlock, progress: &mut dyn FnMut(RebuildProgres
     let _lock = Lock::take(dir)?;
     let (keys, _) = unlock(&store, &info, key)?;
     store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
+    rebuild_index(dir, &store, &info, &keys, report, progress)
+}
+
+/// Makes the index anew; the caller has the lock and the keys.
+pub(crate) fn rebuild_index(
+    dir: &Path,
+    store: &dyn Store,
+    info: &StorageInfo,
+    keys: &Keys,
+    report: RebuildReport,
+    progress: &mut dyn FnMut(RebuildProgress),
+) -> Result<RebuildReport, Error> {
     let (new, old, place) = (dir.join(INDEX_NEW), dir.join(INDEX_OLD), dir.join(INDEX));
     remove(&new)?;
-    let index = Arc::new(Index::create(&new, &keys)?);
-    let mut rebuild =
-        Rebuild { store: &store, info: &info, keys: &keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
+    let index = Arc::new(Index::create(&new, keys)?);
+    let mut rebuild = Rebuild { store, info, keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
     rebuild.packs(progress)?;
-    if !rebuild.report.damages.is_empty() {
-        rebuild.make_up_folders()?;
-    }
+    make_up_folders(&mut rebuild.rows)?;
     let Rebuild { rows, mut report, .. } = rebuild;
     report.chunks = index.state()?.chunks;
+    take_over_verified(&index, &place, keys);
     index.flush()?;
     drop((rows, index));
     remove(&old)?;
@@ -91,7 +101,27 @@ fn describe(dir: &Path, store: &DirStore, report: &mut RebuildReport) -> Result<
             report.damages.push(Damage { what: format!("{} was missing: it was made anew", layout::DESCRIPTION), items: Vec::new() });
             Ok(info)
         }
-        other => other,
+        other => {
+            let info = other?;
+            layout::prove_packs(dir, store, &info)?;
+            Ok(info)
+        }
+    }
+}
+
+/// Takes over when packs were verified from the old index, if it still says so: no pack does.
+fn take_over_verified(index: &Index, old: &Path, keys: &Keys) {
+    let taken = Index::open(old, keys).and_then(|old| {
+        let (old, mut batch) = (known(&old)?, Batch::default());
+        for (first, row) in known(index)? {
+            if let Some(before) = old.get(&first).filter(|before| before.name(first) == row.name(first)) {
+                batch.set(Table::Packs, Key::number(first.0).0, Some(encode(&PackRow { verified: before.verified, ..row })));
+            }
+        }
+        index.write(batch)
+    });
+    if let Err(err) = taken {
+        tracing::debug!(error = &err as &dyn std::error::Error, "times of verifications are lost with the old index");
     }
 }
 
@@ -165,35 +195,6 @@ impl Rebuild<'_> {
         Ok(Directory { commits, frames: reader.frames().to_vec() })
     }
 
-    /// Lists items whose folder is lost with its only record in a folder made up from its key.
-    fn make_up_folders(&mut self) -> Result<(), Error> {
-        let mut found = BTreeMap::<(u32, u64), u64>::new();
-        for (table, skipped) in [(Table::ItemsLive, 0), (Table::ItemsPast, 8), (Table::ItemsMarked, 8)] {
-            let mut start = Some(Vec::new());
-            while let Some(from) = start {
-                let page = self.rows.page(table, &Key::default(), &from, ROWS_PAGE)?;
-                for (key, _) in &page.rows {
-                    let mut take = KeyTake::new(key);
-                    let place = take.u32().zip(take.u64()).ok_or(Error::IndexRow { table: table.name() })?;
-                    let from = KeyTake::new(key.get(12 + skipped..).unwrap_or_default()).u64().ok_or(Error::IndexRow { table: table.name() })?;
-                    found.entry(place).and_modify(|first| *first = from.min(*first)).or_insert(from);
-                }
-                start = page.next;
-            }
-        }
-        for ((mailbox, folder), from) in found {
-            let prefix = Key::mailbox(MailboxKey(mailbox)).u64(folder);
-            if self.rows.page(Table::Folders, &prefix, &[], 1)?.rows.is_empty() {
-                let nowhere = Place { frame: FrameKey::new(CommitSeq(0), 0), index: 0 };
-                self.rows.put(Table::Folders, prefix.u64(from), &FolderRowValue { place: nowhere, until: 0 });
-                let state = self.rows.state()?;
-                self.rows.put(Table::State, Key::default(), &StateRow { folders: state.folders.max(folder), ..state });
-                tracing::warn!(mailbox, folder, "the folder of some items is lost: they are listed in one made up");
-            }
-        }
-        self.rows.write()
-    }
-
     fn damages(&mut self, path: &str, reader: &mut PackReader<'_>) {
         for damage in reader.take_damages() {
             self.damage(format!("{path} at byte {}: {}", damage.offset, damage.reason));
@@ -204,6 +205,39 @@ impl Rebuild<'_> {
         self.report.damages.push(Damage { what, items: Vec::new() });
     }
 }
+
+/// Lists items whose folder's record is lost in a folder made up from its key, for as long as no record tells of it.
+pub(crate) fn make_up_folders(rows: &mut Staged) -> Result<(), Error> {
+    let mut found = BTreeMap::<(u32, u64), u64>::new();
+    for (table, skipped) in [(Table::ItemsLive, 0), (Table::ItemsPast, 8), (Table::ItemsMarked, 8)] {
+        let mut start = Some(Vec::new());
+        while let Some(from) = start {
+            let page = rows.page(table, &Key::default(), &from, ROWS_PAGE)?;
+            for (key, _) in &page.rows {
+                let mut take = KeyTake::new(key);
+                let place = take.u32().zip(take.u64()).ok_or(Error::IndexRow { table: table.name() })?;
+                let from = KeyTake::new(key.get(12 + skipped..).unwrap_or_default()).u64().ok_or(Error::IndexRow { table: table.name() })?;
+                found.entry(place).and_modify(|first| *first = from.min(*first)).or_insert(from);
+            }
+            start = page.next;
+        }
+    }
+    for ((mailbox, folder), from) in found {
+        let prefix = Key::mailbox(MailboxKey(mailbox)).u64(folder);
+        let first = rows.page(Table::Folders, &prefix, &[], 1)?.rows.into_iter().next();
+        let told = first.and_then(|(key, _)| KeyTake::new(key.get(12..).unwrap_or_default()).u64());
+        if told.is_none_or(|told| from < told) {
+            rows.put(Table::Folders, prefix.u64(from), &FolderRowValue { place: NOWHERE, until: told.unwrap_or(0) });
+            let state = rows.state()?;
+            rows.put(Table::State, Key::default(), &StateRow { folders: state.folders.max(folder), ..state });
+            tracing::warn!(mailbox, folder, "the folder of some items is lost: they are listed in one made up");
+        }
+    }
+    rows.write()
+}
+
+/// Where the records are that nobody has: no commit has this number.
+pub(crate) const NOWHERE: Place = Place { frame: FrameKey { seq: CommitSeq(0), n: 0 }, index: 0 };
 
 /// Rows looked at at once.
 const ROWS_PAGE: usize = 4096;

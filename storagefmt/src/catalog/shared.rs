@@ -9,7 +9,7 @@ use crate::layout::{self, Access, INDEX};
 use crate::seal::{Keys, SealError, Unlock};
 use crate::store::Store;
 use crate::unlock;
-use crate::{Error, FrameKey, StorageInfo};
+use crate::{CommitSeq, Error, FrameKey, StorageInfo};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,11 @@ impl Shared {
         let info = layout::read_description(dir, store.as_ref(), Access::Read)?;
         let (keys, _) = unlock::unlock(store.as_ref(), &info, unlock)?;
         let (index, folder) = open_secondary(dir, scratch, &keys)?;
-        let known = Mutex::new(KnownState::of(folder, &index.state()?));
+        let state = index.state()?;
+        if let Some((first, pack)) = index.pack_of(CommitSeq(state.head))? {
+            layout::prove_pack(dir, store.as_ref(), &info, &pack.name(first))?;
+        }
+        let known = Mutex::new(KnownState::of(folder, &state));
         let reader = Some(Reader { scratch: scratch.to_owned(), store, unlock: unlock.clone(), known });
         Ok(Arc::new(Self { dir: dir.to_owned(), info, index: RwLock::new(Arc::new(index)), reader }))
     }

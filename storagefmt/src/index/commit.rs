@@ -32,7 +32,7 @@ pub(crate) fn commit(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> 
         rows.put(Table::Commits, Key::number(commit.seq.0), &CommitRow { time: commit.time });
         rows.put_bytes(Table::Times, Key::time(commit.time).u64(commit.seq.0), Vec::new());
     }
-    put_pack(rows, facts)?;
+    put_pack(rows, facts, None)?;
     put_frames(rows, facts)?;
     let state = rows.state()?;
     rows.put(Table::State, Key::default(), &StateRow { head: state.head.max(facts.name.last.0), ..state });
@@ -44,21 +44,24 @@ pub(crate) fn commit(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> 
 /// Frames that the new pack does not have are forgotten with their records. Records that are not
 /// given stay as they were.
 pub(crate) fn replace_packs(rows: &mut Staged, old: &[CommitSeq], facts: &PackFacts) -> Result<(), Error> {
+    let mut oldest = Some(i64::MAX);
     for first in old {
+        let row: Option<PackRow> = rows.row(Table::Packs, &Key::number(first.0))?;
+        oldest = oldest.min(row.and_then(|row| row.verified));
         forget_pack(rows, *first)?;
     }
     let state = rows.state()?;
     rows.put(Table::State, Key::default(), &StateRow { rewrites: state.rewrites + 1, ..state });
-    put_pack(rows, facts)?;
+    put_pack(rows, facts, oldest.filter(|_| !old.is_empty()))?;
     drop_frames(rows, facts)?;
     put_frames(rows, facts)
 }
 
-/// Notes a pack, or notes it again.
-fn put_pack(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> {
+/// Notes a pack, or notes it again, with the time when it was last found whole.
+fn put_pack(rows: &mut Staged, facts: &PackFacts, verified: Option<i64>) -> Result<(), Error> {
     let PackName { first, last, generation, check } = facts.name;
     forget_pack(rows, first)?;
-    rows.put(Table::Packs, Key::number(first.0), &PackRow { last: last.0, generation, check, bytes: facts.bytes, verified: None });
+    rows.put(Table::Packs, Key::number(first.0), &PackRow { last: last.0, generation, check, bytes: facts.bytes, verified });
     let state = rows.state()?;
     rows.put(Table::State, Key::default(), &StateRow { packs: state.packs + 1, pack_bytes: state.pack_bytes + facts.bytes, ..state });
     Ok(())

@@ -47,6 +47,8 @@ fn options() -> Options {
     options.set_max_open_files(-1);
     options.set_keep_log_file_num(2);
     options.set_max_background_jobs(2);
+    // A log that is gone or cut off must be noticed: without it, tables are of different moments.
+    options.set_track_and_verify_wals_in_manifest(true);
     // Sixteen by default, for each table and each catch-up of a reader.
     options.set_max_file_opening_threads(1);
     options

@@ -6,6 +6,7 @@
 use crate::format::pack::{PackName, parse_name};
 use crate::store::{Store, StoreEntry};
 use crate::{CommitSeq, Error};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The packs of a storage.
@@ -32,40 +33,65 @@ impl PackList {
     /// # Errors
     /// When they cannot be listed, or two claim one commit.
     pub(crate) fn read(store: &dyn Store) -> Result<Self, Error> {
-        let mut found = Vec::new();
-        for file in store.list("packs/").map_err(Error::file("list", "packs"))? {
-            match parse_name(&file.name) {
-                Some(name) => found.push(Found { name, file }),
-                None => tracing::warn!(file = %file.name, "a file among the packs is not ours"),
-            }
+        let (found, strangers) = found(store)?;
+        for file in strangers {
+            tracing::warn!(%file, "a file among the packs is not ours");
         }
         Self::of(found)
     }
 
-    /// Tells the packs that count from those that are replaced.
-    fn of(mut found: Vec<Found>) -> Result<Self, Error> {
-        // The wider first: what lies within another comes after it.
-        found.sort_by_key(|pack| (pack.name.first, std::cmp::Reverse(pack.name.last), std::cmp::Reverse(pack.name.generation)));
+    /// Lists the packs of a store, of two that claim one commit the one that is preferred; also those that lost, and files that are no packs.
+    pub(crate) fn read_all(store: &dyn Store, prefer: &dyn Fn(&Found) -> bool) -> Result<(Self, Vec<Found>, Vec<String>), Error> {
+        let (found, strangers) = found(store)?;
+        let mut losers = Vec::new();
         let mut list = Self::default();
+        list.sort(found, |kept, pack| {
+            losers.push(if prefer(&pack) && !prefer(kept) { std::mem::replace(kept, pack) } else { pack });
+            Ok(())
+        })?;
+        // A winner lies under its own first commit.
+        list.live = std::mem::take(&mut list.live).into_values().map(|pack| (pack.name.first, pack)).collect();
+        Ok((list, losers, strangers))
+    }
+
+    /// Tells the packs that count from those that are replaced.
+    fn of(found: Vec<Found>) -> Result<Self, Error> {
+        let mut list = Self::default();
+        list.sort(found, |kept, pack| Err(Error::PackTwice { seq: pack.name.first, one: kept.file.name.clone(), other: pack.file.name }))?;
+        Ok(list)
+    }
+
+    fn sort(&mut self, mut found: Vec<Found>, mut conflict: impl FnMut(&mut Found, Found) -> Result<(), Error>) -> Result<(), Error> {
+        // The wider first: what lies within another comes after it.
+        found.sort_by_key(|pack| (pack.name.first, Reverse(pack.name.last), Reverse(pack.name.generation)));
         for pack in found {
-            match list.live.last_entry() {
-                Some(other) if other.get().name.last >= pack.name.first => {
-                    if !other.get().replaces(&pack) {
-                        let seq = pack.name.first;
-                        return Err(Error::PackTwice { seq, one: other.get().file.name.clone(), other: pack.file.name });
-                    }
-                    list.replaced.push(pack);
-                }
-                _ => drop(list.live.insert(pack.name.first, pack)),
+            match self.live.last_entry() {
+                Some(mut other) if other.get().name.last >= pack.name.first => match other.get().replaces(&pack) {
+                    true => self.replaced.push(pack),
+                    false => conflict(other.get_mut(), pack)?,
+                },
+                _ => drop(self.live.insert(pack.name.first, pack)),
             }
         }
-        Ok(list)
+        Ok(())
     }
 
     /// Returns the live pack that has a commit.
     pub(crate) fn of_commit(&self, seq: CommitSeq) -> Option<&Found> {
         self.live.range(..=seq).next_back().map(|(_, pack)| pack).filter(|pack| seq <= pack.name.last)
     }
+}
+
+/// Lists the packs, and the names of files among them that are none.
+fn found(store: &dyn Store) -> Result<(Vec<Found>, Vec<String>), Error> {
+    let (mut packs, mut strangers) = (Vec::new(), Vec::new());
+    for file in store.list("packs/").map_err(Error::file("list", "packs"))? {
+        match parse_name(&file.name) {
+            Some(name) => packs.push(Found { name, file }),
+            None => strangers.push(file.name),
+        }
+    }
+    Ok((packs, strangers))
 }
 
 impl Found {

@@ -13,7 +13,7 @@ use crate::index::staged::Staged;
 use crate::index::{Index, decode};
 use crate::layout::{self, Access, INDEX, Lock};
 use crate::pack::file::PackSealed;
-use crate::pack::frame::decode_frame;
+use crate::pack::frame::{decode_frame, split_frame};
 use crate::pack::list::{Found, PackList};
 use crate::pack::reader::PackReader;
 use crate::pack::records::decode_records;
@@ -69,8 +69,16 @@ pub(super) fn create(dir: &Path, store: &dyn Store, now: DateTime<Utc>, sealing:
 pub(super) fn open(dir: &Path, store: &dyn Store, key: &Unlock) -> Result<Opened, Error> {
     let info = layout::read_description(dir, store, Access::Write)?;
     let lock = Lock::take(dir)?;
+    open_locked(dir, store, key, info, lock)
+}
+
+/// Opens a storage whose lock the caller has.
+pub(crate) fn open_locked(dir: &Path, store: &dyn Store, key: &Unlock, info: StorageInfo, lock: Lock) -> Result<Opened, Error> {
     let (keys, mut key_file) = unlock::unlock(store, &info, key)?;
     let index = Arc::new(Index::open(&dir.join(INDEX), &keys)?);
+    if let Some((first, pack)) = index.pack_of(CommitSeq(index.state()?.head))? {
+        layout::prove_pack(dir, store, &info, &pack.name(first))?;
+    }
     store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
     if let Some(file) = &mut key_file {
         for name in file.repair(&KeysIn(store))? {
@@ -187,6 +195,12 @@ pub(crate) fn record_frames(reader: &mut PackReader<'_>) -> Result<Vec<RecordFra
 }
 
 impl RecordFrame {
+    /// Takes a frame as the index keeps it; says what is wrong with it.
+    pub(crate) fn kept(bytes: Vec<u8>) -> Result<Self, String> {
+        let (header, stored) = split_frame(bytes)?;
+        Ok(Self { entry: FrameEntry { offset: 0, header }, stored })
+    }
+
     /// Returns what the index keeps of the frame.
     pub(crate) fn bytes(&self) -> (FrameKey, Vec<u8>) {
         (self.entry.header.key, [self.entry.header.encode().as_slice(), &self.stored].concat())
