@@ -32,8 +32,7 @@ pub(crate) use aead::NONCE_BYTES;
 #[cfg(test)]
 use aead::TAG_BYTES;
 pub use error::SealError;
-#[cfg(test)]
-use key_file::KEY_FILES;
+pub(crate) use key_file::KEY_FILES;
 pub use key_file::{CopyState, KeyStore, Rotated};
 pub(crate) use key_file::{KeyFile, NewKeys};
 pub use recovery::RecoveryKey;
