@@ -15,6 +15,7 @@ mod database;
 mod hasher;
 mod records;
 pub(crate) mod staged;
+mod unapply;
 
 pub(crate) use batch::Batch;
 
@@ -143,6 +144,11 @@ impl Index {
             self.db.flush_cf(self.table(*table)?).map_err(Error::index("flush"))?;
         }
         self.db.flush_wal(true).map_err(Error::index("flush"))
+    }
+
+    /// Makes everything written durable, in the log.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.db.flush_wal(true).map_err(Error::index("sync"))
     }
 
     /// Returns a value.

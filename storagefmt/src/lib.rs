@@ -34,6 +34,7 @@ pub mod contents;
 mod cut;
 pub mod error;
 pub mod format;
+pub mod free;
 mod index;
 pub mod key;
 mod layout;
@@ -41,6 +42,7 @@ mod name;
 mod pack;
 pub mod probe;
 pub mod rebuild;
+pub mod retention;
 pub mod row;
 mod seal;
 pub mod store;
@@ -52,8 +54,10 @@ pub use check::{CheckProgress, CheckReport, Damage, DamagedItem, check};
 pub use contents::{ContentFile, Contents};
 pub use error::Error;
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
+pub use free::{FreePlan, FreeReport, FreeRun, FreeStep, PendingReason, PendingSpace};
 pub use probe::probe;
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
+pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome, StorageInfo, StorageStats,
     Touched,
