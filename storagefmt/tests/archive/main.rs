@@ -7,11 +7,14 @@ mod cutting;
 mod damage;
 mod dump;
 mod example;
+#[expect(dead_code, reason = "low space and damage of every operation are tested with it next")]
 mod faulty;
 mod free;
 mod model;
 mod reading;
+mod recovery;
 mod retention;
+mod sealed;
 mod slice;
 mod support;
 mod tables;
