@@ -203,6 +203,9 @@ pub enum Error {
     /// Something failed while the batch was filled, so it cannot be committed.
     #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
     BatchBroken,
+    /// Work on all of the archive cannot begin while a batch is being filled.
+    #[error("there is an open batch: commit or abandon it first")]
+    BatchOpen,
 }
 
 impl Error {

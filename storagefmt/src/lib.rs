@@ -32,6 +32,7 @@ pub mod catalog;
 pub mod check;
 pub mod contents;
 mod cut;
+pub mod erase;
 pub mod error;
 pub mod format;
 mod index;
@@ -41,6 +42,7 @@ mod name;
 mod pack;
 pub mod probe;
 pub mod rebuild;
+mod rehome;
 pub mod row;
 mod seal;
 pub mod store;
@@ -55,8 +57,8 @@ pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyEr
 pub use probe::probe;
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
 pub use row::{
-    ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome, StorageInfo, StorageStats,
-    Touched,
+    ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
+    StorageInfo, StorageStats, Touched,
 };
 pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, SealError, Unlock, WrapInfo, WrapKind};
 pub use writer::{Sealing, Writer};

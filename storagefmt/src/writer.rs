@@ -12,6 +12,7 @@ pub(crate) mod recover;
 
 use crate::catalog::{Shared, cursor_key};
 use crate::cut::Cutter;
+use crate::erase::Barred;
 use crate::format::micros;
 use crate::format::record::{CursorRecord, FailureGoneRecord, FailureRecord, MailboxRecord, PointRecord, Record};
 use crate::format::row::{Key, MailboxRowValue, Table};
@@ -30,7 +31,7 @@ use chrono::{DateTime, Utc};
 use folders::Tree;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use zeroize::Zeroizing;
 
 /// The one writer of a storage. Holds the storage's kernel lock, which ends with it or with its process.
@@ -52,6 +53,8 @@ pub struct Writer {
     introduced: HashSet<MailboxKey>,
     trees: HashMap<MailboxKey, Tree>,
     state: BatchState,
+    /// What an erasure that is under way does not want to be referred to.
+    barred: Weak<Barred>,
     _lock: Lock,
 }
 
@@ -140,6 +143,7 @@ impl Writer {
             introduced: HashSet::new(),
             trees: HashMap::new(),
             state: BatchState::Good,
+            barred: Weak::new(),
             _lock: lock,
         })
     }
@@ -325,8 +329,25 @@ impl Writer {
         }
     }
 
+    /// Makes sure that there is no open batch; what works on all of the archive would become part of it.
+    pub(crate) fn between_batches(&mut self) -> Result<(), Error> {
+        self.ready()?;
+        if self.pack.records() > 0 || self.pack.bytes() > 0 {
+            return Err(Error::BatchOpen);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
     /// Adds a record of a mailbox to the pack and applies it to the batch's rows.
-    fn record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+    pub(crate) fn record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
         let result = self.add(mailbox, record);
         if result.is_err() {
             self.state = BatchState::Broken;
@@ -340,7 +361,7 @@ impl Writer {
     }
 
     /// Repeats the mailbox's own record in a commit that touches it, so that no other is needed to know whose items these are.
-    fn introduce(&mut self, mailbox: MailboxKey) -> Result<(), Error> {
+    pub(crate) fn introduce(&mut self, mailbox: MailboxKey) -> Result<(), Error> {
         let row = self.mailbox_row(mailbox)?;
         if !self.introduced.insert(mailbox) {
             return Ok(());
