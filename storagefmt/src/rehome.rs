@@ -115,7 +115,7 @@ fn proven_block(writer: &Writer, mailbox: MailboxKey, block: FrameKey) -> Result
     let (shared, missing) = (writer.shared(), || Error::BlockMissing { block });
     let hash = shared.grant(mailbox, block)?.ok_or_else(missing)?;
     let (frame, pack) = shared.locate(block)?.ok_or_else(missing)?;
-    let (header, stored) = read_frame(writer.store(), &pack, frame.offset, frame.stored)?;
+    let (header, stored) = read_frame(writer.store().as_ref(), &pack, frame.offset, frame.stored)?;
     let raw = decode_frame(&header, stored, &shared.keys(), Some(&hash), None)?;
     if header.key == block && *blake3::hash(&raw).as_bytes() == hash {
         return Ok(raw);

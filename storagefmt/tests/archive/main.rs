@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod canary;
 mod crash;
 mod cutting;
 mod damage;
 mod dump;
+mod erase;
 mod example;
 mod faulty;
 mod model;
