@@ -33,7 +33,9 @@ impl Writer {
         let avoid = BTreeSet::new();
         let mut sink =
             Storing { rows: &mut self.rows, pack: &mut self.pack, seq: self.seq, mailbox, avoid: &avoid, barred: self.barred.upgrade(), stored_bytes };
-        let recipe = match self.cutter.cut(&mut content, id, kind, &mut sink) {
+        let cut = self.cutter.cut(&mut content, id, kind, &mut sink);
+        self.pack.end_content(mailbox);
+        let recipe = match cut {
             Ok(recipe) => recipe,
             Err(CutError::Read(err)) => return Err(unreadable(err)),
             Err(CutError::Sink(err)) => {

@@ -9,8 +9,11 @@ mod damage;
 mod dump;
 mod erase;
 mod example;
+#[expect(dead_code, reason = "low space and damage of every operation are tested with it next")]
 mod faulty;
 mod model;
 mod reading;
+mod recovery;
+mod sealed;
 mod slice;
 mod support;
