@@ -26,7 +26,7 @@ use crate::{ChunkId, CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
 use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -149,6 +149,16 @@ impl Index {
     /// Makes everything written durable, in the log.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         self.db.flush_wal(true).map_err(Error::index("sync"))
+    }
+
+    /// Writes a table's files anew without what was removed from it. What the log of writes has of it goes with the next [`Self::flush`].
+    pub(crate) fn compact(&self, table: Table) -> Result<(), Error> {
+        let mut options = CompactOptions::default();
+        // The lowest files are else left as they are, and what is removed stays in them.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db.flush_cf(self.table(table)?).map_err(Error::index("flush"))?;
+        self.db.compact_range_cf_opt(self.table(table)?, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
     }
 
     /// Returns a value.

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod canary;
 mod crash;
 mod cutting;
 mod damage;
 mod dump;
+mod erase;
 mod example;
 #[expect(dead_code, reason = "low space and damage of every operation are tested with it next")]
 mod faulty;
