@@ -8,6 +8,7 @@ mod inside;
 mod items;
 mod shared;
 
+pub(crate) use inside::Walk;
 pub use items::ItemRows;
 pub(crate) use shared::Shared;
 
@@ -428,9 +429,16 @@ fn mailbox_row(index: &Index, key: MailboxKey, row: &MailboxRowValue) -> Result<
     Ok(Some(MailboxRow { key, address: address.map_err(|_| damaged(Table::Mailboxes))?, first: CommitSeq(row.first) }))
 }
 
+/// Returns the address of a mailbox; `None` when it was erased or never there.
+pub(crate) fn address(shared: &Shared, key: MailboxKey) -> Result<Option<Address>, Error> {
+    let index = shared.index();
+    let row: Option<MailboxRowValue> = index.row(Table::Mailboxes, &Key::mailbox(key))?;
+    Ok(row.map_or(Ok(None), |row| mailbox_row(&index, key, &row))?.map(|row| row.address))
+}
+
 fn erasure(index: &Index, place: Place) -> Result<Option<Erasure>, Error> {
     let record = index.record(place)?;
-    let Some(Record::Erased(ErasedRecord { mailbox, address, time, who, items, versions })) = record.as_deref() else { return Ok(None) };
+    let Some(Record::Erased(ErasedRecord { mailbox, address, time, who, items, versions, .. })) = record.as_deref() else { return Ok(None) };
     let address = Address::parse(address).map_err(|_| damaged(Table::Erased))?;
     Ok(Some(Erasure { key: MailboxKey(*mailbox), address, time: time_of(*time), who: who.clone(), items: *items, versions: *versions }))
 }

@@ -16,6 +16,7 @@ mod hasher;
 mod records;
 mod slot;
 pub(crate) mod staged;
+mod unapply;
 
 pub(crate) use batch::Batch;
 
@@ -29,7 +30,7 @@ use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
 use slot::Slot;
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -168,6 +169,21 @@ impl Index {
             self.db.wrote(db.flush_cf(db.table(*table)?).map_err(Error::index("flush")))?;
         }
         self.db.wrote(db.flush_wal(true).map_err(Error::index("flush")))
+    }
+
+    /// Makes everything written durable, in the log.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.db.flush_wal(true).map_err(Error::index("sync"))
+    }
+
+    /// Writes a table's files anew without what was removed from it. What the log of writes has of it goes with the next [`Self::flush`].
+    pub(crate) fn compact(&self, table: Table) -> Result<(), Error> {
+        let mut options = CompactOptions::default();
+        // The lowest files are else left as they are, and what is removed stays in them.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db.flush_cf(self.table(table)?).map_err(Error::index("flush"))?;
+        self.db.compact_range_cf_opt(self.table(table)?, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
     }
 
     /// Returns a value.

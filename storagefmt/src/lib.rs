@@ -40,8 +40,10 @@ pub mod check;
 pub mod contents;
 pub mod copy;
 mod cut;
+pub mod erase;
 pub mod error;
 pub mod format;
+pub mod free;
 mod index;
 pub mod key;
 mod layout;
@@ -51,6 +53,9 @@ mod pack;
 pub mod pins;
 pub mod probe;
 pub mod rebuild;
+mod rehome;
+mod replace;
+pub mod retention;
 pub mod row;
 mod seal;
 pub mod store;
@@ -62,11 +67,14 @@ pub use catalog::{Catalog, ItemRows};
 pub use check::{CheckOptions, CheckProgress, CheckReport, Damage, DamagedItem, check};
 pub use contents::{ContentFile, Contents};
 pub use copy::{CopyProgress, CopyReport, copy};
+pub use erase::{ErasePlan, EraseReport, EraseRun, EraseStep};
 pub use error::Error;
+pub use free::{FreePlan, FreeReport, FreeRun, FreeStep, PendingReason, PendingSpace};
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
 pub use pins::{Pin, pins};
 pub use probe::{Space, probe, space};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
+pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
     StorageInfo, StorageStats, Touched,

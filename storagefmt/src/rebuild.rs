@@ -4,6 +4,7 @@
 //! what it does not is in the report. A description that is gone is made anew, too; keys cannot be. Readers go over to
 //! the new index when they refresh.
 
+use crate::erase::note_absent;
 use crate::format::pack::{CommitEntry, Directory};
 use crate::format::row::{FolderRowValue, Key, KeyTake, PackRow, StateRow, Table};
 use crate::index::{Batch, Index, encode};
@@ -75,7 +76,11 @@ pub(crate) fn rebuild_index(
     let index = Arc::new(Index::create(&new, keys)?);
     let mut rebuild = Rebuild { store, info, keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
     rebuild.packs(progress)?;
-    make_up_folders(&mut rebuild.rows)?;
+    if !rebuild.report.damages.is_empty() {
+        make_up_folders(&mut rebuild.rows)?;
+    }
+    note_absent(&mut rebuild.rows)?;
+    rebuild.rows.write()?;
     let Rebuild { rows, mut report, .. } = rebuild;
     report.chunks = index.state()?.chunks;
     take_over_verified(&index, &place, keys);

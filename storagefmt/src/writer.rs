@@ -10,15 +10,18 @@ mod room;
 mod folders;
 mod items;
 mod keys;
+mod packs;
 pub(crate) mod recover;
 
 use crate::ballast;
 use crate::catalog::{Shared, cursor_key};
 use crate::cut::Cutter;
+use crate::erase::Barred;
 use crate::format::micros;
 use crate::format::record::{CursorRecord, FailureGoneRecord, FailureRecord, MailboxRecord, PointRecord, Record};
 use crate::format::row::{Key, MailboxRowValue, Table};
 use crate::format::time_of;
+use crate::free::claims::Claims;
 use crate::index::apply::apply;
 use crate::index::staged::Staged;
 use crate::layout::Lock;
@@ -33,7 +36,7 @@ use chrono::{DateTime, Utc};
 use folders::Tree;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use zeroize::Zeroizing;
 
 /// The one writer of a storage. Holds the storage's kernel lock, which ends with it or with its process.
@@ -54,6 +57,10 @@ pub struct Writer {
     introduced: HashSet<MailboxKey>,
     trees: HashMap<MailboxKey, Tree>,
     state: BatchState,
+    /// What is referred to anew while something is freed.
+    claims: Weak<Claims>,
+    /// What an erasure that is under way does not want to be referred to.
+    barred: Weak<Barred>,
     _lock: Lock,
 }
 
@@ -120,7 +127,13 @@ impl Writer {
             Err(err) if err.is_no_space() && ballast::release(store.as_ref())? => recover::open(dir, store.as_ref(), unlock)?,
             other => other?,
         };
-        Self::new(dir, store, opened)
+        let mut writer = Self::new(dir, store, opened)?;
+        match writer.destroy_erased_keys() {
+            // They are gone from memory; the next commit writes the file.
+            Err(err) if err.is_no_space() => tracing::warn!(error = &err as &dyn std::error::Error, "no room to write the keys"),
+            other => other?,
+        }
+        Ok(writer)
     }
 
     fn new(dir: &Path, store: Arc<dyn Store>, opened: recover::Opened) -> Result<Self, Error> {
@@ -145,6 +158,8 @@ impl Writer {
             introduced: HashSet::new(),
             trees: HashMap::new(),
             state: BatchState::Good,
+            claims: Weak::new(),
+            barred: Weak::new(),
             _lock: lock,
         })
     }
@@ -176,6 +191,9 @@ impl Writer {
         }
         let known: Option<u32> = self.rows.row(Table::Addresses, &hash)?;
         if let Some(key) = known.map(MailboxKey) {
+            if let Some(barred) = self.barred.upgrade().filter(|barred| barred.mailbox == key) {
+                return Err(Error::Erased { address: text.to_owned(), time: barred.since() });
+            }
             self.addresses.entry(key).or_insert_with(|| text.to_owned());
             return Ok(key);
         }
@@ -271,9 +289,7 @@ impl Writer {
         self.state = BatchState::Unsure;
         let seq = self.seq;
         // A pack that is there must never need a key that is not.
-        if let Some(file) = self.key_file.as_mut().filter(|_| !self.keys.is_saved()) {
-            file.save(&KeysIn(self.store.as_ref()))?;
-        }
+        self.save_keys()?;
         let next = self.next_pack(seq);
         let published = std::mem::replace(&mut self.pack, next).finish(micros(now))?;
         recover::finish(&mut self.rows, &published)?;
@@ -331,8 +347,54 @@ impl Writer {
         }
     }
 
+    /// Makes sure that there is no open batch; what works on all of the archive would become part of it.
+    pub(crate) fn between_batches(&mut self) -> Result<(), Error> {
+        self.ready()?;
+        if self.pack.records() > 0 || self.pack.bytes() > 0 {
+            return Err(Error::BatchOpen);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(crate) fn key_ring(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Writes the file of keys if it does not hold all of them as they are.
+    pub(crate) fn save_keys(&mut self) -> Result<(), Error> {
+        if let Some(file) = self.key_file.as_mut().filter(|_| !self.keys.is_saved()) {
+            file.save(&KeysIn(self.store.as_ref()))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps others from referring to what an erasure is about to take away, as long as the erasure is under way.
+    pub(crate) fn bar(&mut self, barred: &Arc<Barred>) {
+        self.barred = Arc::downgrade(barred);
+    }
+
+    /// Forgets what is remembered of a mailbox beside the index.
+    pub(crate) fn forget_mailbox(&mut self, mailbox: MailboxKey) {
+        self.addresses.remove(&mailbox);
+        self.trees.remove(&mailbox);
+    }
+
+    /// Adds a record of the storage itself.
+    pub(crate) fn storage_record(&mut self, record: &Record) -> Result<(), Error> {
+        let place = self.pack.record(None, record)?;
+        apply(&mut self.rows, place, None, record).inspect_err(|_| self.state = BatchState::Broken)
+    }
+
     /// Adds a record of a mailbox to the pack and applies it to the batch's rows.
-    fn record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+    pub(crate) fn record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
         let result = self.add(mailbox, record);
         if result.is_err() {
             self.state = BatchState::Broken;
@@ -341,12 +403,15 @@ impl Writer {
     }
 
     fn add(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+        if let Some(claims) = self.claims.upgrade() {
+            claims.note(mailbox, record);
+        }
         let place = self.pack.record(Some(mailbox), record)?;
         apply(&mut self.rows, place, Some(mailbox), record)
     }
 
     /// Repeats the mailbox's own record in a commit that touches it, so that no other is needed to know whose items these are.
-    fn introduce(&mut self, mailbox: MailboxKey) -> Result<(), Error> {
+    pub(crate) fn introduce(&mut self, mailbox: MailboxKey) -> Result<(), Error> {
         let row = self.mailbox_row(mailbox)?;
         if !self.introduced.insert(mailbox) {
             return Ok(());
@@ -362,8 +427,18 @@ impl Writer {
         self.record(mailbox, &Record::Mailbox(MailboxRecord { key: mailbox.0, address, first: row.first }))
     }
 
+    /// Returns the rows that the open batch is laid over.
+    pub(crate) fn rows(&self) -> &Staged {
+        &self.rows
+    }
+
+    /// Returns whether a mailbox is being erased: nothing of it is stored any more.
+    fn is_barred(&self, mailbox: MailboxKey) -> bool {
+        self.barred.upgrade().is_some_and(|barred| barred.mailbox == mailbox)
+    }
+
     fn mailbox_row(&self, mailbox: MailboxKey) -> Result<MailboxRowValue, Error> {
         let row: Option<MailboxRowValue> = self.rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
-        row.filter(|row| !row.erased).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
+        row.filter(|row| !row.erased && !self.is_barred(mailbox)).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
     }
 }

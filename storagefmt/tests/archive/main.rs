@@ -2,18 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod canary;
 mod copy;
 mod crash;
 mod cutting;
 mod damage;
 mod dump;
+mod erase;
 mod example;
 #[expect(dead_code, reason = "low space and damage of every operation are tested with it next")]
 mod faulty;
+mod free;
 mod model;
 mod reading;
 mod recovery;
+mod retention;
 mod sealed;
 mod slice;
 mod space;
 mod support;
+mod tables;
