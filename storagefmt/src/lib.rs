@@ -41,6 +41,7 @@ mod name;
 mod pack;
 pub mod probe;
 pub mod rebuild;
+pub mod repair;
 pub mod row;
 mod seal;
 pub mod store;
@@ -54,6 +55,7 @@ pub use error::Error;
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
 pub use probe::probe;
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
+pub use repair::{LostItem, RepairProgress, RepairReport, repair};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome, StorageInfo, StorageStats,
     Touched,

@@ -8,6 +8,7 @@
 mod bodies;
 mod folders;
 mod items;
+mod loss;
 pub(crate) mod recover;
 
 use crate::catalog::{Shared, cursor_key};
