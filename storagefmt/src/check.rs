@@ -23,13 +23,19 @@ use crate::index::staged::Staged;
 use crate::layout::INDEX;
 use crate::seal::{Keys, SealError, Unlock};
 use crate::store::{DirStore, Store};
-use crate::unlock::unlock;
+use crate::unlock::{refresh, unlock};
 use crate::{CommitSeq, Contents, Error, ItemKey, StorageInfo};
+pub(crate) use blame::{ContentState, Names, each_version, state};
+pub(crate) use contents::{each_recipe, identify, missing};
+pub(crate) use follow::said_of;
+pub(crate) use packs::block_flaw;
+
 use blame::Blame;
 use c2b_mailbox::Address;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -146,11 +152,13 @@ pub fn check(
     };
     let place = scratch.join("replay");
     clear(&place)?;
-    fs::create_dir_all(place.join("log")).map_err(Error::file("create", &place))?;
-    let live = Index::open_secondary(&dir.join(INDEX), &place.join("log"), &keys);
+    fs::create_dir_all(&place).map_err(Error::file("create", &place))?;
     let rows = Staged::new(Arc::new(Index::create(&place.join("index"), &keys)?));
     let shared = crate::catalog::Shared::new(dir, info.clone(), Arc::clone(rows.index()));
     let mut check = Check {
+        dir,
+        place: &place,
+        folder: None,
         store: store.as_ref(),
         info: &info,
         keys: &keys,
@@ -164,10 +172,7 @@ pub fn check(
         told: CheckProgress::default(),
         progress,
     };
-    match live {
-        Ok(live) => check.live = Some(live),
-        Err(err) => check.index_lost(&err),
-    }
+    check.look_again()?;
     check.run()?;
     let Check { blame, mut report, rows, contents, .. } = check;
     report.damages.extend(blame.into_damages());
@@ -178,6 +183,11 @@ pub fn check(
 
 /// A check under way.
 struct Check<'a> {
+    dir: &'a Path,
+    /// The folder for its own files.
+    place: &'a Path,
+    /// Inode of the folder of the index that was opened last: a rebuild puts another in its place.
+    folder: Option<u64>,
     store: &'a dyn Store,
     info: &'a StorageInfo,
     keys: &'a Keys,
@@ -207,6 +217,26 @@ impl Check<'_> {
         let state = index.state()?;
         (self.report.chunks, self.report.packs) = (state.chunks, state.packs);
         Ok(())
+    }
+
+    /// Goes over to what the storage's index says now.
+    fn look_again(&mut self) -> Result<(), Error> {
+        let index = self.dir.join(INDEX);
+        let folder = fs::metadata(&index).map(|metadata| metadata.ino()).ok();
+        // While a rebuild exchanges the folders there is none for a moment: the old one still answers.
+        if folder.is_some() && folder != self.folder || self.live.is_none() && self.folder.is_none() {
+            self.folder = Some(folder.unwrap_or(0));
+            let log = self.place.join(format!("log-{}", folder.unwrap_or(0)));
+            fs::create_dir_all(&log).map_err(Error::file("create", &log))?;
+            match Index::open_secondary(&index, &log, self.keys) {
+                Ok(live) => self.live = Some(live),
+                Err(err) => self.index_lost(&err),
+            }
+        } else {
+            self.ask(Index::catch_up)?;
+        }
+        // A pack is never there before the keys that it needs.
+        refresh(self.store, self.info, self.keys)
     }
 
     /// Asks the storage's index; from its first failure on it is damaged.

@@ -56,6 +56,7 @@ pub mod rebuild;
 mod rehome;
 mod replace;
 pub mod retention;
+pub mod repair;
 pub mod row;
 mod seal;
 pub mod store;
@@ -75,6 +76,7 @@ pub use pins::{Pin, pins};
 pub use probe::{Space, probe, space};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
 pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
+pub use repair::{LostItem, RepairProgress, RepairReport, repair};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
     StorageInfo, StorageStats, Touched,

@@ -11,6 +11,7 @@ mod folders;
 mod items;
 mod keys;
 mod packs;
+mod loss;
 pub(crate) mod recover;
 
 use crate::ballast;

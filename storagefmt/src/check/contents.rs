@@ -34,7 +34,7 @@ impl Check<'_> {
             let mut found = self.prove(mailbox, recipe, reads, &mut buffer);
             if found.as_ref().is_err_and(is_gone) {
                 // Its pack was rewritten since.
-                self.ask(Index::catch_up)?;
+                self.look_again()?;
                 self.follow()?;
                 found = self.prove(mailbox, recipe, reads, &mut buffer);
             }

@@ -36,7 +36,7 @@ impl Check<'_> {
             for (number, name) in (0..).zip(&news) {
                 if !self.take_in(name)? {
                     // It was rewritten, or the index was made anew.
-                    self.ask(Index::catch_up)?;
+                    self.look_again()?;
                     self.tell(0, 0u64.wrapping_sub(news.len() as u64 - number));
                     continue 'again;
                 }
@@ -130,7 +130,7 @@ impl Check<'_> {
 
     /// Looks again whether the storage still has a pack that is not there.
     fn is_wanted_still(&mut self, name: &PackName) -> Result<bool, Error> {
-        self.ask(Index::catch_up)?;
+        self.look_again()?;
         let row = self.ask(|live| live.pack_of(name.first))?;
         Ok(row.flatten().is_some_and(|(first, row)| row.name(first) == text(name)))
     }

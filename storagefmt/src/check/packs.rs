@@ -22,7 +22,7 @@ impl Check<'_> {
                 self.tell(0, 1);
                 match self.blocks(&named(&path)?, &path) {
                     Err(err) if is_gone(&err) && looked.as_ref() != Some(&path) => {
-                        self.ask(Index::catch_up)?;
+                        self.look_again()?;
                         self.follow()?;
                         looked = Some(path);
                         continue;
