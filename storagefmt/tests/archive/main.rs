@@ -10,6 +10,7 @@ mod dump;
 mod example;
 mod faulty;
 mod model;
+mod readers;
 mod reading;
 mod recovery;
 mod sealed;
