@@ -126,7 +126,9 @@ impl Run {
         let mut run = Self { spans: Vec::with_capacity(chunks.len()), len: 0 };
         for chunk in chunks {
             match run.spans.last_mut() {
-                Some(last) if last.frame == chunk.frame() && last.offset.checked_add(last.len) == Some(chunk.offset) && last.len.checked_add(chunk.len).is_some() => {
+                Some(last)
+                    if last.frame == chunk.frame() && last.offset.checked_add(last.len) == Some(chunk.offset) && last.len.checked_add(chunk.len).is_some() =>
+                {
                     last.len += chunk.len;
                 }
                 _ => run.spans.push(Span { start: run.len, frame: chunk.frame(), offset: chunk.offset, len: chunk.len }),
@@ -194,8 +196,9 @@ impl ContentFile {
     fn read_part(&self, number: usize, step: &Step, coding: &Coding, run: &Run, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         match *coding {
             Coding::Raw => self.read_run(run, offset, buffer),
-            Coding::Base64 { line, newline, unpadded } => {
-                lines::encode(Lines { line, newline, unpadded }, run.len, offset, buffer, &mut |from, into| self.read_run(run, from, into))
+            Coding::Base64 { .. } => {
+                let lines = Lines::of(coding).ok_or_else(|| self.short())?;
+                lines::encode(lines, run.len, offset, buffer, &mut |from, into| self.read_run(run, from, into))
             }
             Coding::Quoted { .. } => {
                 let encoded = self.quoted(number, step, coding, run)?;

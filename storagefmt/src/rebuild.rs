@@ -61,7 +61,8 @@ pub fn rebuild(dir: &Path, key: &Unlock, progress: &mut dyn FnMut(RebuildProgres
     let (new, old, place) = (dir.join(INDEX_NEW), dir.join(INDEX_OLD), dir.join(INDEX));
     remove(&new)?;
     let index = Arc::new(Index::create(&new, &keys)?);
-    let mut rebuild = Rebuild { store: &store, info: &info, keys: &keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
+    let mut rebuild =
+        Rebuild { store: &store, info: &info, keys: &keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
     rebuild.packs(progress)?;
     if !rebuild.report.damages.is_empty() {
         rebuild.make_up_folders()?;
@@ -112,7 +113,11 @@ impl Rebuild<'_> {
         let mut expected = 1;
         for (first, pack) in &list.live {
             if first.0 > expected {
-                let missing = if first.0 == expected + 1 { format!("commit {expected} is missing") } else { format!("commits {expected} to {} are missing", first.0 - 1) };
+                let missing = if first.0 == expected + 1 {
+                    format!("commit {expected} is missing")
+                } else {
+                    format!("commits {expected} to {} are missing", first.0 - 1)
+                };
                 self.damage(missing);
             }
             expected = pack.name.last.0 + 1;

@@ -31,13 +31,12 @@ use c2b_mailbox::{Address, Cursor, ItemId};
 use chrono::{DateTime, Utc};
 use folders::Tree;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The one writer of a storage. Holds the storage's kernel lock, which ends with it or with its process.
 pub struct Writer {
-    dir: PathBuf,
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
     contents: Contents,
@@ -130,7 +129,6 @@ impl Writer {
         let pack = PackWriter::new(Arc::clone(&store), info.uuid, seq, keys.clone(), Arc::clone(&workers));
         let shared = Shared::new(dir, info, Arc::clone(&index));
         Ok(Self {
-            dir: dir.to_owned(),
             contents: Contents::new(Arc::clone(&shared), Arc::clone(&store)),
             pack,
             store,

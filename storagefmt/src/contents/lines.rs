@@ -11,14 +11,11 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 /// Decoded bytes that are fetched at a time.
 const DECODED_BYTES: usize = 48 << 10;
 
+/// Reads decoded bytes from an offset on.
+pub(super) type Read<'a> = dyn FnMut(u64, &mut [u8]) -> Result<usize, Error> + 'a;
+
 /// Writes encoded bytes from `offset` on; `read` gives decoded bytes, of which there are `total`. Returns how many bytes were written; fewer only at the end.
-pub(super) fn encode(
-    lines: Lines,
-    total: u64,
-    offset: u64,
-    buffer: &mut [u8],
-    read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize, Error>,
-) -> Result<usize, Error> {
+pub(super) fn encode(lines: Lines, total: u64, offset: u64, buffer: &mut [u8], read: &mut Read<'_>) -> Result<usize, Error> {
     if !lines.line.is_multiple_of(4) {
         return encode_any(lines, offset, buffer, read);
     }
@@ -66,7 +63,7 @@ fn fill(lines: Lines, piece: &[u8], newline: &[u8], into: &mut [u8]) {
 }
 
 /// Writes lines that end within a quantum.
-fn encode_any(lines: Lines, offset: u64, buffer: &mut [u8], read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize, Error>) -> Result<usize, Error> {
+fn encode_any(lines: Lines, offset: u64, buffer: &mut [u8], read: &mut Read<'_>) -> Result<usize, Error> {
     let (decoded_offset, begins) = lines.quantum_at(offset);
     let skip = usize::try_from(offset - begins).unwrap_or(0);
     // Three bytes for four characters; line breaks only make it less. One quantum more for what is skipped at each end.
