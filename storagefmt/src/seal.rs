@@ -32,9 +32,8 @@ pub(crate) use aead::NONCE_BYTES;
 #[cfg(test)]
 use aead::TAG_BYTES;
 pub use error::SealError;
-pub(crate) use key_file::KEY_FILES;
 pub use key_file::{CopyState, KeyStore, Rotated};
-pub(crate) use key_file::{KeyFile, NewKeys};
+pub(crate) use key_file::{KEY_FILES, KeyFile, NewKeys};
 pub use recovery::RecoveryKey;
 pub use wrap::{Argon2Params, WrapInfo, WrapKind};
 
