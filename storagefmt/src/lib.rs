@@ -50,6 +50,7 @@ pub mod probe;
 pub mod rebuild;
 mod rehome;
 mod replace;
+pub mod reseal;
 pub mod row;
 mod seal;
 pub mod store;
@@ -64,9 +65,10 @@ pub use error::Error;
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
 pub use probe::probe;
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
+pub use reseal::{ResealPending, ResealReport, ResealRun, ResealStep};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
     StorageInfo, StorageStats, Touched,
 };
-pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, SealError, Unlock, WrapInfo, WrapKind};
-pub use writer::{Sealing, Writer};
+pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, Rotated, SealError, Unlock, WrapInfo, WrapKind};
+pub use writer::{Sealing, StorageKeys, Writer};

@@ -15,5 +15,6 @@ mod model;
 mod reading;
 mod recovery;
 mod sealed;
+mod reseal;
 mod slice;
 mod support;
