@@ -319,9 +319,10 @@ impl KeyFile {
         Ok(Rotated { generation, recovery, dropped })
     }
 
-    /// Forgets a generation that no pack uses any more. What is sealed with it can never be read again.
-    pub(crate) fn drop_generation(&mut self, generation: u16) -> Result<(), SealError> {
-        self.keys()?.write().ok_or(SealError::Locked)?.drop_generation(generation)
+    /// Forgets a generation that no pack uses any more. What is sealed with it can never be read again. The
+    /// index's hashes are keyed by generation `index`, whose index key is kept.
+    pub(crate) fn drop_generation(&mut self, generation: u16, index: u16) -> Result<(), SealError> {
+        self.keys()?.write().ok_or(SealError::Locked)?.drop_generation(generation, index)
     }
 
     /// Writes the copies, one that is not good first: there is a whole one at any moment.
