@@ -15,6 +15,7 @@ mod free;
 mod model;
 mod reading;
 mod recovery;
+mod retained;
 mod retention;
 mod sealed;
 mod slice;
