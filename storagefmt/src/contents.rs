@@ -157,6 +157,19 @@ impl ContentFile {
     /// # Errors
     /// When a part of it is damaged: never wrong bytes, never zeros.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        match self.read_framed(offset, buffer) {
+            // The content may lie elsewhere by now: freeing puts together anew what little is wanted of.
+            Err(Error::BlockMissing { .. }) => {
+                self.blocks.shared().catch_up()?;
+                let contents = Contents { blocks: Arc::clone(&self.blocks) };
+                contents.open(self.mailbox, &self.id)?.read_framed(offset, buffer)
+            }
+            other => other,
+        }
+    }
+
+    /// Reads from the content, frame headers included.
+    fn read_framed(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let Some(frames) = &self.frames else { return self.read_data(offset, buffer) };
         let mut done = 0;
         while done < buffer.len() {

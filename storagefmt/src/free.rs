@@ -1,7 +1,8 @@
 //! Freeing: the space of what nobody can see any more comes back.
 //!
 //! First, what retention marked is freed for good; then everything that is still wanted is found out; then packs of which
-//! enough is dead, and small neighbours, are made anew with what is wanted of them. It goes in steps of a second at
+//! enough is dead, and small neighbours, are made anew with what is wanted of them. Groups of which enough is dead are
+//! put together anew before. It goes in steps of a second at
 //! most, each of which leaves the storage whole. Batches are committed between them: what they refer to is
 //! [claimed](claims::Claims) and stays. A run may be dropped at any time; the next one does the rest.
 //!
@@ -13,6 +14,7 @@ pub(crate) mod claims;
 mod contents;
 mod packs;
 mod records;
+mod regroup;
 mod rewrite;
 mod scan;
 
@@ -21,11 +23,13 @@ use crate::format::row::{FrameRow, KeyTake, MailboxRowValue, PackRow, Table};
 use crate::format::pack::FRAME_BYTES;
 use crate::format::record::{Record, VersionRecord};
 use crate::index::{decode, successor};
+use crate::rehome::rehome;
 use crate::writer::recover::known;
 use crate::{CommitSeq, Error, Writer};
 use chrono::{DateTime, Utc};
 use claims::Claims;
 use packs::{PackUse, choose};
+use regroup::{Next, Regroup};
 use rewrite::Rewrite;
 use scan::Scan;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -114,6 +118,8 @@ enum Stage {
     Versions(Vec<u8>),
     /// What is wanted is being found out.
     Scanning(Box<Scan>),
+    /// Groups of which enough is dead are being put together anew.
+    Regrouping(Box<Scan>, Box<Regroup>),
     /// What is dead of each pack is being counted.
     Counting(Box<Scan>, Counting),
     /// Packs are made anew.
@@ -204,7 +210,11 @@ impl Writer {
             Stage::Versions(start) => self.free_versions(&start, now, &mut run.report)?,
             Stage::Scanning(mut scan) => {
                 scan.claim(self.shared(), run.claims.take())?;
-                if scan.step(self.shared())? { Stage::Counting(scan, Counting::begin(self.shared())?) } else { Stage::Scanning(scan) }
+                if scan.step(self.shared())? { Stage::Regrouping(scan, Box::default()) } else { Stage::Scanning(scan) }
+            }
+            Stage::Regrouping(mut scan, regroup) => {
+                scan.claim(self.shared(), run.claims.take())?;
+                self.regroup(scan, regroup, now, &mut run.report)?
             }
             Stage::Counting(mut scan, mut counting) => {
                 scan.claim(self.shared(), run.claims.take())?;
@@ -242,6 +252,35 @@ impl Writer {
         report.versions += versions.len() as u64;
         report.logical_removed += before.saturating_sub(logical_bytes(self.shared())?);
         Ok(Stage::Versions(next))
+    }
+
+    /// Goes on putting groups together.
+    fn regroup(&mut self, mut scan: Box<Scan>, mut regroup: Box<Regroup>, now: DateTime<Utc>, report: &mut FreeReport) -> Result<Stage, Error> {
+        match regroup.step(self.shared(), &scan)? {
+            Next::More => Ok(Stage::Regrouping(scan, regroup)),
+            Next::Store(contents) => match self.with_room(|writer| rehome(writer, &regroup.groups, &contents, now)) {
+                Ok(stored) => {
+                    // What cannot be read stays where it is, for a repair to find.
+                    scan.renewed.extend(stored.unreadable.iter().map(|(.., block)| *block));
+                    if stored.unreadable.is_empty() { Ok(Stage::Regrouping(scan, regroup)) } else { Ok(Stage::Counting(scan, Counting::begin(self.shared())?)) }
+                }
+                // The packs of which enough is dead give room; the next run puts the groups together.
+                Err(err) if err.is_no_space() => {
+                    report.pending.push(PendingSpace { bytes: 0, why: PendingReason::NoRoom });
+                    Ok(Stage::Counting(scan, Counting::begin(self.shared())?))
+                }
+                Err(err) => Err(err),
+            },
+            Next::Done(true) => {
+                for group in regroup.groups.iter().filter(|group| !scan.renewed.contains(group)) {
+                    scan.blocks.forget(*group);
+                    scan.shadowed.insert(group.seq);
+                }
+                scan.renewed.clear();
+                Ok(Stage::Regrouping(scan, Box::default()))
+            }
+            Next::Done(false) => Ok(Stage::Counting(scan, Counting::begin(self.shared())?)),
+        }
     }
 
     /// Goes on making packs anew; `true` when no more can be.

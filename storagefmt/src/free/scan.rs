@@ -42,6 +42,8 @@ pub(super) struct Scan {
     claimed: HashSet<(MailboxKey, ContentId)>,
     /// Commits with recipes that would hold again if later ones of theirs were dropped before them.
     pub(super) shadowed: BTreeSet<CommitSeq>,
+    /// Blocks that were referred to since the last round of putting groups together began.
+    pub(super) renewed: HashSet<FrameKey>,
 }
 
 /// Where the scan stands: a table, and the key to go on from.
@@ -67,6 +69,7 @@ impl Scan {
             early: HashSet::new(),
             claimed: HashSet::new(),
             shadowed: BTreeSet::new(),
+            renewed: HashSet::new(),
         }
     }
 
@@ -93,7 +96,8 @@ impl Scan {
         if matches!(self.stage, Stage::Versions(..) | Stage::Blocks(_)) {
             self.early.extend(blocks);
         } else {
-            blocks.into_iter().for_each(|block| self.blocks.want_all(block));
+            blocks.iter().for_each(|block| self.blocks.want_all(*block));
+            self.renewed.extend(blocks);
         }
         if claimed.moved && matches!(self.stage, Stage::Versions(..)) {
             // A version may have moved to a table that was looked at before.
@@ -127,8 +131,9 @@ impl Scan {
         for (key, value) in &rows {
             let frame = KeyTake::new(key).frame().ok_or(Error::IndexRow { table: Table::Frames.name() })?;
             // What came since is wanted, and wanted is what is not noted.
-            if frame.seq <= self.head && decode::<FrameRow>(Table::Frames, value)?.is_block() {
-                self.blocks.push(frame);
+            let row: FrameRow = decode(Table::Frames, value)?;
+            if frame.seq <= self.head && row.is_block() {
+                self.blocks.push(frame, row.raw, row.stored);
             }
         }
         if let Some((key, _)) = rows.last().filter(|_| rows.len() == STEP_FRAMES) {
@@ -157,33 +162,25 @@ impl Scan {
 
     /// Notes the blocks that the wanted recipes of a frame name.
     fn frame(&mut self, shared: &Shared, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        let index = shared.index();
-        let frame = KeyTake::new(key).frame().ok_or(Error::IndexRow { table: Table::Records.name() })?;
-        let unreadable = || Error::ScanFailed { what: format!("records {frame} cannot be read") };
-        let (header, stored) = split_frame(value.to_vec()).map_err(|_| unreadable())?;
-        let raw = match decode_frame(&header, stored, index.keys(), None, None) {
-            Err(Error::Seal { err: SealError::KeyDestroyed { .. } }) => return Ok(()),
-            Err(_) => return Err(unreadable()),
-            Ok(raw) => raw,
-        };
-        let mailbox = MailboxKey(header.mailbox);
-        let recipes: Vec<(Place, RecipeRecord)> = (0..).zip(decode_records(&raw).map_err(|_| unreadable())?).filter_map(|(index, record)| match record {
-            Some(Record::Recipe(recipe)) => Some((Place { frame, index }, recipe)),
-            _ => None,
-        }).collect();
-        let keys: Vec<Vec<u8>> = recipes.iter().map(|(_, recipe)| index.content_key(mailbox, &ContentId(recipe.id)).0).collect();
-        for ((place, recipe), row) in recipes.iter().zip(index.get_many(Table::Recipes, &keys)?) {
-            let present: Option<Place> = row.map(|row| decode(Table::Recipes, &row)).transpose()?;
+        for (mailbox, place, recipe, present) in recipes(shared, key, value)? {
             let id = ContentId(recipe.id);
             if !self.is_wanted(mailbox, &id) {
-                if present.is_some_and(|present| present > *place) {
-                    self.shadowed.insert(frame.seq);
+                if present.is_some_and(|present| present > place) {
+                    self.shadowed.insert(place.frame.seq);
                 }
-                continue;
-            }
-            if present == Some(*place) {
+            } else if present == Some(place) {
                 self.contents.found(mailbox, &id);
                 recipe.chunks().for_each(|chunk| self.blocks.want(chunk.frame(), chunk.offset, chunk.len));
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the recipes of a frame of records that hold, of contents that are wanted.
+    pub(super) fn each_present(&self, shared: &Shared, key: &[u8], value: &[u8], each: &mut dyn FnMut(MailboxKey, &RecipeRecord)) -> Result<(), Error> {
+        for (mailbox, place, recipe, present) in recipes(shared, key, value)? {
+            if present == Some(place) && self.is_wanted(mailbox, &ContentId(recipe.id)) {
+                each(mailbox, &recipe);
             }
         }
         Ok(())
@@ -222,4 +219,33 @@ fn contents(shared: &Shared, table: Table, rows: &[Row]) -> Result<Vec<(MailboxK
         contents.extend([item.shown, item.export].into_iter().flatten().map(|content| (MailboxKey(item.mailbox), content.content())));
     }
     Ok(contents)
+}
+
+/// Returns the recipes of a frame of records, each with where the one is that holds.
+#[expect(clippy::type_complexity, reason = "a recipe and what is known of it, passed on at once")]
+fn recipes(shared: &Shared, key: &[u8], value: &[u8]) -> Result<Vec<(MailboxKey, Place, RecipeRecord, Option<Place>)>, Error> {
+    let index = shared.index();
+    let frame = KeyTake::new(key).frame().ok_or(Error::IndexRow { table: Table::Records.name() })?;
+    let unreadable = || Error::ScanFailed { what: format!("records {frame} cannot be read") };
+    let (header, stored) = split_frame(value.to_vec()).map_err(|_| unreadable())?;
+    let raw = match decode_frame(&header, stored, index.keys(), None, None) {
+        Err(Error::Seal { err: SealError::KeyDestroyed { .. } }) => return Ok(Vec::new()),
+        Err(_) => return Err(unreadable()),
+        Ok(raw) => raw,
+    };
+    let mailbox = MailboxKey(header.mailbox);
+    let records = (0..).zip(decode_records(&raw).map_err(|_| unreadable())?);
+    let recipes: Vec<(Place, RecipeRecord)> = records
+        .filter_map(|(index, record)| match record {
+            Some(Record::Recipe(recipe)) => Some((Place { frame, index }, recipe)),
+            _ => None,
+        })
+        .collect();
+    let keys: Vec<Vec<u8>> = recipes.iter().map(|(_, recipe)| index.content_key(mailbox, &ContentId(recipe.id)).0).collect();
+    let rows = index.get_many(Table::Recipes, &keys)?;
+    let known = recipes.into_iter().zip(rows).map(|((place, recipe), row)| {
+        let present: Option<Place> = row.map(|row| decode(Table::Recipes, &row)).transpose()?;
+        Ok((mailbox, place, recipe, present))
+    });
+    known.collect()
 }

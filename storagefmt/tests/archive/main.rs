@@ -17,6 +17,7 @@ mod model;
 mod readers;
 mod reading;
 mod recovery;
+mod retained;
 mod retention;
 mod sealed;
 mod reseal;
