@@ -11,6 +11,7 @@ mod faulty;
 mod model;
 mod reading;
 mod recovery;
+mod repair;
 mod sealed;
 mod slice;
 mod support;
