@@ -35,6 +35,7 @@ use c2b_mailbox::Address;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -272,12 +273,16 @@ pub(crate) fn cause(err: &dyn std::error::Error) -> String {
 
 /// Returns whether a file was there when it was listed and is not any more.
 fn is_gone(err: &Error) -> bool {
-    matches!(err, Error::File { err, .. } if err.kind() == std::io::ErrorKind::NotFound)
+    match err {
+        Error::File { err, .. } => err.kind() == io::ErrorKind::NotFound,
+        Error::PackMissing { .. } => true,
+        _ => false,
+    }
 }
 
 fn clear(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(Error::file("remove", path)),
     }
 }

@@ -77,8 +77,10 @@ impl Check<'_> {
         let head = wanted.last().map_or(0, |name| name.last.0);
         for pack in list.live.values().filter(|pack| !names.contains(&pack.file.name)) {
             let replaces = wanted.iter().any(|name| pack.name.generation > name.generation && pack.name.first <= name.first && name.last <= pack.name.last);
-            // What a writer published is in the index a moment later, or when one opens the storage again.
-            if pack.name.first.0 <= head && !replaces {
+            if pack.name.first.0 > head || replaces {
+                // A moment ago, or before a crash.
+                self.report.notes.push(format!("{} is not in the index yet: the writer takes it in", pack.file.name));
+            } else {
                 self.blame.note(format!("{} is not in the index: run `storage rebuild`", pack.file.name));
             }
         }

@@ -82,7 +82,10 @@ impl Blocks {
             // The pack may have been replaced since the index was last looked at.
             Err(Error::File { err, .. }) if err.kind() == io::ErrorKind::NotFound => {
                 self.shared.catch_up()?;
-                self.read(mailbox, key, upto)?
+                match self.read(mailbox, key, upto) {
+                    Err(Error::File { err, .. }) if err.kind() == io::ErrorKind::NotFound => return Err(Error::PackMissing { seq: key.seq }),
+                    other => other?,
+                }
             }
             other => other?,
         };

@@ -17,6 +17,7 @@ mod model;
 mod readers;
 mod reading;
 mod recovery;
+mod repair;
 mod retained;
 mod retention;
 mod sealed;
