@@ -13,9 +13,7 @@ pub use items::ItemRows;
 pub(crate) use shared::Shared;
 
 use crate::format::record::{ErasedRecord, FolderRecord, ItemRecord, Record, fidelity_of, format_of};
-use crate::format::row::{
-    CommitRow, FolderIdRow, FolderRowValue, HistoryRow, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key,
-};
+use crate::format::row::{FolderIdRow, FolderRowValue, HistoryRow, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key};
 use crate::format::time_of;
 use crate::index::{Index, decode};
 use crate::layout::INDEX;

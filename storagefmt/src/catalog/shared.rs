@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::unlock;
 use crate::{CommitSeq, Error, FrameKey, StorageInfo};
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -34,17 +35,61 @@ struct Reader {
 /// What a reader compares to see whether it must open something again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct KnownState {
-    /// Inode of the index folder: a rebuild puts another folder in its place.
-    folder: u64,
+    files: IndexFiles,
     /// Mailboxes: a new one has a new key.
     mailboxes: u32,
     /// Rewritten packs and erasures: keys may be gone, or of a new generation.
     rewrites: u64,
 }
 
+/// How the index's files stand.
+///
+/// A RocksDB secondary follows the write-ahead log. Once rows go from there to table files, which a restart of the writer does,
+/// too, it goes on answering with what it had read from a log that is gone. So it is opened anew then; every such step is a
+/// line in the manifest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct IndexFiles {
+    /// Inode of the index folder: a rebuild puts another folder in its place.
+    folder: u64,
+    /// Number of the manifest: each opening by the writer begins another.
+    manifest: u64,
+    /// Its length in bytes.
+    bytes: u64,
+}
+
+/// How often opening is tried until no rows go to table files meanwhile.
+const OPENINGS_MAX: usize = 20;
+
 impl KnownState {
-    fn of(folder: u64, state: &StateRow) -> Self {
-        Self { folder, mailboxes: state.mailboxes, rewrites: state.rewrites }
+    fn of(files: IndexFiles, state: &StateRow) -> Self {
+        Self { files, mailboxes: state.mailboxes, rewrites: state.rewrites }
+    }
+}
+
+impl IndexFiles {
+    fn of(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(INDEX);
+        let failed = |err: io::Error| match err.kind() {
+            io::ErrorKind::NotFound => Error::IndexMissing { path: dir.to_owned() },
+            _ => Error::file("read", &path)(err),
+        };
+        let folder = fs::metadata(&path).map_err(failed)?.ino();
+        let mut current = fs::read_to_string(path.join("CURRENT")).map_err(failed)?;
+        let bytes = loop {
+            match fs::metadata(path.join(current.trim_end())) {
+                Ok(metadata) => break metadata.len(),
+                Err(err) => {
+                    // The writer may have gone over to another meanwhile.
+                    let again = fs::read_to_string(path.join("CURRENT")).map_err(failed)?;
+                    if again == current {
+                        return Err(failed(err));
+                    }
+                    current = again;
+                }
+            }
+        };
+        let manifest = current.trim_end().rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default();
+        Ok(Self { folder, manifest, bytes })
     }
 }
 
@@ -58,12 +103,12 @@ impl Shared {
     pub(super) fn open_reader(dir: &Path, scratch: &Path, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Arc<Self>, Error> {
         let info = layout::read_description(dir, store.as_ref(), Access::Read)?;
         let (keys, _) = unlock::unlock(store.as_ref(), &info, unlock)?;
-        let (index, folder) = open_secondary(dir, scratch, &keys)?;
+        let (index, files) = open_secondary(dir, scratch, &keys)?;
         let state = index.state()?;
         if let Some((first, pack)) = index.pack_of(CommitSeq(state.head))? {
             layout::prove_pack(dir, store.as_ref(), &info, &pack.name(first))?;
         }
-        let known = Mutex::new(KnownState::of(folder, &state));
+        let known = Mutex::new(KnownState::of(files, &state));
         let reader = Some(Reader { scratch: scratch.to_owned(), store, unlock: unlock.clone(), known });
         Ok(Arc::new(Self { dir: dir.to_owned(), info, index: RwLock::new(Arc::new(index)), reader }))
     }
@@ -101,19 +146,34 @@ impl Shared {
     pub(crate) fn catch_up(&self) -> Result<(), Error> {
         let Some(reader) = &self.reader else { return Ok(()) };
         let mut known = reader.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = fs::metadata(self.dir.join(INDEX)).map(|metadata| metadata.ino());
         // While a rebuild exchanges the folders there is none for a moment: the old one still answers.
-        if folder.is_ok_and(|folder| folder != known.folder) {
+        let Ok(files) = IndexFiles::of(&self.dir) else { return Ok(()) };
+        if files.folder != known.files.folder {
             let (keys, _) = unlock::unlock(reader.store.as_ref(), &self.info, &reader.unlock)?;
             return self.open_again(reader, &mut known, &keys);
         }
+        let before = *known;
         let index = self.index();
-        index.catch_up()?;
-        let now = KnownState::of(known.folder, &index.state()?);
-        if now == *known || !self.info.sealed {
+        if files == known.files {
+            index.catch_up()?;
+        }
+        if files != known.files || IndexFiles::of(&self.dir).is_ok_and(|now| now != files) {
+            match self.open_again(reader, &mut known, index.keys()) {
+                Err(Error::Seal { err: SealError::UnknownGeneration { .. } }) => {
+                    let (keys, _) = unlock::unlock(reader.store.as_ref(), &self.info, &reader.unlock)?;
+                    return self.open_again(reader, &mut known, &keys);
+                }
+                other => other?,
+            }
+        }
+        let index = self.index();
+        let now = KnownState::of(known.files, &index.state()?);
+        if (now.mailboxes, now.rewrites) == (before.mailboxes, before.rewrites) || !self.info.sealed {
             *known = now;
             return Ok(());
         }
+        // Until they are opened, the keys are not those of this state.
+        *known = KnownState { files: now.files, ..before };
         match unlock::refresh(reader.store.as_ref(), &self.info, index.keys()) {
             // The keys are of a new generation: the old ones do not open it.
             Err(Error::Seal { err: SealError::Locked }) => {
@@ -130,21 +190,26 @@ impl Shared {
     }
 
     fn open_again(&self, reader: &Reader, known: &mut KnownState, keys: &Keys) -> Result<(), Error> {
-        let (index, folder) = open_secondary(&self.dir, &reader.scratch, keys)?;
-        *known = KnownState::of(folder, &index.state()?);
+        let (index, files) = open_secondary(&self.dir, &reader.scratch, keys)?;
+        *known = KnownState::of(files, &index.state()?);
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
         Ok(())
     }
 }
 
-/// Opens the index of a storage beside its writer; returns it and the inode of its folder.
-fn open_secondary(dir: &Path, scratch: &Path, keys: &Keys) -> Result<(Index, u64), Error> {
-    let path = dir.join(INDEX);
-    if !path.is_dir() {
-        return Err(Error::IndexMissing { path: dir.to_owned() });
+/// Opens the index of a storage beside its writer; returns it and how its files stood.
+fn open_secondary(dir: &Path, scratch: &Path, keys: &Keys) -> Result<(Index, IndexFiles), Error> {
+    let mut openings = 0;
+    loop {
+        let files = IndexFiles::of(dir)?;
+        let scratch = scratch.join(format!("index-{}", files.folder));
+        fs::create_dir_all(&scratch).map_err(Error::file("create", &scratch))?;
+        let opened = Index::open_secondary(&dir.join(INDEX), &scratch, keys);
+        openings += 1;
+        let is_steady = IndexFiles::of(dir).is_ok_and(|now| now == files);
+        // One that is not steady is opened again at the next look.
+        if is_steady || openings == OPENINGS_MAX {
+            return Ok((opened?, files));
+        }
     }
-    let folder = fs::metadata(&path).map_err(Error::file("read", &path))?.ino();
-    let scratch = scratch.join(format!("index-{folder}"));
-    fs::create_dir_all(&scratch).map_err(Error::file("create", &scratch))?;
-    Ok((Index::open_secondary(&path, &scratch, keys)?, folder))
 }

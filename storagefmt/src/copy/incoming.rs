@@ -58,7 +58,11 @@ impl<'a> Incoming<'a> {
         let mut packs = BTreeMap::new();
         for file in self.store.list(INCOMING).map_err(Error::file("list", INCOMING))? {
             let Some(place) = place(&file.name) else { continue };
-            if file.name.ends_with(FLAW) { self.discard(&file.name)? } else { drop(packs.insert(place, file.bytes)) }
+            if file.name.ends_with(FLAW) {
+                self.discard(&file.name)?;
+            } else {
+                packs.insert(place, file.bytes);
+            }
         }
         Ok(packs)
     }

@@ -214,13 +214,17 @@ fn clone_folder(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let to = to.join(path.file_name().unwrap());
-        if path.is_dir() { clone_folder(&path, &to) } else { drop(fs::copy(&path, to).unwrap()) }
+        if path.is_dir() {
+            clone_folder(&path, &to);
+        } else {
+            fs::copy(&path, to).unwrap();
+        }
     }
 }
 
 #[test]
 fn a_first_copy_survives_a_crash_at_any_step() {
-    crash_everywhere(0, 2);
+    crash_everywhere(0, 1);
 }
 
 #[test]
