@@ -22,7 +22,6 @@
 mod aead;
 mod body;
 mod error;
-#[cfg_attr(not(test), expect(dead_code, reason = "passwords, rotation and erasing are not reached from outside yet"))]
 mod key_file;
 mod recovery;
 mod ring;
