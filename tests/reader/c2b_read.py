@@ -6,6 +6,7 @@ Usage: c2b_read.py STORAGE [--password-file FILE | --recovery-key-file FILE | --
   list            one line for each item: mailbox, folder, file name, size, version, live or deleted
   list --json     the same as JSON lines, with every version that can be shown
   extract DIR     writes what is shown of every live item to DIR/mailbox/folder/file name
+                  --exports: its export stream, too, with .fts behind the name
   verify          proves every frame, block, recipe and content; names what is damaged
 
 It uses no index, only storage.toml, keys/ and packs/. Exit status: 0 when all could be read, 1 when
@@ -31,7 +32,7 @@ import blake3
 import cbor2
 import zstandard
 
-from c2b_codings import encode_part
+import c2b_codings
 from c2b_keys import KeyDestroyed, Keys, NotAuthentic
 
 FORMAT = 2
@@ -302,7 +303,7 @@ class Storage:
             records = cbor_sequence(self.open(frame, frame.pack.stored(frame)))
         except KeyDestroyed:
             return
-        except (Damage, NotAuthentic) as err:
+        except (Damage, NotAuthentic, cbor2.CBORDecodeError) as err:
             self.damages.append(f"records are lost: {err}")
             return
         for record in records:
@@ -354,17 +355,18 @@ class Storage:
         recipe = mailbox.recipes.get(content.id)
         if recipe is None:
             raise Damage("its recipe is missing")
-        _, length, skeleton, steps, frames = list(recipe) + [[]] * (5 - len(recipe))
-        rest, data = io.BytesIO(self.stretches(mailbox, skeleton)), io.BytesIO()
-        for kind, (argument,) in steps:
-            if kind == 1:
-                data.write(rest.read(argument))
-            else:
-                coding, encoded_length, chunks = argument[:3]
-                encoded = encode_part(coding, self.stretches(mailbox, chunks))
-                if len(encoded) != encoded_length:
-                    raise Damage("a part has the wrong length")
-                data.write(encoded)
+        _, length, numbers, steps, frames = recipe[:5]
+        data = io.BytesIO()
+        try:
+            skeleton, parts = c2b_codings.split(c2b_codings.references(numbers), steps)
+            rest, parts = io.BytesIO(self.stretches(mailbox, skeleton)), iter(parts)
+            for step in steps:
+                if isinstance(step, list):
+                    data.write(c2b_codings.encode_part(step, self.stretches(mailbox, next(parts))))
+                else:
+                    data.write(rest.read(step))
+        except ValueError as err:
+            raise Damage(str(err)) from err
         whole = with_frames(data.getvalue(), frames) if frames else data.getvalue()
         if len(whole) != length or length != content.length or blake3.blake3(whole).digest() != content.id:
             raise Damage("what comes out is not what went in")
@@ -373,7 +375,7 @@ class Storage:
     def stretches(self, mailbox, references):
         """The bytes that chunk references name."""
         parts = []
-        for seq, n, offset, length in chunk_references(references):
+        for seq, n, offset, length in references:
             raw = self.block(mailbox, (seq, n))
             if offset + length > len(raw):
                 raise Damage(f"a reference leads behind the end of block {seq}.{n}")
@@ -389,15 +391,11 @@ def cbor_sequence(raw):
     return records
 
 
-def chunk_references(references):
-    """Format, Recipes: (seq, n, offset, length) each."""
-    return references
-
-
 def with_frames(data, frames):
     """Format, Recipes: puts the frame headers of an export stream back."""
     out, place = io.BytesIO(), 0
-    for opcode, length, count in frames:
+    for run in range(0, len(frames), 3):
+        opcode, length, count = frames[run : run + 3]
         for _ in range(count):
             out.write(struct.pack("<II", opcode, length) + data[place : place + length])
             place += length
@@ -442,18 +440,27 @@ def command_list(storage, as_json):
             print(mailbox.address, mailbox.path(version.folder), version.file_name, size, version.number, state, sep="\t")
 
 
-def command_extract(storage, target):
+def command_extract(storage, target, exports):
     for mailbox, version, _ in rows(storage):
-        if version.until is not None or version.shown is None:
+        if version.until is not None:
             continue
-        try:
-            data = storage.content(mailbox, version.shown)
-        except Damage as err:
-            storage.damages.append(f"{mailbox.address}: {mailbox.path(version.folder)}/{version.file_name}: {err}")
-            continue
-        path = pathlib.Path(target, mailbox.address, *mailbox.path(version.folder).split("/"), version.file_name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        folder = pathlib.Path(target, *map(plain, [mailbox.address, *mailbox.path(version.folder).split("/")]))
+        wanted = [(version.shown, plain(version.file_name)), (version.export if exports else None, plain(version.file_name) + ".fts")]
+        for content, name in wanted:
+            if content is None:
+                continue
+            try:
+                data = storage.content(mailbox, content)
+            except Damage as err:
+                storage.damages.append(f"{mailbox.address}: {mailbox.path(version.folder)}/{version.file_name}: {err}")
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+
+
+def plain(name):
+    """A name that stays inside its folder, whatever the storage says."""
+    return name.replace("/", "-").replace("\0", "-") if name not in ("", ".", "..") else "-"
 
 
 def command_verify(storage):
@@ -487,7 +494,9 @@ def main():
         secrets.add_argument(f"--{kind}-file", metavar="FILE")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list").add_argument("--json", action="store_true")
-    commands.add_parser("extract").add_argument("dir")
+    extract = commands.add_parser("extract")
+    extract.add_argument("dir")
+    extract.add_argument("--exports", action="store_true")
     commands.add_parser("verify")
     args = parser.parse_args()
     given = [(kind, file) for kind in ("password", "recovery_key", "machine_key") if (file := getattr(args, f"{kind}_file"))]
@@ -500,7 +509,7 @@ def main():
     if args.command == "list":
         command_list(storage, args.json)
     elif args.command == "extract":
-        command_extract(storage, args.dir)
+        command_extract(storage, args.dir, args.exports)
     else:
         command_verify(storage)
     for damage in storage.damages:
