@@ -112,6 +112,8 @@ class Pack:
         frame = frame_header(head, self, offset) if len(head) == 64 else None
         if frame is None or frame.kind != DIRECTORY or offset + 64 + frame.stored != self.size - 32:
             raise Damage("the trailer points at no directory")
+        if frame.checksum[:4] != self.check:
+            raise Damage("the directory is not the one that the name tells of")
         raw = decompress(frame, self.stored(frame))
         commits, raw = struct.unpack_from("<I", raw)[0], memoryview(raw)[4:]
         for _ in range(commits):
@@ -131,16 +133,25 @@ class Pack:
         """Format, Damaged packs."""
         self.frames, self.times, seen = [], {}, set()
         data, place = self.at(0, self.size), 64
-        while (place := data.find(b"c2bf", place)) >= 0 and place + 64 <= len(data):
-            frame = frame_header(data[place : place + 64], self, place)
-            whole = frame is not None and place + 64 + frame.stored <= len(data)
-            if whole and checksum(frame.head, data[place + 64 : place + 64 + frame.stored]) == frame.checksum:
+
+        def header(place):
+            return frame_header(data[place : place + 64], self, place) if place + 64 <= len(data) else None
+
+        def whole(place):
+            frame = header(place)
+            fits = frame is not None and place + 64 + frame.stored <= len(data)
+            return frame if fits and checksum(frame.head, data[place + 64 : place + 64 + frame.stored]) == frame.checksum else None
+
+        while 0 <= place < len(data):
+            if frame := whole(place):
                 if frame.kind != DIRECTORY and self.first <= frame.seq <= self.last and (frame.seq, frame.n) not in seen:
                     seen.add((frame.seq, frame.n))
                     self.frames.append(frame)
                 place += 64 + frame.stored
+            elif (damaged := header(place)) and whole(place + 64 + damaged.stored):
+                place += 64 + damaged.stored
             else:
-                place += 4
+                place = data.find(b"c2bf", place + 1)
 
     def stored(self, frame):
         """The stored bytes of a frame, proven by the checksum. The header before them may be damaged: the directory has it, too."""
