@@ -3,115 +3,35 @@
 //! A moment is a commit: rows carry from and until when they hold, and every answer is that of one
 //! moment, however the writer moves on meanwhile. No answer waits for the writer.
 
+mod inside;
 mod items;
+mod shared;
 
 pub use items::ItemRows;
+pub(crate) use shared::Shared;
 
-use crate::format::record::{FailureRecord, fidelity_of, format_of};
+use crate::format::record::{ErasedRecord, FolderRecord, ItemRecord, Record, fidelity_of, format_of};
 use crate::format::row::{
-    CommitRow, FolderIdRow, FolderRowValue, HistoryRow, INDEX_VERSION, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key,
+    CommitRow, FolderIdRow, FolderRowValue, HistoryRow, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key,
 };
 use crate::format::time_of;
 use crate::index::{Index, decode};
-use crate::layout::{self, Access, INDEX};
-use crate::store::DirStore;
+use crate::layout::INDEX;
+use crate::seal::Unlock;
+use crate::store::{DirStore, Store};
 use crate::{
-    CommitSeq, Contents, CursorScope, Error, Failure, FolderKey, FolderRow, ItemKey, ItemRow, Known, MailboxCounts, MailboxKey, MailboxRow, Moment, Point,
-    StorageInfo, StorageStats, Touched,
+    ChangeMark, CommitSeq, Contents, CursorScope, Erasure, Error, Failure, FolderKey, FolderRow, ItemKey, ItemRow, Known, MailboxCounts, MailboxKey,
+    MailboxRow, Moment, Place, Point, StorageInfo, StorageStats, Touched,
 };
 use c2b_mailbox::{Address, ChangeKey, Cursor, FolderId, ItemId};
 use chrono::{DateTime, Utc};
-use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::Arc;
 
 /// The archive's catalogue. Clones are cheap and share everything.
 #[derive(Clone)]
 pub struct Catalog {
     shared: Arc<Shared>,
-}
-
-/// What catalogue and contents share.
-pub(crate) struct Shared {
-    dir: PathBuf,
-    info: StorageInfo,
-    index: RwLock<Arc<Index>>,
-    packs: Mutex<HashMap<CommitSeq, String>>,
-    reader: Option<Reader>,
-}
-
-/// How another process opened the index.
-struct Reader {
-    scratch: PathBuf,
-    /// Inode of the index folder: a rebuild puts another folder in its place.
-    folder: Mutex<u64>,
-}
-
-impl Shared {
-    /// What the writer's own process shares.
-    pub(crate) fn new(dir: &Path, info: StorageInfo, index: Arc<Index>) -> Arc<Self> {
-        Arc::new(Self { dir: dir.to_owned(), info, index: RwLock::new(index), packs: Mutex::new(HashMap::new()), reader: None })
-    }
-
-    fn open_reader(dir: &Path, scratch: &Path) -> Result<Arc<Self>, Error> {
-        let info = layout::read_description(dir, Access::Read)?;
-        let (index, folder) = open_secondary(dir, scratch)?;
-        let reader = Some(Reader { scratch: scratch.to_owned(), folder: Mutex::new(folder) });
-        Ok(Arc::new(Self { dir: dir.to_owned(), info, index: RwLock::new(Arc::new(index)), packs: Mutex::new(HashMap::new()), reader }))
-    }
-
-    pub(crate) fn index(&self) -> Arc<Index> {
-        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn info(&self) -> &StorageInfo {
-        &self.info
-    }
-
-    /// Catches up with the writer, in a new index if a rebuild made one.
-    fn catch_up(&self) -> Result<(), Error> {
-        let Some(reader) = &self.reader else { return Ok(()) };
-        let mut known = reader.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = fs::metadata(self.dir.join(INDEX)).map(|metadata| metadata.ino());
-        // While a rebuild exchanges the folders there is none for a moment: the old one still answers.
-        if now.is_ok_and(|now| now != *known) {
-            let (index, folder) = open_secondary(&self.dir, &reader.scratch)?;
-            *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
-            self.packs.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            *known = folder;
-        }
-        self.index().catch_up()
-    }
-
-    /// Returns the name of a commit's pack.
-    pub(crate) fn pack(&self, seq: CommitSeq) -> Result<String, Error> {
-        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = packs.get(&seq) {
-            return Ok(name.clone());
-        }
-        let row: CommitRow = self.index().row(Table::Commits, &Key::number(seq.0).0)?.ok_or(Error::PackMissing { seq })?;
-        packs.insert(seq, row.pack.clone());
-        Ok(row.pack)
-    }
-}
-
-/// Opens the index of a storage beside its writer; returns it and the inode of its folder.
-fn open_secondary(dir: &Path, scratch: &Path) -> Result<(Index, u64), Error> {
-    let path = dir.join(INDEX);
-    if !path.join("CURRENT").exists() {
-        return Err(Error::IndexMissing { path: dir.to_owned() });
-    }
-    let folder = fs::metadata(&path).map_err(Error::file("read", &path))?.ino();
-    let scratch = scratch.join(format!("index-{folder}"));
-    fs::create_dir_all(&scratch).map_err(Error::file("create", &scratch))?;
-    let index = Index::open_secondary(&path, &scratch)?;
-    index.catch_up()?;
-    match index.state()?.version {
-        0 | INDEX_VERSION => Ok((index, folder)),
-        _ => Err(Error::IndexMissing { path: dir.to_owned() }),
-    }
 }
 
 impl Catalog {
@@ -124,10 +44,11 @@ impl Catalog {
     /// RocksDB's log file goes to `scratch`; nothing is written to `dir`, which may be read-only.
     ///
     /// # Errors
-    /// When there is no storage, its format is newer, or its index is missing.
-    pub fn open_reader(dir: &Path, scratch: &Path) -> Result<(Self, Contents), Error> {
-        let shared = Shared::open_reader(dir, scratch)?;
-        let contents = Contents::new(Arc::clone(&shared), Arc::new(DirStore::new(dir)));
+    /// When there is no storage, its format is another, the key does not fit, or its index is missing.
+    pub fn open_reader(dir: &Path, scratch: &Path, unlock: &Unlock) -> Result<(Self, Contents), Error> {
+        let store: Arc<dyn Store> = Arc::new(DirStore::new(dir));
+        let shared = Shared::open_reader(dir, scratch, Arc::clone(&store), unlock)?;
+        let contents = Contents::new(Arc::clone(&shared), store);
         Ok((Self { shared }, contents))
     }
 
@@ -150,27 +71,58 @@ impl Catalog {
 
     /// Returns what the storage says of itself.
     pub fn info(&self) -> &StorageInfo {
-        &self.shared.info
+        self.shared.info()
     }
 
-    /// Returns all mailboxes, by key.
+    /// Returns all mailboxes, by key; not those that were erased.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn mailboxes(&self) -> Result<Vec<MailboxRow>, Error> {
-        let rows = self.shared.index().scan_all(Table::Mailboxes, b"")?;
-        rows.iter().map(|(key, value)| mailbox_row(KeyTake::new(key).mailbox().ok_or(damaged(Table::Mailboxes))?, &decode(Table::Mailboxes, value)?)).collect()
+        let index = self.shared.index();
+        let mut mailboxes = Vec::new();
+        for (key, value) in index.scan_all(Table::Mailboxes, b"")? {
+            let key = KeyTake::new(&key).mailbox().ok_or(damaged(Table::Mailboxes))?;
+            mailboxes.extend(mailbox_row(&index, key, &decode(Table::Mailboxes, &value)?)?);
+        }
+        Ok(mailboxes)
     }
 
-    /// Returns the mailbox of an address.
+    /// Returns the mailbox of an address, unless it was erased.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn mailbox(&self, address: &Address) -> Result<Option<MailboxRow>, Error> {
-        let Some(key): Option<u32> = self.shared.index().row(Table::Addresses, address.as_str().as_bytes())? else { return Ok(None) };
-        let key = MailboxKey(key);
-        let row: Option<MailboxRowValue> = self.shared.index().row(Table::Mailboxes, &Key::mailbox(key).0)?;
-        row.map(|row| mailbox_row(key, &row)).transpose()
+        let index = self.shared.index();
+        let Some(key): Option<u32> = index.row(Table::Addresses, &Key::hash(&index.hash20(address.as_str())))? else { return Ok(None) };
+        let row: Option<MailboxRowValue> = index.row(Table::Mailboxes, &Key::mailbox(MailboxKey(key)))?;
+        row.map_or(Ok(None), |row| mailbox_row(&index, MailboxKey(key), &row))
+    }
+
+    /// Returns what is left of the mailbox that had this address, if it was erased and is not allowed again.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn erasure(&self, address: &Address) -> Result<Option<Erasure>, Error> {
+        let index = self.shared.index();
+        let place: Option<Place> = index.row(Table::Erased, &Key::hash(&index.hash20(address.as_str())))?;
+        place.map_or(Ok(None), |place| erasure(&index, place))
+    }
+
+    /// Returns all mailboxes that were erased, by key.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn erasures(&self) -> Result<Vec<Erasure>, Error> {
+        let index = self.shared.index();
+        let mut erasures = Vec::new();
+        for (_, value) in index.scan_all(Table::Mailboxes, b"")? {
+            let row: MailboxRowValue = decode(Table::Mailboxes, &value)?;
+            if let Some(place) = row.place.filter(|_| row.erased) {
+                erasures.extend(erasure(&index, place)?);
+            }
+        }
+        Ok(erasures)
     }
 
     /// Returns the folders of a mailbox at a moment.
@@ -181,7 +133,7 @@ impl Catalog {
         let index = self.shared.index();
         let _look = index.look();
         let at = self.resolve(at)?;
-        self.folder_versions(&Key::mailbox(mailbox), at)
+        self.folder_versions(&index, &Key::mailbox(mailbox), at)
     }
 
     /// Returns one folder at a moment.
@@ -192,7 +144,7 @@ impl Catalog {
         let index = self.shared.index();
         let _look = index.look();
         let at = self.resolve(at)?;
-        Ok(self.folder_versions(&Key::mailbox(mailbox).u64(key.0), at)?.pop())
+        Ok(self.folder_versions(&index, &Key::mailbox(mailbox).u64(key.0), at)?.pop())
     }
 
     /// Returns the folder that has this id at the source now.
@@ -200,7 +152,8 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn folder_by_id(&self, mailbox: MailboxKey, id: &FolderId) -> Result<Option<FolderRow>, Error> {
-        let row: Option<FolderIdRow> = self.shared.index().row(Table::FolderIds, &Key::mailbox(mailbox).text(id.as_str()).0)?;
+        let index = self.shared.index();
+        let row: Option<FolderIdRow> = index.row(Table::FolderIds, &index.text_key(mailbox, id.as_str()))?;
         match row.filter(|row| row.from != 0) {
             Some(row) => self.folder(mailbox, FolderKey(row.key), Moment::Latest),
             None => Ok(None),
@@ -225,19 +178,19 @@ impl Catalog {
         let _look = index.look();
         let at = self.resolve(at)?;
         let prefix = Key::number(key.0);
-        let Some((id, value)) = self.shared.index().last(Table::History, &prefix.0, &prefix.clone().u64(at.0).0)? else { return Ok(None) };
+        let Some((id, value)) = index.last(Table::History, &prefix.0, &prefix.clone().u64(at.0).0)? else { return Ok(None) };
         let from = KeyTake::new(id.get(8..).unwrap_or_default()).u64().ok_or(damaged(Table::History))?;
         let place: HistoryRow = decode(Table::History, &value)?;
         let (mailbox, folder) = (MailboxKey(place.mailbox), FolderKey(place.folder));
-        if place.until != 0 && place.until <= at.0 {
+        if place.marked || place.until != 0 && place.until <= at.0 {
             return Ok(None);
         }
         let (table, row) = match place.until {
             0 => (Table::ItemsLive, live_key(mailbox, folder, from, key)),
             until => (Table::ItemsPast, past_key(mailbox, folder, until, from, key)),
         };
-        let value: ItemRowValue = self.shared.index().row(table, &row.0)?.ok_or(damaged(table))?;
-        Ok(Some(item_row(value, from, place.until)))
+        let value: ItemRowValue = index.row(table, &row)?.ok_or(damaged(table))?;
+        Ok(item_rows(&index, &[(value, from, place.until)])?.pop())
     }
 
     /// Says what is known of each of these server ids, in their order.
@@ -245,20 +198,26 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn known(&self, mailbox: MailboxKey, ids: &[ItemId]) -> Result<Vec<Option<Known>>, Error> {
-        let keys: Vec<Vec<u8>> = ids.iter().map(|id| Key::mailbox(mailbox).text(id.as_str()).0).collect();
-        let rows = self.shared.index().get_many(Table::ItemIds, &keys)?;
+        let index = self.shared.index();
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| index.text_key(mailbox, id.as_str()).0).collect();
+        let rows = index.get_many(Table::ItemIds, &keys)?;
         rows.into_iter()
             .map(|row| row.map(|row| decode::<ItemIdRow>(Table::ItemIds, &row)).transpose().map(|row| row.filter(|row| row.live).map(known)))
             .collect()
     }
 
-    /// Returns the server ids of everything that is in a folder now.
+    /// Returns how the archive knows a server's change key; to be compared with [`Known::change`].
+    pub fn change_mark(&self, change_key: &ChangeKey) -> ChangeMark {
+        ChangeMark(self.shared.index().change_mark(change_key.as_str()))
+    }
+
+    /// Returns the server ids of everything that is in a folder now, with the marks of their states.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn live_ids(&self, mailbox: MailboxKey, folder: FolderKey) -> Result<Vec<(ItemId, Option<ChangeKey>)>, Error> {
+    pub fn live_ids(&self, mailbox: MailboxKey, folder: FolderKey) -> Result<Vec<(ItemId, Option<ChangeMark>)>, Error> {
         let items = self.items(mailbox, folder, Moment::Latest)?;
-        items.map(|item| item.map(|item| (item.meta.id, item.meta.change_key))).collect()
+        items.map(|item| item.map(|item| (item.meta.id, item.meta.change_key.map(|change_key| self.change_mark(&change_key))))).collect()
     }
 
     /// Returns where an enumeration of changes stands.
@@ -266,8 +225,13 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn cursor(&self, mailbox: MailboxKey, scope: CursorScope) -> Result<Option<Cursor>, Error> {
-        let value = self.shared.index().get(Table::Cursors, &cursor_key(mailbox, scope).0)?;
-        Ok(value.map(|value| Cursor::new(String::from_utf8_lossy(&value))))
+        let index = self.shared.index();
+        let _look = index.look();
+        let Some(place): Option<Place> = index.row(Table::Cursors, &cursor_key(mailbox, scope))? else { return Ok(None) };
+        match index.record(place)?.as_deref() {
+            Some(Record::Cursor(record)) => Ok(record.cursor.as_ref().map(Cursor::new)),
+            _ => Err(damaged(Table::Cursors)),
+        }
     }
 
     /// Returns the failures of a mailbox, or of all.
@@ -275,8 +239,17 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn failures(&self, mailbox: Option<MailboxKey>) -> Result<Vec<(MailboxKey, Failure)>, Error> {
-        let rows = self.shared.index().scan_all(Table::Failures, &mailbox.map(Key::mailbox).unwrap_or_default().0)?;
-        rows.iter().map(|(_, value)| decode::<FailureRecord>(Table::Failures, value).map(|record| (MailboxKey(record.mailbox), record.into()))).collect()
+        let index = self.shared.index();
+        let _look = index.look();
+        let rows = index.scan_all(Table::Failures, &mailbox.map(Key::mailbox).unwrap_or_default().0)?;
+        let places = rows.iter().map(|(_, value)| decode(Table::Failures, value)).collect::<Result<Vec<Place>, Error>>()?;
+        let records = index.records(&places)?.into_iter();
+        records
+            .map(|record| match record.as_deref() {
+                Some(Record::Failure(record)) => Ok((MailboxKey(record.mailbox), record.clone().into())),
+                _ => Err(damaged(Table::Failures)),
+            })
+            .collect()
     }
 
     /// Returns the points in time of a mailbox, oldest first.
@@ -318,7 +291,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn commit_time(&self, seq: CommitSeq) -> Result<Option<DateTime<Utc>>, Error> {
-        let row: Option<CommitRow> = self.shared.index().row(Table::Commits, &Key::number(seq.0).0)?;
+        let row: Option<CommitRow> = self.shared.index().row(Table::Commits, &Key::number(seq.0))?;
         Ok(row.map(|row| time_of(row.time)))
     }
 
@@ -341,8 +314,15 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn counts(&self, mailbox: MailboxKey) -> Result<MailboxCounts, Error> {
-        let row: MailboxRowValue = self.shared.index().row(Table::Mailboxes, &Key::mailbox(mailbox).0)?.unwrap_or_default();
-        Ok(MailboxCounts { items: row.items, folders: row.folders, versions: row.versions, logical_bytes: row.logical_bytes })
+        let row: MailboxRowValue = self.shared.index().row(Table::Mailboxes, &Key::mailbox(mailbox))?.unwrap_or_default();
+        Ok(MailboxCounts {
+            items: row.items,
+            folders: row.folders,
+            versions: row.versions,
+            logical_bytes: row.logical_bytes,
+            marked_versions: row.marked_versions,
+            marked_bytes: row.marked_bytes,
+        })
     }
 
     /// Returns how much the storage holds.
@@ -352,17 +332,25 @@ impl Catalog {
     pub fn stats(&self) -> Result<StorageStats, Error> {
         let index = self.shared.index();
         let _look = index.look();
-        let state = self.shared.index().state()?;
-        let index_bytes = crate::probe::folder_bytes(&self.shared.dir.join(INDEX))?;
-        let free_bytes = crate::probe::free_bytes(&self.shared.dir)?;
-        let mut stats =
-            StorageStats { packs: state.packs, stored_bytes: state.pack_bytes + index_bytes, chunks: state.chunks, free_bytes, ..StorageStats::default() };
-        for (_, value) in self.shared.index().scan_all(Table::Mailboxes, b"")? {
+        let state = index.state()?;
+        let index_bytes = crate::probe::folder_bytes(&self.shared.dir().join(INDEX))?;
+        let mut stats = StorageStats {
+            packs: state.packs,
+            stored_bytes: state.pack_bytes + index_bytes,
+            chunks: state.chunks,
+            free_bytes: crate::probe::free_bytes(self.shared.dir())?,
+            sealed: self.shared.info().sealed,
+            ..StorageStats::default()
+        };
+        for (_, value) in index.scan_all(Table::Mailboxes, b"")? {
             let row: MailboxRowValue = decode(Table::Mailboxes, &value)?;
-            stats.mailboxes += 1;
+            stats.mailboxes += u64::from(!row.erased);
+            stats.erased_mailboxes += u64::from(row.erased);
             stats.items += row.items;
             stats.versions += row.versions;
             stats.logical_bytes += row.logical_bytes;
+            stats.marked_versions += row.marked_versions;
+            stats.marked_bytes += row.marked_bytes;
         }
         Ok(stats)
     }
@@ -379,17 +367,43 @@ impl Catalog {
     }
 
     /// Returns the versions of folders that hold at a moment, among those whose keys begin with `prefix`.
-    fn folder_versions(&self, prefix: &Key, at: CommitSeq) -> Result<Vec<FolderRow>, Error> {
-        let mut folders = Vec::new();
-        for (key, value) in self.shared.index().scan_all(Table::Folders, &prefix.0)? {
-            let from = KeyTake::new(key.get(12..).unwrap_or_default()).u64().ok_or(damaged(Table::Folders))?;
+    fn folder_versions(&self, index: &Index, prefix: &Key, at: CommitSeq) -> Result<Vec<FolderRow>, Error> {
+        let mut versions = Vec::new();
+        for (key, value) in index.scan_all(Table::Folders, &prefix.0)? {
+            let mut take = KeyTake::new(key.get(4..).unwrap_or_default());
+            let (folder, from) = take.u64().zip(take.u64()).ok_or(damaged(Table::Folders))?;
             let row: FolderRowValue = decode(Table::Folders, &value)?;
             if from <= at.0 && (row.until == 0 || row.until > at.0) {
-                let created = self.commit_time(CommitSeq(row.record.created))?.unwrap_or(self.shared.info.created);
-                folders.push(folder_row(row, from, created));
+                versions.push((FolderKey(folder), from, row));
             }
         }
-        Ok(folders)
+        let places: Vec<Place> = versions.iter().map(|(.., row)| row.place).collect();
+        let records = index.records(&places)?;
+        versions.into_iter().zip(records).map(|((key, from, row), record)| self.folder_row(key, from, row.until, record.as_deref())).collect()
+    }
+
+    fn folder_row(&self, key: FolderKey, from: u64, until: u64, record: Option<&Record>) -> Result<FolderRow, Error> {
+        let lost;
+        let record = match record {
+            Some(Record::Folder(record)) => record,
+            _ => {
+                lost = lost_folder(key, from);
+                &lost
+            }
+        };
+        let (id, role) = record.words();
+        Ok(FolderRow {
+            key,
+            id,
+            parent: record.parent.map(FolderKey),
+            name: record.name.clone(),
+            file_name: record.file_name.clone(),
+            class: record.class.clone(),
+            role,
+            from: CommitSeq(from),
+            until: (until != 0).then_some(CommitSeq(until)),
+            created: self.commit_time(CommitSeq(record.created))?.unwrap_or(self.info().created),
+        })
     }
 }
 
@@ -401,31 +415,61 @@ pub(crate) fn cursor_key(mailbox: MailboxKey, scope: CursorScope) -> Key {
     })
 }
 
-fn mailbox_row(key: MailboxKey, row: &MailboxRowValue) -> Result<MailboxRow, Error> {
-    let address = Address::parse(&row.address).map_err(|_| damaged(Table::Mailboxes))?;
-    Ok(MailboxRow { key, address, first: CommitSeq(row.first) })
+/// Returns a mailbox's row; `None` when it was erased. One whose record is lost has its key in place of its address.
+fn mailbox_row(index: &Index, key: MailboxKey, row: &MailboxRowValue) -> Result<Option<MailboxRow>, Error> {
+    if row.erased {
+        return Ok(None);
+    }
+    let record = row.place.map_or(Ok(None), |place| index.record(place))?;
+    let address = match record.as_deref() {
+        Some(Record::Mailbox(record)) => Address::parse(&record.address),
+        _ => Address::parse(&format!("mailbox-{key}@lost.invalid")),
+    };
+    Ok(Some(MailboxRow { key, address: address.map_err(|_| damaged(Table::Mailboxes))?, first: CommitSeq(row.first) }))
 }
 
-fn folder_row(row: FolderRowValue, from: u64, created: DateTime<Utc>) -> FolderRow {
-    let (id, role) = row.record.words();
-    let record = row.record;
-    FolderRow {
-        key: FolderKey(record.key),
-        id,
-        parent: record.parent.map(FolderKey),
-        name: record.name,
-        file_name: record.file_name,
-        class: record.class,
-        role,
-        from: CommitSeq(from),
-        until: (row.until != 0).then_some(CommitSeq(row.until)),
-        created,
+fn erasure(index: &Index, place: Place) -> Result<Option<Erasure>, Error> {
+    let record = index.record(place)?;
+    let Some(Record::Erased(ErasedRecord { mailbox, address, time, who, items, versions })) = record.as_deref() else { return Ok(None) };
+    let address = Address::parse(address).map_err(|_| damaged(Table::Erased))?;
+    Ok(Some(Erasure { key: MailboxKey(*mailbox), address, time: time_of(*time), who: who.clone(), items: *items, versions: *versions }))
+}
+
+/// Makes up a folder whose record is lost to damage, so that its items are listed.
+fn lost_folder(key: FolderKey, from: u64) -> FolderRecord {
+    let name = format!("lost folder [{key}]");
+    FolderRecord {
+        mailbox: 0,
+        key: key.0,
+        id: String::new(),
+        parent_id: None,
+        parent: None,
+        file_name: name.clone(),
+        name,
+        class: String::new(),
+        role: None,
+        created: from,
     }
 }
 
-/// Returns the row of an item's version; `until` is 0 while it holds.
-pub(crate) fn item_row(value: ItemRowValue, from: u64, until: u64) -> ItemRow {
-    let record = value.record;
+/// Returns the rows of items' versions, each given with its first commit and the commit in which it ended (0 while it holds).
+pub(crate) fn item_rows(index: &Index, versions: &[(ItemRowValue, u64, u64)]) -> Result<Vec<ItemRow>, Error> {
+    let places: Vec<Place> = versions.iter().map(|(value, ..)| value.place).collect();
+    let records = index.records(&places)?;
+    let rows = versions.iter().zip(records).map(|((value, from, until), record)| {
+        let Some(Record::Item(record)) = record.as_deref() else { return Err(damaged(Table::Records)) };
+        let mut row = item_row(record, *from, *until);
+        if let Some(mark) = value.mark
+            && let Some(Record::ItemMark(mark)) = index.record(mark)?.as_deref()
+        {
+            row.meta.change_key = mark.change_key.as_ref().map(ChangeKey::new);
+        }
+        Ok(row)
+    });
+    rows.collect()
+}
+
+fn item_row(record: &ItemRecord, from: u64, until: u64) -> ItemRow {
     ItemRow {
         key: ItemKey(record.key),
         mailbox: MailboxKey(record.mailbox),
@@ -436,7 +480,7 @@ pub(crate) fn item_row(value: ItemRowValue, from: u64, until: u64) -> ItemRow {
         size: record.shown.map_or(0, |shown| shown.len),
         time: time_of(record.time),
         meta: (&record.meta).into(),
-        file_name: record.file_name,
+        file_name: record.file_name.clone(),
         fidelity: fidelity_of(record.fidelity),
         shown: record.shown.map(|shown| shown.content()),
         format: record.format.map(format_of),
@@ -447,7 +491,7 @@ pub(crate) fn item_row(value: ItemRowValue, from: u64, until: u64) -> ItemRow {
 }
 
 fn known(row: ItemIdRow) -> Known {
-    Known { key: ItemKey(row.key), folder: FolderKey(row.folder), change_key: row.change_key.map(ChangeKey::new), fidelity: fidelity_of(row.fidelity) }
+    Known { key: ItemKey(row.key), folder: FolderKey(row.folder), change: row.change.map(ChangeMark), fidelity: fidelity_of(row.fidelity) }
 }
 
 pub(crate) fn damaged(table: Table) -> Error {

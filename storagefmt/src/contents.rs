@@ -1,160 +1,139 @@
 //! Reading contents by range.
 //!
-//! Every byte handed out comes from a chunk whose hash was computed and compared after it was read
-//! and decoded. Memory: the blocks in the cache, and one block for each read in progress.
+//! Every byte handed out comes from a frame whose checksum, and seal where there is one, was proven after it
+//! was read. Memory: the blocks in the cache, and one block for each read in progress.
+
+mod blocks;
+mod lines;
 
 use crate::catalog::Shared;
-use crate::cut::export::{FrameMap, header};
+use crate::cut::Lines;
+use crate::cut::export::{FrameMap, HEADER_BYTES, header};
 use crate::cut::quoted::Quoted;
-use crate::cut::{Encoder, Lines};
-use crate::format::pack::ChunkSpan;
-use crate::format::recipe::{ChunkRef, Coding, Op, Part, RecipeRecord, decode_list};
-use crate::format::row::{ChunkPlace, Table};
-use crate::pack::reader::read_block;
+use crate::format::recipe::{ChunkRef, Coding, Op, RecipeRecord};
+use crate::format::record::Record;
+use crate::format::row::Table;
 use crate::store::Store;
-use crate::{ChunkId, CommitSeq, ContentId, Error};
-use lru::LruCache;
+use crate::{ContentId, Error, FrameKey, MailboxKey, Place};
+use blocks::{Block, Blocks};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Decoded blocks in memory, in bytes.
-const CACHE_BYTES_MAX: usize = 32 << 20;
 
 /// Reads contents by range; clones share one bounded cache.
 #[derive(Clone)]
 pub struct Contents {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    catalog: Arc<Shared>,
-    store: Arc<dyn Store>,
-    cache: Mutex<Cache>,
-}
-
-struct Cache {
-    blocks: LruCache<(CommitSeq, u64), Arc<Block>>,
-    bytes: usize,
-}
-
-/// A decoded block whose chunks are proven.
-struct Block {
-    raw: Vec<u8>,
-    chunks: Vec<ChunkSpan>,
+    blocks: Arc<Blocks>,
 }
 
 /// A content that is open for reading.
 pub struct ContentFile {
-    contents: Contents,
-    recipe: RecipeRecord,
-    /// Where each step of the recipe begins in the data, and in the skeleton for skeleton steps.
-    starts: Vec<(u64, u64)>,
+    blocks: Arc<Blocks>,
+    mailbox: MailboxKey,
+    id: ContentId,
+    len: u64,
+    skeleton: Run,
+    steps: Vec<Step>,
     frames: Option<FrameMap>,
+    last: Mutex<Option<(FrameKey, Arc<Block>)>>,
     quoted: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
 }
 
+/// A step of the recipe: where it begins in the data, and how many bytes it gives.
+struct Step {
+    start: u64,
+    len: u64,
+    source: Source,
+}
+
+/// Where a step's bytes come from.
+enum Source {
+    /// The skeleton, from this byte on.
+    Skeleton(u64),
+    /// A part.
+    Part(Coding, Run),
+}
+
+/// Decoded bytes: stretches of blocks, one after the other.
+#[derive(Default)]
+struct Run {
+    spans: Vec<Span>,
+    len: u64,
+}
+
+/// A stretch of a block, and where it begins in its run.
+struct Span {
+    start: u64,
+    frame: FrameKey,
+    offset: u32,
+    len: u32,
+}
+
 impl Contents {
-    pub(crate) fn new(catalog: Arc<Shared>, store: Arc<dyn Store>) -> Self {
-        let cache = Mutex::new(Cache { blocks: LruCache::unbounded(), bytes: 0 });
-        Self { inner: Arc::new(Inner { catalog, store, cache }) }
+    pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
+        Self { blocks: Arc::new(Blocks::new(shared, store)) }
     }
 
-    /// Opens a content.
+    /// Opens a content of a mailbox.
     ///
     /// # Errors
-    /// When the archive does not know it, or its recipe is damaged.
-    pub fn open(&self, id: &ContentId) -> Result<ContentFile, Error> {
-        let recipe: Option<RecipeRecord> = self.inner.catalog.index().row(Table::Recipes, &id.0)?;
-        self.open_recipe(recipe.ok_or(Error::NoSuchContent { content: *id })?)
-    }
-
-    /// Returns a recipe that names all its chunks itself.
-    pub(crate) fn expand(&self, mut recipe: RecipeRecord) -> Result<RecipeRecord, Error> {
-        for op in &mut recipe.ops {
-            let Op::Part(part) = op else { continue };
-            let Some(list) = part.list.take() else { continue };
-            let (block, span) = self.chunk(list.chunk(), list.len)?;
-            let bytes = &block.raw[span.offset as usize..(span.offset + span.len) as usize];
-            part.chunks = decode_list(bytes)
-                .ok_or_else(|| Error::ContentDamaged { content: ContentId(recipe.id), reason: "a list of chunks cannot be decoded".to_owned() })?;
+    /// When the mailbox has no such content, or its recipe cannot be read.
+    pub fn open(&self, mailbox: MailboxKey, id: &ContentId) -> Result<ContentFile, Error> {
+        let index = self.blocks.shared().index();
+        let unknown = || Error::NoSuchContent { content: *id };
+        let place: Place = index.row(Table::Recipes, &index.content_key(mailbox, id))?.ok_or_else(unknown)?;
+        match index.record(place)?.as_deref() {
+            Some(Record::Recipe(recipe)) if recipe.id == id.0 => self.open_recipe(mailbox, recipe),
+            _ => Err(unknown()),
         }
-        Ok(recipe)
     }
 
     /// Opens a content whose recipe is at hand.
-    pub(crate) fn open_recipe(&self, recipe: RecipeRecord) -> Result<ContentFile, Error> {
-        let recipe = self.expand(recipe)?;
-        let (mut data, mut skeleton, mut starts) = (0, 0, Vec::with_capacity(recipe.ops.len()));
+    pub(crate) fn open_recipe(&self, mailbox: MailboxKey, recipe: &RecipeRecord) -> Result<ContentFile, Error> {
+        let (mut data, mut held, mut steps) = (0u64, 0u64, Vec::with_capacity(recipe.ops.len()));
         for op in &recipe.ops {
-            starts.push((data, skeleton));
-            match op {
+            let (len, source) = match op {
                 Op::Skeleton(len) => {
-                    data += len;
-                    skeleton += len;
+                    let source = Source::Skeleton(held);
+                    held = held.saturating_add(*len);
+                    (*len, source)
                 }
-                Op::Part(part) => data += part.len,
-            }
+                Op::Part(part) => (part.len, Source::Part(part.coding.clone(), Run::of(&part.chunks))),
+            };
+            steps.push(Step { start: data, len, source });
+            data = data.saturating_add(len);
         }
-        let held: u64 = recipe.skeleton.iter().map(|chunk| u64::from(chunk.len)).sum();
-        let framing: u64 = recipe.frames.iter().map(|frame| u64::from(frame.count) * crate::cut::export::HEADER_BYTES).sum();
-        if data + framing != recipe.len || held != skeleton {
+        let skeleton = Run::of(&recipe.skeleton);
+        let framing: u64 = recipe.frames.iter().map(|frame| u64::from(frame.count) * HEADER_BYTES).sum();
+        if data.saturating_add(framing) != recipe.len || held != skeleton.len {
             return Err(Error::ContentDamaged { content: ContentId(recipe.id), reason: "its recipe gives another length".to_owned() });
         }
-        let frames = (!recipe.frames.is_empty()).then(|| FrameMap::new(&recipe.frames));
-        Ok(ContentFile { contents: self.clone(), recipe, starts, frames, quoted: Mutex::new(None) })
+        Ok(ContentFile {
+            blocks: Arc::clone(&self.blocks),
+            mailbox,
+            id: ContentId(recipe.id),
+            len: recipe.len,
+            skeleton,
+            steps,
+            frames: (!recipe.frames.is_empty()).then(|| FrameMap::new(&recipe.frames)),
+            last: Mutex::new(None),
+            quoted: Mutex::new(None),
+        })
     }
+}
 
-    /// Reads from the decoded bytes of a row of chunks.
-    fn read_chunks(&self, chunks: &[ChunkRef], mut offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
-        let mut done = 0;
+impl Run {
+    /// Joins references to neighbouring stretches.
+    fn of(chunks: &[ChunkRef]) -> Self {
+        let mut run = Self { spans: Vec::with_capacity(chunks.len()), len: 0 };
         for chunk in chunks {
-            let len = u64::from(chunk.len);
-            if offset >= len {
-                offset -= len;
-                continue;
+            match run.spans.last_mut() {
+                Some(last) if last.frame == chunk.frame() && last.offset.checked_add(last.len) == Some(chunk.offset) && last.len.checked_add(chunk.len).is_some() => {
+                    last.len += chunk.len;
+                }
+                _ => run.spans.push(Span { start: run.len, frame: chunk.frame(), offset: chunk.offset, len: chunk.len }),
             }
-            if done == buffer.len() {
-                break;
-            }
-            let (block, span) = self.chunk(chunk.chunk(), chunk.len)?;
-            let bytes = &block.raw[span.offset as usize..(span.offset + span.len) as usize];
-            let bytes = &bytes[usize::try_from(offset).unwrap_or(bytes.len())..];
-            let n = bytes.len().min(buffer.len() - done);
-            buffer[done..done + n].copy_from_slice(&bytes[..n]);
-            done += n;
-            offset = 0;
+            run.len += u64::from(chunk.len);
         }
-        Ok(done)
-    }
-
-    /// Returns a proven chunk: its block and where it is in it.
-    fn chunk(&self, id: ChunkId, len: u32) -> Result<(Arc<Block>, ChunkSpan), Error> {
-        let index = self.inner.catalog.index();
-        let damaged = |reason: &str| Error::PackDamaged { path: format!("chunk {id}"), offset: 0, reason: reason.to_owned() };
-        let place = index.get(Table::Chunks, &id.0)?.ok_or_else(|| damaged("the archive does not hold it"))?;
-        let place = ChunkPlace::decode(&place).ok_or(Error::IndexRow { table: Table::Chunks.name() })?;
-        let block = self.block(place)?;
-        let span = block.chunks.iter().find(|span| span.offset == place.offset && span.id == id && span.len == len).copied();
-        Ok((block, span.ok_or_else(|| damaged("its block holds something else"))?))
-    }
-
-    fn block(&self, place: ChunkPlace) -> Result<Arc<Block>, Error> {
-        let key = (place.seq, place.block);
-        if let Some(block) = self.inner.cache.lock().unwrap_or_else(PoisonError::into_inner).blocks.get(&key) {
-            return Ok(Arc::clone(block));
-        }
-        let name = self.inner.catalog.pack(place.seq)?;
-        let (raw, chunks) = read_block(self.inner.store.as_ref(), &name, place.block, place.stored)?;
-        let block = Arc::new(Block { raw, chunks });
-        let mut cache = self.inner.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.bytes += block.raw.len();
-        if let Some((_, replaced)) = cache.blocks.push(key, Arc::clone(&block)) {
-            cache.bytes -= replaced.raw.len();
-        }
-        while cache.bytes > CACHE_BYTES_MAX {
-            let Some((_, oldest)) = cache.blocks.pop_lru() else { break };
-            cache.bytes -= oldest.raw.len();
-        }
-        Ok(block)
+        run
     }
 }
 
@@ -162,7 +141,7 @@ impl ContentFile {
     /// Returns the length in bytes.
     #[expect(clippy::len_without_is_empty, reason = "a content is a file: its length is asked for, not whether it is empty")]
     pub fn len(&self) -> u64 {
-        self.recipe.len
+        self.len
     }
 
     /// Reads from `offset` into `buffer` and returns how many bytes that were; fewer only at the end.
@@ -192,75 +171,88 @@ impl ContentFile {
     /// Reads from the content without frame headers.
     fn read_data(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let mut done = 0;
-        let mut step = self.starts.partition_point(|(start, _)| *start <= offset).saturating_sub(1);
-        while done < buffer.len() {
-            let (Some((start, skeleton)), Some(op)) = (self.starts.get(step), self.recipe.ops.get(step)) else { break };
-            let within = offset + done as u64 - start;
-            let len = match op {
-                Op::Skeleton(len) => *len,
-                Op::Part(part) => part.len,
-            };
-            let want = (buffer.len() - done).min(usize::try_from(len.saturating_sub(within)).unwrap_or(usize::MAX));
+        let first = self.steps.partition_point(|step| step.start <= offset).saturating_sub(1);
+        for (number, step) in self.steps.iter().enumerate().skip(first) {
+            if done == buffer.len() {
+                break;
+            }
+            let within = (offset + done as u64).saturating_sub(step.start);
+            let want = (buffer.len() - done).min(usize::try_from(step.len.saturating_sub(within)).unwrap_or(usize::MAX));
             let piece = &mut buffer[done..done + want];
-            let n = match op {
-                Op::Skeleton(_) => self.contents.read_chunks(&self.recipe.skeleton, skeleton + within, piece)?,
-                Op::Part(part) => self.read_part(step, part, within, piece)?,
+            let n = match &step.source {
+                Source::Skeleton(start) => self.read_run(&self.skeleton, start + within, piece)?,
+                Source::Part(coding, run) => self.read_part(number, step, coding, run, within, piece)?,
             };
             if n < want {
                 return Err(self.short());
             }
             done += n;
-            step += 1;
         }
         Ok(done)
     }
 
-    fn read_part(&self, step: usize, part: &Part, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
-        match part.coding {
-            Coding::Raw => self.contents.read_chunks(&part.chunks, offset, buffer),
-            Coding::Base64 { line, crlf } => self.read_base64(part, Lines { line, crlf }, offset, buffer),
+    fn read_part(&self, number: usize, step: &Step, coding: &Coding, run: &Run, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        match *coding {
+            Coding::Raw => self.read_run(run, offset, buffer),
+            Coding::Base64 { line, crlf } => lines::encode(Lines { line, crlf }, run.len, offset, buffer, &mut |from, into| self.read_run(run, from, into)),
             Coding::Quoted { .. } => {
-                let encoded = self.quoted(step, part)?;
+                let encoded = self.quoted(number, step, coding, run)?;
                 Ok(copy(encoded.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default(), buffer))
             }
         }
     }
 
-    fn read_base64(&self, part: &Part, lines: Lines, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
-        let (decoded_offset, begins) = lines.quantum_at(offset);
-        let skip = usize::try_from(offset - begins).unwrap_or(0);
-        // Three bytes for four characters; line breaks only make it less. One quantum more for what is skipped at each end.
-        let mut decoded = vec![0; (buffer.len() + skip) / 4 * 3 + 6];
-        let n = self.contents.read_chunks(&part.chunks, decoded_offset, &mut decoded)?;
-        decoded.truncate(n);
-        let mut encoder = Encoder::at(lines, begins);
-        let mut encoded = encoder.push(&decoded);
-        encoded.extend(encoder.finish());
-        Ok(copy(encoded.get(skip..).unwrap_or_default(), buffer))
-    }
-
     /// Returns a quoted-printable part, encoded; the last one asked for is remembered.
-    fn quoted(&self, step: usize, part: &Part) -> Result<Arc<Vec<u8>>, Error> {
+    fn quoted(&self, number: usize, step: &Step, coding: &Coding, run: &Run) -> Result<Arc<Vec<u8>>, Error> {
         let mut memory = self.quoted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, encoded)) = memory.as_ref().filter(|(remembered, _)| *remembered == step) {
+        if let Some((_, encoded)) = memory.as_ref().filter(|(remembered, _)| *remembered == number) {
             return Ok(Arc::clone(encoded));
         }
-        let len: u64 = part.chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
-        let quoted = Quoted::of(&part.coding).filter(|_| len <= part.len).ok_or_else(|| self.short())?;
-        let mut decoded = vec![0; usize::try_from(len).map_err(|_| self.short())?];
-        if self.contents.read_chunks(&part.chunks, 0, &mut decoded)? < decoded.len() {
+        let quoted = Quoted::of(coding).filter(|_| run.len <= step.len).ok_or_else(|| self.short())?;
+        let mut decoded = vec![0; usize::try_from(run.len).map_err(|_| self.short())?];
+        if self.read_run(run, 0, &mut decoded)? < decoded.len() {
             return Err(self.short());
         }
         let encoded = Arc::new(quoted.encode(&decoded));
-        *memory = Some((step, Arc::clone(&encoded)));
+        *memory = Some((number, Arc::clone(&encoded)));
         Ok(encoded)
     }
 
+    /// Reads decoded bytes.
+    fn read_run(&self, run: &Run, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        let first = run.spans.partition_point(|span| span.start <= offset).saturating_sub(1);
+        let mut done = 0;
+        for span in run.spans.iter().skip(first) {
+            if done == buffer.len() {
+                break;
+            }
+            let Ok(within) = u32::try_from((offset + done as u64).saturating_sub(span.start)) else { break };
+            let len = span.len.saturating_sub(within).min(u32::try_from(buffer.len() - done).unwrap_or(u32::MAX));
+            let outside = || Error::BlockMissing { block: span.frame };
+            let begins = span.offset.checked_add(within).ok_or_else(outside)?;
+            let block = self.block(span.frame, begins.checked_add(len).ok_or_else(outside)?)?;
+            done += copy(block.get(begins, len).ok_or_else(outside)?, &mut buffer[done..]);
+        }
+        Ok(done)
+    }
+
+    /// Returns a block; the last one is at hand without asking anybody.
+    fn block(&self, key: FrameKey, end: u32) -> Result<Arc<Block>, Error> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, block)) = last.as_ref().filter(|(held, block)| *held == key && block.get(0, end).is_some()) {
+            return Ok(Arc::clone(block));
+        }
+        let block = self.blocks.get(self.mailbox, key, end)?;
+        *last = Some((key, Arc::clone(&block)));
+        Ok(block)
+    }
+
     fn short(&self) -> Error {
-        Error::ContentDamaged { content: ContentId(self.recipe.id), reason: "its recipe gives fewer bytes than it says".to_owned() }
+        Error::ContentDamaged { content: self.id, reason: "its recipe gives fewer bytes than it says".to_owned() }
     }
 }
 
+/// Copies as much as there is and as there is room for; returns how many bytes.
 fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let n = from.len().min(to.len());
     to[..n].copy_from_slice(&from[..n]);

@@ -14,7 +14,7 @@ pub(crate) mod export;
 mod mime;
 pub(crate) mod quoted;
 
-use crate::format::recipe::{ChunkRef, Coding, Frame, LIST_CHUNKS_MIN, Op, Part, RecipeRecord, encode_list};
+use crate::format::recipe::{ChunkRef, Coding, Frame, Op, Part, RecipeRecord};
 use crate::{ChunkId, ContentId, Error};
 use c2b_mailbox::Content;
 use chunker::Chunker;
@@ -38,10 +38,14 @@ pub(crate) enum Kind {
     Plain,
 }
 
+/// Identifies and cuts contents, one after the other.
+#[derive(Default)]
+pub(crate) struct Cutter {}
+
 /// Takes chunks as they are cut.
 pub(crate) trait Sink {
-    /// Takes a chunk; the same may come again.
-    fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<(), Error>;
+    /// Takes a chunk and says where it is; the same may come again.
+    fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<ChunkRef, Error>;
 }
 
 /// Why a content could not be cut.
@@ -69,45 +73,47 @@ pub(crate) enum Hint {
     Quoted,
 }
 
-/// Returns the id of a content.
-pub(crate) fn identify(content: &mut Content) -> io::Result<ContentId> {
-    content.seek(SeekFrom::Start(0))?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        match content.read(&mut buffer) {
-            Ok(0) => return Ok(ContentId(*hasher.finalize().as_bytes())),
-            Ok(n) => hasher.update(&buffer[..n]),
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
-            Err(err) => return Err(err),
-        };
+impl Cutter {
+    /// Returns the id of a content.
+    pub(crate) fn identify(&mut self, content: &mut Content) -> io::Result<ContentId> {
+        content.seek(SeekFrom::Start(0))?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match content.read(&mut buffer) {
+                Ok(0) => return Ok(ContentId(*hasher.finalize().as_bytes())),
+                Ok(n) => hasher.update(&buffer[..n]),
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+                Err(err) => return Err(err),
+            };
+        }
     }
-}
 
-/// Cuts a content whose id is known.
-pub(crate) fn cut(content: &mut Content, id: ContentId, kind: Kind, sink: &mut dyn Sink) -> Result<RecipeRecord, CutError> {
-    let frames = if kind == Kind::Export { export::frames(content)? } else { Vec::new() };
-    let stretches = match kind {
-        Kind::Mime => mime::stretches(content)?,
-        Kind::Export if !frames.is_empty() => export::stretches(&mut export::Unframed::new(content, &frames)?)?,
-        Kind::Export | Kind::Plain => Vec::new(),
-    };
-    if !frames.is_empty() {
-        let (ops, skeleton, proof) = Cutting::new(sink, &frames).run(&mut export::Unframed::new(content, &frames)?, &stretches)?;
-        if proof == id {
-            return Ok(RecipeRecord { id: id.0, len: content.len(), skeleton, ops, frames });
+    /// Cuts a content whose id is known.
+    pub(crate) fn cut(&mut self, content: &mut Content, id: ContentId, kind: Kind, sink: &mut dyn Sink) -> Result<RecipeRecord, CutError> {
+        let frames = if kind == Kind::Export { export::frames(content)? } else { Vec::new() };
+        let stretches = match kind {
+            Kind::Mime => mime::stretches(content)?,
+            Kind::Export if !frames.is_empty() => export::stretches(&mut export::Unframed::new(content, &frames)?)?,
+            Kind::Export | Kind::Plain => Vec::new(),
+        };
+        if !frames.is_empty() {
+            let (ops, skeleton, proof) = Cutting::new(sink, &frames).run(&mut export::Unframed::new(content, &frames)?, &stretches)?;
+            if proof == id {
+                return Ok(RecipeRecord { id: id.0, len: content.len(), skeleton, ops, frames });
+            }
+        } else if !stretches.is_empty() {
+            let (ops, skeleton, proof) = Cutting::new(sink, &[]).run(content, &stretches)?;
+            if proof == id {
+                return Ok(RecipeRecord { id: id.0, len: content.len(), skeleton, ops, frames: Vec::new() });
+            }
         }
-    } else if !stretches.is_empty() {
-        let (ops, skeleton, proof) = Cutting::new(sink, &[]).run(content, &stretches)?;
-        if proof == id {
-            return Ok(RecipeRecord { id: id.0, len: content.len(), skeleton, ops, frames: Vec::new() });
+        let (ops, skeleton, proof) = Cutting::new(sink, &[]).run(content, &[])?;
+        if proof != id {
+            return Err(CutError::Read(io::Error::new(io::ErrorKind::InvalidData, "the bytes changed while they were read")));
         }
+        Ok(RecipeRecord { id: id.0, len: content.len(), skeleton, ops, frames: Vec::new() })
     }
-    let (ops, skeleton, proof) = Cutting::new(sink, &[]).run(content, &[])?;
-    if proof != id {
-        return Err(CutError::Read(io::Error::new(io::ErrorKind::InvalidData, "the bytes changed while they were read")));
-    }
-    Ok(RecipeRecord { id: id.0, len: content.len(), skeleton, ops, frames: Vec::new() })
 }
 
 /// A content on its way through the knife.
@@ -179,7 +185,7 @@ impl<'a> Cutting<'a> {
             chunker.push(bytes, &mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))
         })?;
         chunker.finish(&mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
-        finish_part(*sink, Coding::Raw, len, chunks)
+        Ok(Part { coding: Coding::Raw, len, chunks })
     }
 
     fn base64<R: Read + Seek>(&mut self, source: &mut R, start: u64, end: u64, lines: Lines) -> Result<Part, CutError> {
@@ -193,7 +199,7 @@ impl<'a> Cutting<'a> {
         })?;
         proof.push(&encoder.finish());
         chunker.finish(&mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
-        finish_part(*sink, Coding::Base64 { line: lines.line, crlf: lines.crlf }, end - start, chunks)
+        Ok(Part { coding: Coding::Base64 { line: lines.line, crlf: lines.crlf }, len: end - start, chunks })
     }
 
     fn quoted(&mut self, start: u64, end: u64, quoted: quoted::Quoted, decoded: &[u8]) -> Result<Part, CutError> {
@@ -202,26 +208,13 @@ impl<'a> Cutting<'a> {
         let (mut chunker, mut chunks) = (Chunker::default(), Vec::new());
         chunker.push(decoded, &mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
         chunker.finish(&mut |chunk: &[u8]| store(*sink, &mut chunks, chunk))?;
-        finish_part(*sink, quoted.coding(), end - start, chunks)
+        Ok(Part { coding: quoted.coding(), len: end - start, chunks })
     }
 }
 
 fn store(sink: &mut dyn Sink, chunks: &mut Vec<ChunkRef>, bytes: &[u8]) -> Result<(), CutError> {
-    let id = ChunkId::of(bytes);
-    sink.chunk(id, bytes).map_err(CutError::Sink)?;
-    let len = u32::try_from(bytes.len()).map_err(|_| CutError::Read(io::ErrorKind::FileTooLarge.into()))?;
-    chunks.push(ChunkRef { id: id.0, len });
+    chunks.push(sink.chunk(ChunkId::of(bytes), bytes).map_err(CutError::Sink)?);
     Ok(())
-}
-
-/// Makes a part; the references to many chunks go into a chunk of their own.
-fn finish_part(sink: &mut dyn Sink, coding: Coding, len: u64, chunks: Vec<ChunkRef>) -> Result<Part, CutError> {
-    if chunks.len() < LIST_CHUNKS_MIN {
-        return Ok(Part { coding, len, chunks, list: None });
-    }
-    let mut list = Vec::new();
-    store(sink, &mut list, &encode_list(&chunks))?;
-    Ok(Part { coding, len, chunks: Vec::new(), list: list.pop() })
 }
 
 /// Hands on the bytes from `start` to `end` (or to the end of `source`), a buffer at a time; returns how many.
@@ -261,9 +254,9 @@ mod tests {
     struct Lengths(Vec<(usize, String)>);
 
     impl Sink for Lengths {
-        fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
+        fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<ChunkRef, Error> {
             self.0.push((bytes.len(), id.to_string()[..8].to_owned()));
-            Ok(())
+            Ok(ChunkRef { seq: 1, n: 0, offset: 0, len: u32::try_from(bytes.len()).unwrap() })
         }
     }
 
@@ -276,9 +269,10 @@ mod tests {
         let lines: String = encoded.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned() + "\r\n").collect();
         let message = format!("Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\n{lines}");
         let mut content = Content::from_bytes(message.as_bytes()).unwrap();
-        let id = identify(&mut content).unwrap();
+        let mut cutter = Cutter::default();
+        let id = cutter.identify(&mut content).unwrap();
         let mut lengths = Lengths::default();
-        let recipe = cut(&mut content, id, Kind::Mime, &mut lengths).unwrap();
+        let recipe = cutter.cut(&mut content, id, Kind::Mime, &mut lengths).unwrap();
         assert!(
             matches!(recipe.ops[..], [Op::Skeleton(49), Op::Part(Part { coding: Coding::Base64 { line: 76, crlf: true }, .. }), Op::Skeleton(2)]),
             "{:?}",

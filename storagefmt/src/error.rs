@@ -1,6 +1,6 @@
 //! What can go wrong with a storage, each with the place and, where there is one, the way out.
 
-use crate::CommitSeq;
+use crate::{CommitSeq, FrameKey, SealError};
 use std::io;
 use std::path::PathBuf;
 
@@ -34,6 +34,12 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The storage has the format of a version that was never released.
+    #[error("{path} has the format of a preview, which this program does not read: make a new storage and back up again")]
+    PreviewFormat {
+        /// The storage.
+        path: PathBuf,
     },
     /// The storage was written by a newer program.
     #[error("{path} has format {found}, newer than format {supported} of this program: install a newer c2b")]
@@ -116,6 +122,12 @@ pub enum Error {
         /// The other.
         other: String,
     },
+    /// A block that a content refers to is not in the archive, or the mailbox was not granted it.
+    #[error("block {block} is not in the archive; run `storage check` to see what that concerns")]
+    BlockMissing {
+        /// The block.
+        block: FrameKey,
+    },
     /// A part of a pack is damaged.
     #[error("{path} is damaged at byte {offset}: {reason}; run `storage check --read-data` to see what that concerns")]
     PackDamaged {
@@ -123,6 +135,14 @@ pub enum Error {
         path: String,
         /// Where, in bytes from its beginning.
         offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A frame is not what its header says.
+    #[error("frame {frame} is damaged: {reason}; run `storage check --read-data` to see what that concerns")]
+    FrameDamaged {
+        /// The frame.
+        frame: FrameKey,
         /// What is wrong.
         reason: String,
     },
@@ -157,6 +177,21 @@ pub enum Error {
         /// The key.
         key: String,
     },
+    /// The storage's keys, or what is sealed with them.
+    #[error("failed to use the storage's keys")]
+    Seal {
+        /// The cause below.
+        #[source]
+        err: SealError,
+    },
+    /// The mailbox was erased, and is not to come back by itself.
+    #[error("mailbox {address} was erased on {}: allow it again before it is backed up", time.format("%Y-%m-%d %H:%M"))]
+    Erased {
+        /// Its address.
+        address: String,
+        /// When.
+        time: chrono::DateTime<chrono::Utc>,
+    },
     /// Something failed while the batch was filled, so it cannot be committed.
     #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
     BatchBroken,
@@ -167,7 +202,7 @@ impl Error {
     pub fn is_no_space(&self) -> bool {
         match self {
             Self::NoSpace { .. } => true,
-            Self::File { err, .. } | Self::Fetched { err, .. } => is_full(err),
+            Self::File { err, .. } | Self::Fetched { err, .. } | Self::Seal { err: SealError::Write { err, .. } } => is_full(err),
             Self::Index { err, .. } => err.to_string().contains("No space left") || err.to_string().contains("Disk quota"),
             _ => false,
         }
@@ -181,6 +216,12 @@ impl Error {
     /// Wraps an error of RocksDB.
     pub(crate) fn index(operation: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
         move |err| Self::Index { operation, err }
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(err: SealError) -> Self {
+        Self::Seal { err }
     }
 }
 

@@ -1,67 +1,90 @@
 //! The index: a RocksDB database that says where everything is.
 //!
-//! Derived from packs by [`apply`](apply::apply) alone, so it can be made anew at any time. One
-//! process has it as primary; any number of others read it as secondaries.
+//! Derived from packs by [`apply`](apply::apply) alone, so it can be made anew at any time. It holds
+//! numbers, keyed hashes, and the frames of records as packs hold them: whoever has the files and not the keys
+//! learns no text from it. One process has it as primary; any number of others read it as secondaries.
 //!
 //! RocksDB does not honour snapshots in a secondary, so one consistent look at several rows is
 //! protected by the *gate*: whoever changes what is visible (a commit, a catch-up) holds it
 //! exclusively, whoever reads more than one row shares it.
 
 pub(crate) mod apply;
+pub(crate) mod batch;
+pub(crate) mod commit;
+mod database;
+mod hasher;
+mod records;
 pub(crate) mod staged;
 
-use crate::Error;
-use crate::format::row::{StateRow, Table};
-use minicbor::{Decode, Encode};
-use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode, Options, ReadOptions, WriteBatch,
-};
-use std::path::Path;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use batch::Batch;
 
-/// RocksDB's cache of data blocks, in bytes, shared by all tables.
-const CACHE_BYTES: usize = 64 << 20;
-/// Write buffer of one table in bytes; also bounds what a secondary must replay.
-const WRITE_BUFFER_BYTES: usize = 16 << 20;
-/// All write-ahead logs in bytes: beyond this, RocksDB flushes, so that readers open quickly.
-const WAL_BYTES_MAX: u64 = 64 << 20;
-/// Bits of bloom filter for each key: about 1 % false answers.
-const BLOOM_BITS: f64 = 10.0;
+use crate::format::record::Record;
+use crate::format::row::{FrameRow, Hash20, INDEX_VERSION, Key, KeyTake, PackRow, StateRow, Table};
+use crate::seal::Keys;
+use crate::{ChunkId, CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
+use hasher::Hasher;
+use minicbor::{Decode, Encode};
+use records::Records;
+use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// An open index.
 pub(crate) struct Index {
     db: DB,
     secondary: bool,
     gate: RwLock<()>,
+    hasher: Hasher,
+    records: Records,
+    /// [`StateRow::rewrites`] for which the remembered records hold.
+    rewrites: AtomicU64,
 }
 
 /// A key and its value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
 
 impl Index {
-    /// Makes a new, empty index at `path`.
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let mut options = options();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        options.set_error_if_exists(true);
-        let db = DB::open_cf_descriptors(&options, path, descriptors()).map_err(Error::index("create"))?;
-        Ok(Self { db, secondary: false, gate: RwLock::new(()) })
+    /// Makes a new, empty index at `path`; its hashes are keyed with the present storage key.
+    pub(crate) fn create(path: &Path, keys: &Keys) -> Result<Self, Error> {
+        let db = database::create(path)?;
+        let state = StateRow { version: INDEX_VERSION, keygen: keys.generation(), ..StateRow::default() };
+        let family = db.cf_handle(Table::State.name()).ok_or(Error::IndexRow { table: Table::State.name() })?;
+        db.put_cf(family, b"", encode(&state)).map_err(Error::index("write"))?;
+        Self::new(db, path, false, keys)
     }
 
     /// Opens the index at `path` for writing.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let db = DB::open_cf_descriptors(&options(), path, descriptors()).map_err(Error::index("open"))?;
-        Ok(Self { db, secondary: false, gate: RwLock::new(()) })
+    ///
+    /// # Errors
+    /// [`Error::IndexMissing`] when there is none that this program understands.
+    pub(crate) fn open(path: &Path, keys: &Keys) -> Result<Self, Error> {
+        if !path.join("CURRENT").exists() {
+            return Err(missing(path));
+        }
+        Self::new(database::open(path)?, path, false, keys)
     }
 
     /// Opens the index at `path` beside its writer, or without one; RocksDB's log goes to `scratch`.
-    pub(crate) fn open_secondary(path: &Path, scratch: &Path) -> Result<Self, Error> {
-        let mut options = options();
-        // All files stay open, since the writer may remove them at any time.
-        options.set_max_open_files(-1);
-        let db = DB::open_cf_descriptors_as_secondary(&options, path, scratch, descriptors()).map_err(Error::index("open"))?;
-        Ok(Self { db, secondary: true, gate: RwLock::new(()) })
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    pub(crate) fn open_secondary(path: &Path, scratch: &Path, keys: &Keys) -> Result<Self, Error> {
+        if !path.join("CURRENT").exists() {
+            return Err(missing(path));
+        }
+        let db = database::open_secondary(path, scratch)?;
+        db.try_catch_up_with_primary().map_err(Error::index("read"))?;
+        Self::new(db, path, true, keys)
+    }
+
+    fn new(db: DB, path: &Path, secondary: bool, keys: &Keys) -> Result<Self, Error> {
+        let family = db.cf_handle(Table::State.name()).ok_or_else(|| missing(path))?;
+        let state = db.get_cf(family, b"").map_err(Error::index("read"))?.ok_or_else(|| missing(path))?;
+        // Of an index of another version, nothing but the version need be readable.
+        let state = decode::<StateRow>(Table::State, &state).ok().filter(|state| state.version == INDEX_VERSION).ok_or_else(|| missing(path))?;
+        let hasher = Hasher::new(keys, state.keygen)?;
+        Ok(Self { db, secondary, gate: RwLock::new(()), hasher, records: Records::new(keys.clone()), rewrites: AtomicU64::new(state.rewrites) })
     }
 
     /// Holds the visible rows still while several are read.
@@ -79,26 +102,45 @@ impl Index {
             return Ok(());
         }
         let _gate = self.change();
-        self.db.try_catch_up_with_primary().map_err(Error::index("read"))
+        self.db.try_catch_up_with_primary().map_err(Error::index("read"))?;
+        self.forget_rewritten(self.state()?.rewrites);
+        Ok(())
     }
 
-    /// Makes rows visible in one step. Not synced: packs are the truth and are applied again after a crash.
-    pub(crate) fn write(&self, changes: impl IntoIterator<Item = (Table, Vec<u8>, Option<Vec<u8>>)>) -> Result<(), Error> {
-        let mut batch = WriteBatch::default();
-        for (table, key, value) in changes {
+    /// Makes a batch visible in one step. Not synced: packs are the truth and are applied again after a crash.
+    pub(crate) fn write(&self, batch: Batch) -> Result<(), Error> {
+        let mut writes = WriteBatch::default();
+        for (table, prefix) in batch.emptied() {
+            // No prefix of ours is all ones, so there is always a key after it.
+            writes.delete_range_cf(self.table(*table)?, prefix.as_slice(), after(prefix).unwrap_or_default().as_slice());
+        }
+        let mut rewrites = None;
+        for (table, key, value) in batch.into_rows() {
+            if table == Table::State {
+                rewrites = value.as_deref().map(|value| decode::<StateRow>(table, value)).transpose()?.map(|state| state.rewrites);
+            }
             match value {
-                Some(value) => batch.put_cf(self.table(table)?, key, value),
-                None => batch.delete_cf(self.table(table)?, key),
+                Some(value) => writes.put_cf(self.table(table)?, key, value),
+                None => writes.delete_cf(self.table(table)?, key),
             }
         }
         let _gate = self.change();
-        self.db.write(batch).map_err(Error::index("write"))
+        self.db.write(&writes).map_err(Error::index("write"))?;
+        rewrites.into_iter().for_each(|rewrites| self.forget_rewritten(rewrites));
+        Ok(())
+    }
+
+    /// Forgets remembered records if their frames may have changed.
+    fn forget_rewritten(&self, rewrites: u64) {
+        if self.rewrites.swap(rewrites, Ordering::Relaxed) != rewrites {
+            self.records.clear();
+        }
     }
 
     /// Makes everything written durable in table files.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         for table in Table::ALL {
-            self.db.flush_cf(self.table(table)?).map_err(Error::index("flush"))?;
+            self.db.flush_cf(self.table(*table)?).map_err(Error::index("flush"))?;
         }
         self.db.flush_wal(true).map_err(Error::index("flush"))
     }
@@ -108,21 +150,26 @@ impl Index {
         self.db.get_cf(self.table(table)?, key).map_err(Error::index("read"))
     }
 
-    /// Returns the values of many keys of a table, in their order.
+    /// Returns the values of many keys of a table, in their order; the keys are looked up in order of their bytes.
     pub(crate) fn get_many(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let family = self.table(table)?;
-        let values = self.db.batched_multi_get_cf(family, keys, false);
-        values.into_iter().map(|value| value.map(|value| value.map(|value| value.to_vec())).map_err(Error::index("read"))).collect()
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_unstable_by_key(|at| &keys[*at]);
+        let values = self.db.batched_multi_get_cf(self.table(table)?, order.iter().map(|at| keys[*at].as_slice()), true);
+        let mut found = vec![None; keys.len()];
+        for (at, value) in order.into_iter().zip(values) {
+            found[at] = value.map_err(Error::index("read"))?.map(|value| value.to_vec());
+        }
+        Ok(found)
     }
 
     /// Returns a decoded value.
-    pub(crate) fn row<T: for<'b> Decode<'b, ()>>(&self, table: Table, key: &[u8]) -> Result<Option<T>, Error> {
-        self.get(table, key)?.map(|value| decode(table, &value)).transpose()
+    pub(crate) fn row<T: for<'b> Decode<'b, ()>>(&self, table: Table, key: &Key) -> Result<Option<T>, Error> {
+        self.get(table, &key.0)?.map(|value| decode(table, &value)).transpose()
     }
 
     /// Returns the row of [`Table::State`].
     pub(crate) fn state(&self) -> Result<StateRow, Error> {
-        Ok(self.row(Table::State, b"")?.unwrap_or_default())
+        Ok(self.row(Table::State, &Key::default())?.unwrap_or_default())
     }
 
     /// Returns up to `limit` rows from `start` on whose keys begin with `prefix`.
@@ -154,6 +201,80 @@ impl Index {
         }
     }
 
+    /// Returns the keys that its frames are opened with.
+    pub(crate) fn keys(&self) -> &Keys {
+        self.records.keys()
+    }
+
+    /// Returns what a text is in the index.
+    pub(crate) fn hash20(&self, text: &str) -> Hash20 {
+        self.hasher.hash20(text.as_bytes())
+    }
+
+    /// Returns what a chunk or content is in the index: in a sealed storage a keyed hash, else the beginning of its id.
+    pub(crate) fn id20(&self, id: &Hash20) -> Hash20 {
+        self.hasher.id20(id)
+    }
+
+    /// Returns what a change key is in the index.
+    pub(crate) fn change_mark(&self, change_key: &str) -> [u8; 8] {
+        self.hasher.change_mark(change_key)
+    }
+
+    /// Returns the key of a mailbox's text.
+    pub(crate) fn text_key(&self, mailbox: MailboxKey, text: &str) -> Key {
+        Key::mailbox(mailbox).and_hash(&self.hash20(text))
+    }
+
+    /// Returns the key of a mailbox's content.
+    pub(crate) fn content_key(&self, mailbox: MailboxKey, id: &ContentId) -> Key {
+        Key::mailbox(mailbox).and_hash(&self.id20(&first20(&id.0)))
+    }
+
+    /// Returns the key of a chunk.
+    pub(crate) fn chunk_key(&self, id: &ChunkId) -> Key {
+        Key::hash(&self.id20(&first20(&id.0)))
+    }
+
+    /// Returns a record; `None` when it was dropped, its frame is lost, or its mailbox's key was destroyed.
+    pub(crate) fn record(&self, place: Place) -> Result<Option<Arc<Record>>, Error> {
+        self.records.record(place, || self.get(Table::Records, &Key::frame(place.frame).0))
+    }
+
+    /// Returns a record whose frame `fetch` gives, if it is not remembered.
+    pub(crate) fn record_of(&self, place: Place, fetch: impl FnOnce() -> Result<Option<Vec<u8>>, Error>) -> Result<Option<Arc<Record>>, Error> {
+        self.records.record(place, fetch)
+    }
+
+    /// Forgets the records that are remembered.
+    pub(crate) fn forget_records(&self) {
+        self.records.clear();
+    }
+
+    /// Returns many records, in the order asked for; each frame is decoded once.
+    pub(crate) fn records(&self, places: &[Place]) -> Result<Vec<Option<Arc<Record>>>, Error> {
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_unstable_by_key(|at| places[*at]);
+        let mut records = vec![None; places.len()];
+        for at in order {
+            records[at] = self.record(places[at])?;
+        }
+        Ok(records)
+    }
+
+    /// Returns where a frame is.
+    pub(crate) fn frame(&self, frame: FrameKey) -> Result<Option<FrameRow>, Error> {
+        self.row(Table::Frames, &Key::frame(frame))
+    }
+
+    /// Returns the pack that has the frames of a commit, and the first commit of its range.
+    pub(crate) fn pack_of(&self, seq: CommitSeq) -> Result<Option<(CommitSeq, PackRow)>, Error> {
+        let Some((key, value)) = self.last(Table::Packs, b"", &Key::number(seq.0).0)? else { return Ok(None) };
+        let first = KeyTake::new(&key).u64().map(CommitSeq).ok_or(Error::IndexRow { table: Table::Packs.name() })?;
+        let row: PackRow = decode(Table::Packs, &value)?;
+        Ok((seq.0 <= row.last).then_some((first, row)))
+    }
+
     fn table(&self, table: Table) -> Result<&ColumnFamily, Error> {
         self.db.cf_handle(table.name()).ok_or(Error::IndexRow { table: table.name() })
     }
@@ -170,6 +291,11 @@ pub(crate) fn decode<T: for<'b> Decode<'b, ()>>(table: Table, value: &[u8]) -> R
     minicbor::decode(value).map_err(|_| Error::IndexRow { table: table.name() })
 }
 
+/// Returns the first key after `key`.
+pub(crate) fn successor(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
 /// Returns the first key after all keys that begin with `prefix`.
 fn after(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
@@ -182,31 +308,13 @@ fn after(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-fn options() -> Options {
-    let mut options = Options::default();
-    options.set_max_total_wal_size(WAL_BYTES_MAX);
-    options.set_max_open_files(-1);
-    options.set_keep_log_file_num(2);
-    options.set_max_background_jobs(2);
-    // Sixteen by default, for each table and each catch-up of a reader.
-    options.set_max_file_opening_threads(1);
-    options
+/// Returns the beginning of an id, which names it as well as the whole does.
+fn first20(id: &[u8; 32]) -> Hash20 {
+    let mut first = [0; 20];
+    first.copy_from_slice(&id[..20]);
+    first
 }
 
-/// One description for each table. The plain opening calls would silently use defaults, without filter and cache.
-fn descriptors() -> Vec<ColumnFamilyDescriptor> {
-    let cache = Cache::new_lru_cache(CACHE_BYTES);
-    let family = |name: &str| {
-        let mut blocks = BlockBasedOptions::default();
-        blocks.set_bloom_filter(BLOOM_BITS, false);
-        blocks.set_block_cache(&cache);
-        // Outside the cache: inside, a large index would thrash it with its own filters.
-        blocks.set_cache_index_and_filter_blocks(false);
-        let mut options = Options::default();
-        options.set_block_based_table_factory(&blocks);
-        options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-        options.set_compression_type(DBCompressionType::Zstd);
-        ColumnFamilyDescriptor::new(name, options)
-    };
-    Table::ALL.iter().map(|table| family(table.name())).chain([family("default")]).collect()
+fn missing(path: &Path) -> Error {
+    Error::IndexMissing { path: path.parent().unwrap_or(path).to_owned() }
 }

@@ -4,7 +4,7 @@
 //! folder without it, holding nothing but our own empty furniture, can be created again.
 
 use crate::format::VERSION;
-use crate::store::sync_dir;
+use crate::store::Store;
 use crate::{Error, StorageInfo};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -25,7 +25,7 @@ pub(crate) const INDEX_NEW: &str = "index.new";
 /// The index that a rebuild set aside.
 pub(crate) const INDEX_OLD: &str = "index.old";
 /// Folders and files that an interrupted creation may leave, and what file systems put at their root.
-const FURNITURE: [&str; 8] = [LOCK, INDEX, INDEX_NEW, INDEX_OLD, "packs", "tmp", "README.txt", "lost+found"];
+const FURNITURE: [&str; 9] = [LOCK, INDEX, INDEX_NEW, INDEX_OLD, "packs", "tmp", "keys", "README.txt", "lost+found"];
 
 /// What a person finds in the folder.
 const README: &str = "This folder is a c2b storage: a backup of mailboxes. Do not change, rename or delete anything in it; \
@@ -39,6 +39,7 @@ struct Description {
     format: u32,
     uuid: String,
     created: String,
+    sealed: bool,
     #[serde(default)]
     features: Features,
 }
@@ -71,10 +72,11 @@ pub(crate) struct Lock {
 }
 
 /// Reads the description of the storage at `dir`, and refuses what this program does not understand.
-pub(crate) fn read_description(dir: &Path, access: Access) -> Result<StorageInfo, Error> {
+pub(crate) fn read_description(store: &dyn Store, dir: &Path, access: Access) -> Result<StorageInfo, Error> {
     let path = dir.join(DESCRIPTION);
-    let text = match fs::read(&path) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| Error::Description { path: path.clone(), reason: "it is not text".to_owned() })?,
+    let text = match crate::store::get(store, DESCRIPTION) {
+        Ok(Some(bytes)) => String::from_utf8(bytes).map_err(|_| Error::Description { path: path.clone(), reason: "it is not text".to_owned() })?,
+        Ok(None) => return Err(Error::NotAStorage { path: dir.to_owned() }),
         Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Err(Error::NotAStorage { path: dir.to_owned() }),
         Err(err) => return Err(Error::file("read", path)(err)),
     };
@@ -84,6 +86,7 @@ pub(crate) fn read_description(dir: &Path, access: Access) -> Result<StorageInfo
     let table: toml::Table = toml::from_str(&text).map_err(|err| damaged(err.message().to_owned()))?;
     match table.get("format").and_then(toml::Value::as_integer) {
         Some(version) if version == i64::from(VERSION) => {}
+        Some(1) => return Err(Error::PreviewFormat { path: dir.to_owned() }),
         Some(version) if version > i64::from(VERSION) => return Err(newer(version.to_string())),
         _ => return Err(damaged("it names no format".to_owned())),
     }
@@ -94,11 +97,11 @@ pub(crate) fn read_description(dir: &Path, access: Access) -> Result<StorageInfo
     }
     let created = DateTime::parse_from_rfc3339(&description.created).map_err(|err| damaged(format!("created: {err}")))?;
     let uuid = Uuid::parse_str(&description.uuid).map_err(|err| damaged(format!("uuid: {err}")))?;
-    Ok(StorageInfo { uuid, version: description.format, created: created.with_timezone(&Utc) })
+    Ok(StorageInfo { uuid, version: description.format, created: created.with_timezone(&Utc), sealed: description.sealed })
 }
 
 /// Makes the folder and its furniture, all but the description. Refuses folders that hold anything else.
-pub(crate) fn furnish(dir: &Path) -> Result<(), Error> {
+pub(crate) fn furnish(dir: &Path, store: &dyn Store) -> Result<(), Error> {
     if dir.join(DESCRIPTION).exists() {
         return Err(Error::AlreadyAStorage { path: dir.to_owned() });
     }
@@ -108,16 +111,21 @@ pub(crate) fn furnish(dir: &Path) -> Result<(), Error> {
     for folder in [dir.to_owned(), dir.join("packs"), dir.join("tmp")] {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Error::file("create", &folder))?;
     }
-    write_file(dir, "README.txt", README)
+    crate::store::put(store, "README.txt", README.as_bytes()).map_err(Error::file("write", dir.join("README.txt")))
 }
 
 /// Writes the description: from now on the folder is a storage.
-pub(crate) fn write_description(dir: &Path, uuid: Uuid, created: DateTime<Utc>) -> Result<(), Error> {
-    let created = created.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+pub(crate) fn write_description(store: &dyn Store, uuid: Uuid, created: DateTime<Utc>, sealed: bool) -> Result<StorageInfo, Error> {
     let text = format!(
-        "# Written once by c2b; see README.txt.\nformat = {VERSION}\nuuid = \"{uuid}\"\ncreated = \"{created}\"\n\n[features]\ncompatible = []\nread_only = []\nincompatible = []\n"
+        "# Written once by c2b; see README.txt.\nformat = {VERSION}\nuuid = \"{uuid}\"\ncreated = \"{}\"\nsealed = {sealed}\n\n[features]\ncompatible = []\nread_only = []\nincompatible = []\n",
+        created.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
     );
-    write_file(dir, DESCRIPTION, &text)
+    crate::store::put(store, DESCRIPTION, text.as_bytes()).map_err(Error::file("write", DESCRIPTION))?;
+    Ok(StorageInfo { uuid, version: VERSION, created, sealed })
+}
+
+pub(crate) fn describe_from_packs(_store: &dyn Store) -> Result<Option<StorageInfo>, Error> {
+    Ok(None)
 }
 
 /// Returns something in `dir` that is not ours; `None` when it may become a storage.
@@ -163,15 +171,3 @@ impl Lock {
     }
 }
 
-/// Writes a small file whole and durably.
-fn write_file(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
-    let (temporary, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        sync_dir(dir)
-    };
-    write().map_err(Error::file("write", &path))
-}

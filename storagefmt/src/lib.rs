@@ -42,7 +42,9 @@ mod pack;
 pub mod probe;
 pub mod rebuild;
 pub mod row;
+mod seal;
 pub mod store;
+mod unlock;
 pub mod writer;
 
 pub use catalog::{Catalog, ItemRows};
@@ -53,7 +55,8 @@ pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyEr
 pub use probe::probe;
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
 pub use row::{
-    CursorScope, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome, StorageInfo, StorageStats,
+    ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome, StorageInfo, StorageStats,
     Touched,
 };
-pub use writer::Writer;
+pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, SealError, Unlock, WrapInfo, WrapKind};
+pub use writer::{Sealing, Writer};

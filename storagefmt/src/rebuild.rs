@@ -1,14 +1,23 @@
 //! Making the index anew from the packs alone.
 //!
 //! The old index stays in its place until the new one is complete. What a damaged pack still says is used;
-//! what it does not is in the report. Readers must open the storage again afterwards.
+//! what it does not is in the report. A description that is gone is made anew, too; keys cannot be. Readers go over to
+//! the new index when they refresh.
 
+use crate::format::pack::{CommitEntry, Directory};
+use crate::format::row::{FolderRowValue, Key, KeyTake, StateRow, Table};
 use crate::index::Index;
+use crate::index::commit::{PackFacts, commit};
 use crate::index::staged::Staged;
 use crate::layout::{self, Access, INDEX, INDEX_NEW, INDEX_OLD, Lock};
+use crate::pack::list::{Found, PackList};
+use crate::pack::reader::PackReader;
+use crate::seal::{Keys, Unlock};
 use crate::store::{DirStore, Store, sync_dir};
-use crate::writer::{Applied, apply_pack, packs};
-use crate::{CommitSeq, Damage, Error};
+use crate::unlock::unlock;
+use crate::writer::recover::{RecordFrame, record_frames};
+use crate::{CommitSeq, Damage, Error, FrameKey, MailboxKey, Place, StorageInfo};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -41,32 +50,24 @@ pub struct RebuildReport {
 /// Makes the index of the storage at `dir` anew from its packs.
 ///
 /// # Errors
-/// When the storage is in use, two packs claim one commit, or files cannot be read or written.
-pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(RebuildProgress)) -> Result<RebuildReport, Error> {
-    let info = layout::read_description(dir, Access::Write)?;
-    let _lock = Lock::take(dir)?;
+/// When the storage is in use, its keys do not open, two packs claim one commit, or files cannot be read or written.
+pub fn rebuild(dir: &Path, key: &Unlock, progress: &mut dyn FnMut(RebuildProgress)) -> Result<RebuildReport, Error> {
     let store = DirStore::new(dir);
+    let mut report = RebuildReport::default();
+    let info = describe(dir, &store, &mut report)?;
+    let _lock = Lock::take(dir)?;
+    let (keys, _) = unlock(&store, &info, key)?;
     store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
-    let packs = packs(dir, &store)?;
     let (new, old, place) = (dir.join(INDEX_NEW), dir.join(INDEX_OLD), dir.join(INDEX));
     remove(&new)?;
-    let index = Arc::new(Index::create(&new)?);
-    let mut rows = Staged::new(Arc::clone(&index));
-    let mut report = RebuildReport::default();
-    let (mut expected, mut time) = (1, Some(crate::format::micros(info.created)));
-    progress(RebuildProgress { packs_total: packs.len() as u64, ..RebuildProgress::default() });
-    for (seq, entry) in &packs {
-        if seq.0 > expected {
-            let missing = if seq.0 == expected + 1 { format!("pack {expected} is missing") } else { format!("packs {expected} to {} are missing", seq.0 - 1) };
-            report.damages.push(Damage { what: missing, items: Vec::new() });
-        }
-        expected = seq.0 + 1;
-        let applied = apply_pack(&store, info.uuid, *seq, entry, &mut rows, time)?;
-        rows.write()?;
-        time = applied.time;
-        report.take(*seq, &entry.name, applied);
-        progress(RebuildProgress { packs: report.packs, packs_total: packs.len() as u64, records: report.records });
+    let index = Arc::new(Index::create(&new, &keys)?);
+    let mut rebuild = Rebuild { store: &store, info: &info, keys: &keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
+    rebuild.packs(progress)?;
+    if !rebuild.report.damages.is_empty() {
+        rebuild.make_up_folders()?;
     }
+    let Rebuild { rows, mut report, .. } = rebuild;
+    report.chunks = index.state()?.chunks;
     index.flush()?;
     drop((rows, index));
     remove(&old)?;
@@ -80,17 +81,127 @@ pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(RebuildProgress)) -> Result<
     Ok(report)
 }
 
-impl RebuildReport {
-    fn take(&mut self, seq: CommitSeq, name: &str, applied: Applied) {
-        tracing::debug!(seq = seq.0, records = applied.records, damages = applied.damages.len(), "pack read");
-        self.packs += 1;
-        self.records += applied.records;
-        self.chunks += applied.chunks;
-        let damage =
-            |damage: crate::pack::reader::PackDamage| Damage { what: format!("{name} at byte {}: {}", damage.offset, damage.reason), items: Vec::new() };
-        self.damages.extend(applied.damages.into_iter().map(damage));
+/// Returns the storage's description; one that is gone is made anew from what packs say.
+fn describe(dir: &Path, store: &DirStore, report: &mut RebuildReport) -> Result<StorageInfo, Error> {
+    match layout::read_description(store, dir, Access::Write) {
+        Err(err @ Error::NotAStorage { .. }) => {
+            let Some(info) = layout::describe_from_packs(store)? else { return Err(err) };
+            layout::write_description(store, info.uuid, info.created, info.sealed)?;
+            report.damages.push(Damage { what: format!("{} was missing: it was made anew", layout::DESCRIPTION), items: Vec::new() });
+            Ok(info)
+        }
+        other => other,
     }
 }
+
+struct Rebuild<'a> {
+    store: &'a dyn Store,
+    info: &'a StorageInfo,
+    keys: &'a Keys,
+    rows: Staged,
+    report: RebuildReport,
+    /// The time of the last commit, for those whose own is lost.
+    time: i64,
+}
+
+impl Rebuild<'_> {
+    fn packs(&mut self, progress: &mut dyn FnMut(RebuildProgress)) -> Result<(), Error> {
+        let list = PackList::read(self.store)?;
+        let total = list.live.len() as u64;
+        progress(RebuildProgress { packs_total: total, ..RebuildProgress::default() });
+        let mut expected = 1;
+        for (first, pack) in &list.live {
+            if first.0 > expected {
+                let missing = if first.0 == expected + 1 { format!("commit {expected} is missing") } else { format!("commits {expected} to {} are missing", first.0 - 1) };
+                self.damage(missing);
+            }
+            expected = pack.name.last.0 + 1;
+            self.pack(pack)?;
+            self.report.packs += 1;
+            progress(RebuildProgress { packs: self.report.packs, packs_total: total, records: self.report.records });
+        }
+        Ok(())
+    }
+
+    /// Applies what can be read of a pack.
+    fn pack(&mut self, pack: &Found) -> Result<(), Error> {
+        let path = &pack.file.name;
+        let mut reader = PackReader::open(self.store, path, pack.file.bytes, self.info.uuid)?;
+        if reader.is_foreign() {
+            self.damages(path, &mut reader);
+            return Ok(());
+        }
+        let frames = record_frames(&mut reader)?;
+        let directory = self.directory(pack, &mut reader)?;
+        self.damages(path, &mut reader);
+        let records: Vec<(FrameKey, Vec<u8>)> = frames.iter().map(RecordFrame::bytes).collect();
+        commit(&mut self.rows, &PackFacts { name: pack.name, bytes: pack.file.bytes, directory: &directory, records: &records })?;
+        drop(records);
+        for frame in frames {
+            let (key, offset) = (frame.entry.header.key, frame.entry.offset);
+            match frame.apply(&mut self.rows, self.keys)? {
+                Ok(applied) => self.report.records += applied,
+                Err(reason) => self.damage(format!("{path} at byte {offset}: records of frame {key}: {reason}")),
+            }
+        }
+        self.rows.write()
+    }
+
+    /// Returns the commits and frames of a pack: for a commit of which nothing is left, the time of the one before.
+    fn directory(&mut self, pack: &Found, reader: &mut PackReader<'_>) -> Result<Directory, Error> {
+        let known: BTreeMap<CommitSeq, CommitEntry> = reader.commits(self.keys)?.into_iter().map(|commit| (commit.seq, commit)).collect();
+        let mut commits = Vec::new();
+        for seq in pack.name.first.0..=pack.name.last.0 {
+            let commit = known.get(&CommitSeq(seq)).copied().filter(|commit| commit.time != 0);
+            let commit = commit.unwrap_or(CommitEntry { seq: CommitSeq(seq), time: self.time, frames: 0 });
+            self.time = commit.time;
+            commits.push(commit);
+        }
+        Ok(Directory { commits, frames: reader.frames().to_vec() })
+    }
+
+    /// Lists items whose folder is lost with its only record in a folder made up from its key.
+    fn make_up_folders(&mut self) -> Result<(), Error> {
+        let mut found = BTreeMap::<(u32, u64), u64>::new();
+        for (table, skipped) in [(Table::ItemsLive, 0), (Table::ItemsPast, 8), (Table::ItemsMarked, 8)] {
+            let mut start = Some(Vec::new());
+            while let Some(from) = start {
+                let page = self.rows.page(table, &Key::default(), &from, ROWS_PAGE)?;
+                for (key, _) in &page.rows {
+                    let mut take = KeyTake::new(key);
+                    let place = take.u32().zip(take.u64()).ok_or(Error::IndexRow { table: table.name() })?;
+                    let from = KeyTake::new(key.get(12 + skipped..).unwrap_or_default()).u64().ok_or(Error::IndexRow { table: table.name() })?;
+                    found.entry(place).and_modify(|first| *first = from.min(*first)).or_insert(from);
+                }
+                start = page.next;
+            }
+        }
+        for ((mailbox, folder), from) in found {
+            let prefix = Key::mailbox(MailboxKey(mailbox)).u64(folder);
+            if self.rows.page(Table::Folders, &prefix, &[], 1)?.rows.is_empty() {
+                let nowhere = Place { frame: FrameKey::new(CommitSeq(0), 0), index: 0 };
+                self.rows.put(Table::Folders, prefix.u64(from), &FolderRowValue { place: nowhere, until: 0 });
+                let state = self.rows.state()?;
+                self.rows.put(Table::State, Key::default(), &StateRow { folders: state.folders.max(folder), ..state });
+                tracing::warn!(mailbox, folder, "the folder of some items is lost: they are listed in one made up");
+            }
+        }
+        self.rows.write()
+    }
+
+    fn damages(&mut self, path: &str, reader: &mut PackReader<'_>) {
+        for damage in reader.take_damages() {
+            self.damage(format!("{path} at byte {}: {}", damage.offset, damage.reason));
+        }
+    }
+
+    fn damage(&mut self, what: String) {
+        self.report.damages.push(Damage { what, items: Vec::new() });
+    }
+}
+
+/// Rows looked at at once.
+const ROWS_PAGE: usize = 4096;
 
 fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {

@@ -15,6 +15,8 @@ pub struct StorageInfo {
     pub version: u32,
     /// When it was created.
     pub created: DateTime<Utc>,
+    /// Whether everything in it is sealed with keys.
+    pub sealed: bool,
 }
 
 /// A mailbox that the archive knows.
@@ -90,15 +92,21 @@ pub struct ItemRow {
     pub export_bytes: u64,
 }
 
+/// A server's change key as the archive knows it: a keyed hash, made by [`Catalog::change_mark`](crate::Catalog::change_mark).
+///
+/// Equal marks mean equal change keys, but for one in 2^64; marks of different storages cannot be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChangeMark(pub(crate) [u8; 8]);
+
 /// What the archive knows of a server's item id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Our key of the item.
     pub key: ItemKey,
     /// The folder it is in.
     pub folder: FolderKey,
     /// The server's mark of the state that we hold.
-    pub change_key: Option<ChangeKey>,
+    pub change: Option<ChangeMark>,
     /// How much of the item we hold.
     pub fidelity: Fidelity,
 }
@@ -172,10 +180,31 @@ pub struct MailboxCounts {
     pub items: u64,
     /// Folders that the source still has.
     pub folders: u64,
-    /// Versions of items, past ones included.
+    /// Versions of items, past ones and marked ones included.
     pub versions: u64,
     /// Bytes of all contents that versions brought, before any deduplication or compression.
     pub logical_bytes: u64,
+    /// Versions that retention marked: not shown any more, and not freed yet.
+    pub marked_versions: u64,
+    /// Bytes that marked versions brought.
+    pub marked_bytes: u64,
+}
+
+/// A mailbox that was erased from all history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// The key that it had.
+    pub key: MailboxKey,
+    /// Its address.
+    pub address: Address,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// Who asked for it.
+    pub who: String,
+    /// Items that it had.
+    pub items: u64,
+    /// Versions that it had.
+    pub versions: u64,
 }
 
 /// How much a storage holds.
@@ -191,12 +220,20 @@ pub struct StorageStats {
     pub mailboxes: u64,
     /// Items that the sources still have.
     pub items: u64,
-    /// Versions of items, past ones included.
+    /// Versions of items, past ones and marked ones included.
     pub versions: u64,
+    /// Versions that retention marked: not shown any more, and not freed yet.
+    pub marked_versions: u64,
+    /// Bytes that marked versions brought.
+    pub marked_bytes: u64,
+    /// Mailboxes that were erased.
+    pub erased_mailboxes: u64,
     /// Distinct chunks.
     pub chunks: u64,
     /// Bytes that the file system has left for us.
     pub free_bytes: u64,
+    /// Whether the storage is sealed.
+    pub sealed: bool,
 }
 
 /// What the open batch holds.

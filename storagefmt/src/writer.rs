@@ -5,28 +5,33 @@
 //! without changes writes nothing. When anything fails, what was committed before is untouched, and
 //! the batch must be abandoned.
 
+mod bodies;
 mod folders;
 mod items;
-mod recover;
-
-pub(crate) use recover::{Applied, apply_pack, packs};
+pub(crate) mod recover;
 
 use crate::catalog::{Shared, cursor_key};
+use crate::cut::Cutter;
 use crate::format::micros;
-use crate::format::record::{CommitRecord, CursorRecord, FailureGoneRecord, FailureRecord, MailboxRecord, PointRecord, Record};
-use crate::format::row::{CommitRow, Key, MailboxRowValue, Table};
-use crate::index::apply::{apply, commit};
+use crate::format::record::{CursorRecord, FailureGoneRecord, FailureRecord, MailboxRecord, PointRecord, Record};
+use crate::format::row::{Key, MailboxRowValue, Table};
+use crate::format::time_of;
+use crate::index::apply::apply;
 use crate::index::staged::Staged;
 use crate::layout::Lock;
+use crate::pack::workers::Workers;
 use crate::pack::writer::PackWriter;
+use crate::seal::{Argon2Params, KeyFile, Keys, RecoveryKey, Unlock};
 use crate::store::{DirStore, Store};
-use crate::{Catalog, CommitSeq, Contents, CursorScope, Error, Failure, MailboxKey, Pending, StorageStats};
+use crate::unlock::KeysIn;
+use crate::{Catalog, CommitSeq, Contents, CursorScope, Error, Failure, MailboxKey, Pending, Place, StorageStats};
 use c2b_mailbox::{Address, Cursor, ItemId};
 use chrono::{DateTime, Utc};
 use folders::Tree;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The one writer of a storage. Holds the storage's kernel lock, which ends with it or with its process.
 pub struct Writer {
@@ -34,14 +39,36 @@ pub struct Writer {
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
     contents: Contents,
+    workers: Arc<Workers>,
+    keys: Keys,
+    key_file: Option<KeyFile>,
+    cutter: Cutter,
     seq: CommitSeq,
     rows: Staged,
     pack: PackWriter,
     items: u64,
+    /// Addresses of mailboxes that were asked for: their records may be lost to damage.
+    addresses: HashMap<MailboxKey, String>,
     introduced: HashSet<MailboxKey>,
     trees: HashMap<MailboxKey, Tree>,
     state: BatchState,
     _lock: Lock,
+}
+
+/// Whether and how a new storage is sealed.
+#[derive(Debug)]
+pub enum Sealing {
+    /// Not at all: whoever has the files can read them.
+    None,
+    /// With keys that a password, the recovery key or a machine key opens.
+    Sealed {
+        /// The first password; without one, the recovery key is the only way for people.
+        password: Option<Zeroizing<String>>,
+        /// A key that this machine keeps, so that backups need nobody to type.
+        machine: Option<Zeroizing<[u8; 32]>>,
+        /// How expensive it is to try passwords.
+        params: Argon2Params,
+    },
 }
 
 /// How the open batch stands.
@@ -56,49 +83,60 @@ enum BatchState {
 }
 
 impl Writer {
-    /// Creates a storage at `dir`, which must be missing or empty.
+    /// Creates a storage at `dir`, which must be missing or empty. A sealed one comes with its recovery key.
     ///
     /// # Errors
     /// When there is something else, or files cannot be written.
-    pub fn create(dir: &Path, now: DateTime<Utc>) -> Result<Self, Error> {
-        Self::create_on(dir, Arc::new(DirStore::new(dir)), now)
+    pub fn create(dir: &Path, now: DateTime<Utc>, sealing: Sealing) -> Result<(Self, Option<RecoveryKey>), Error> {
+        Self::create_on(dir, Arc::new(DirStore::new(dir)), now, sealing)
     }
 
-    /// Creates a storage whose packs lie in `store`.
+    /// Creates a storage whose files lie in `store`; lock and index lie at `dir`.
     ///
     /// # Errors
     /// As [`Writer::create`].
-    pub fn create_on(dir: &Path, store: Arc<dyn Store>, now: DateTime<Utc>) -> Result<Self, Error> {
-        recover::create(dir, now)?;
-        Self::open_on(dir, store)
+    pub fn create_on(dir: &Path, store: Arc<dyn Store>, now: DateTime<Utc>, sealing: Sealing) -> Result<(Self, Option<RecoveryKey>), Error> {
+        let (opened, recovery) = recover::create(dir, store.as_ref(), now, sealing)?;
+        Ok((Self::new(dir, store, opened)?, recovery))
     }
 
-    /// Opens the storage at `dir` for writing, and finishes what an interrupted commit left to do.
+    /// Opens the storage at `dir` for writing, and finishes what an interrupted commit or rewriting left to do.
     ///
     /// # Errors
-    /// When there is no storage, its format is newer, another process has it, or packs are missing.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
-        Self::open_on(dir, Arc::new(DirStore::new(dir)))
+    /// When there is no storage, its format is another, the key does not fit, another process has it, or packs are missing.
+    pub fn open(dir: &Path, unlock: &Unlock) -> Result<Self, Error> {
+        Self::open_on(dir, Arc::new(DirStore::new(dir)), unlock)
     }
 
-    /// Opens a storage whose packs lie in `store`.
+    /// Opens a storage whose files lie in `store`; lock and index lie at `dir`.
     ///
     /// # Errors
     /// As [`Writer::open`].
-    pub fn open_on(dir: &Path, store: Arc<dyn Store>) -> Result<Self, Error> {
-        let (info, lock, index) = recover::open(dir, store.as_ref())?;
+    pub fn open_on(dir: &Path, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Self, Error> {
+        let opened = recover::open(dir, store.as_ref(), unlock)?;
+        Self::new(dir, store, opened)
+    }
+
+    fn new(dir: &Path, store: Arc<dyn Store>, opened: recover::Opened) -> Result<Self, Error> {
+        let recover::Opened { info, lock, index, keys, key_file } = opened;
         let seq = CommitSeq(index.state()?.head + 1);
-        let storage = info.uuid;
+        let workers = Workers::start()?;
+        let pack = PackWriter::new(Arc::clone(&store), info.uuid, seq, keys.clone(), Arc::clone(&workers));
         let shared = Shared::new(dir, info, Arc::clone(&index));
         Ok(Self {
             dir: dir.to_owned(),
             contents: Contents::new(Arc::clone(&shared), Arc::clone(&store)),
-            pack: PackWriter::new(Arc::clone(&store), storage, seq),
+            pack,
             store,
             shared,
+            workers,
+            keys,
+            key_file,
+            cutter: Cutter::default(),
             seq,
             rows: Staged::new(index),
             items: 0,
+            addresses: HashMap::new(),
             introduced: HashSet::new(),
             trees: HashMap::new(),
             state: BatchState::Good,
@@ -119,17 +157,29 @@ impl Writer {
     /// Returns the key of a mailbox, a new one if need be.
     ///
     /// # Errors
-    /// When the index cannot be read.
+    /// When the mailbox was erased, or the index cannot be read.
     pub fn mailbox(&mut self, address: &Address) -> Result<MailboxKey, Error> {
         self.ready()?;
-        let known: Option<u32> = self.rows.row(Table::Addresses, &Key::default().text(address.as_str()))?;
-        if let Some(key) = known {
-            return Ok(MailboxKey(key));
+        let text = address.as_str();
+        let hash = Key::hash(&self.rows.hash20(text));
+        if let Some(place) = self.rows.row::<Place>(Table::Erased, &hash)? {
+            let time = match self.rows.record(place)?.as_deref() {
+                Some(Record::Erased(record)) => time_of(record.time),
+                _ => self.shared.info().created,
+            };
+            return Err(Error::Erased { address: text.to_owned(), time });
         }
-        let key = self.rows.state()?.mailboxes + 1;
-        self.introduced.insert(MailboxKey(key));
-        self.record(&Record::Mailbox(MailboxRecord { key, address: address.as_str().to_owned(), first: self.seq.0 }))?;
-        Ok(MailboxKey(key))
+        let known: Option<u32> = self.rows.row(Table::Addresses, &hash)?;
+        if let Some(key) = known.map(MailboxKey) {
+            self.addresses.entry(key).or_insert_with(|| text.to_owned());
+            return Ok(key);
+        }
+        let key = MailboxKey(self.rows.state()?.mailboxes + 1);
+        self.keys.ensure_mailbox(key.0);
+        self.addresses.insert(key, text.to_owned());
+        self.introduced.insert(key);
+        self.record(key, &Record::Mailbox(MailboxRecord { key: key.0, address: text.to_owned(), first: self.seq.0 }))?;
+        Ok(key)
     }
 
     /// Records where an enumeration of changes stands; `None` forgets it. Nothing when it stands there already.
@@ -138,8 +188,14 @@ impl Writer {
     /// When the mailbox is unknown or the index cannot be read.
     pub fn set_cursor(&mut self, mailbox: MailboxKey, scope: CursorScope, cursor: Option<&Cursor>) -> Result<(), Error> {
         self.ready()?;
-        let held = self.rows.get(Table::Cursors, &cursor_key(mailbox, scope).0)?;
-        if held.as_deref() == cursor.map(|cursor| cursor.as_str().as_bytes()) {
+        let held = self.rows.row::<Place>(Table::Cursors, &cursor_key(mailbox, scope))?;
+        let record = held.map_or(Ok(None), |place| self.rows.record(place))?;
+        let text = match record.as_deref() {
+            Some(Record::Cursor(record)) => record.cursor.as_deref(),
+            _ => None,
+        };
+        // A cursor whose record is lost is no cursor, but must be forgotten like one.
+        if text == cursor.map(Cursor::as_str) && (text.is_some() || held.is_none()) {
             return Ok(());
         }
         self.introduce(mailbox)?;
@@ -147,7 +203,7 @@ impl Writer {
             CursorScope::Hierarchy => None,
             CursorScope::Folder(folder) => Some(folder.0),
         };
-        self.record(&Record::Cursor(CursorRecord { mailbox: mailbox.0, folder, cursor: cursor.map(|cursor| cursor.as_str().to_owned()) }))
+        self.record(mailbox, &Record::Cursor(CursorRecord { mailbox: mailbox.0, folder, cursor: cursor.map(|cursor| cursor.as_str().to_owned()) }))
     }
 
     /// Records a failure; it replaces an earlier one of the same item.
@@ -156,13 +212,13 @@ impl Writer {
     /// When the mailbox is unknown or the index cannot be read.
     pub fn put_failure(&mut self, mailbox: MailboxKey, failure: Failure) -> Result<(), Error> {
         self.ready()?;
-        let record = FailureRecord::new(mailbox.0, &failure);
-        let held: Option<FailureRecord> = self.rows.row(Table::Failures, &Key::mailbox(mailbox).text(failure.id.as_str()))?;
-        if held.as_ref() == Some(&record) {
+        let record = Record::Failure(FailureRecord::new(mailbox.0, &failure));
+        let held = self.rows.row::<Place>(Table::Failures, &self.rows.text_key(mailbox, failure.id.as_str()))?;
+        if held.map_or(Ok(None), |place| self.rows.record(place))?.as_deref() == Some(&record) {
             return Ok(());
         }
         self.introduce(mailbox)?;
-        self.record(&Record::Failure(record))
+        self.record(mailbox, &record)
     }
 
     /// Forgets the failure of an item, if there is one.
@@ -171,11 +227,11 @@ impl Writer {
     /// When the index cannot be read.
     pub fn clear_failure(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<(), Error> {
         self.ready()?;
-        if self.rows.get(Table::Failures, &Key::mailbox(mailbox).text(id.as_str()).0)?.is_none() {
+        if self.rows.get(Table::Failures, &self.rows.text_key(mailbox, id.as_str()).0)?.is_none() {
             return Ok(());
         }
         self.introduce(mailbox)?;
-        self.record(&Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: id.as_str().to_owned() }))
+        self.record(mailbox, &Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: id.as_str().to_owned() }))
     }
 
     /// Makes the next commit a point in time of this mailbox, if a folder or item of it changed since its last.
@@ -189,7 +245,7 @@ impl Writer {
             return Ok(());
         }
         self.introduce(mailbox)?;
-        self.record(&Record::Point(PointRecord { mailbox: mailbox.0 }))
+        self.record(mailbox, &Record::Point(PointRecord { mailbox: mailbox.0 }))
     }
 
     /// Returns what the open batch holds.
@@ -209,10 +265,13 @@ impl Writer {
         }
         self.state = BatchState::Unsure;
         let seq = self.seq;
-        self.pack.record(&Record::Commit(CommitRecord { time: micros(now) }))?;
-        let sealed = std::mem::replace(&mut self.pack, PackWriter::new(Arc::clone(&self.store), self.shared.info().uuid, seq)).finish()?;
-        let row = CommitRow { time: micros(now), pack: sealed.name, bytes: sealed.bytes };
-        commit(&mut self.rows, seq, &row, &sealed.blocks)?;
+        // A pack that is there must never need a key that is not.
+        if let Some(file) = self.key_file.as_mut().filter(|_| !self.keys.is_saved()) {
+            file.save(&KeysIn(self.store.as_ref()))?;
+        }
+        let next = self.next_pack(seq);
+        let published = std::mem::replace(&mut self.pack, next).finish(micros(now))?;
+        recover::finish(&mut self.rows, &published)?;
         self.rows.write()?;
         self.seq = CommitSeq(seq.0 + 1);
         self.state = BatchState::Good;
@@ -242,7 +301,11 @@ impl Writer {
         self.trees.clear();
         self.introduced.clear();
         self.items = 0;
-        self.pack = PackWriter::new(Arc::clone(&self.store), self.shared.info().uuid, self.seq);
+        self.pack = self.next_pack(self.seq);
+    }
+
+    fn next_pack(&self, seq: CommitSeq) -> PackWriter {
+        PackWriter::new(Arc::clone(&self.store), self.shared.info().uuid, seq, self.keys.clone(), Arc::clone(&self.workers))
     }
 
     /// Makes sure that the batch can be filled; after a failed commit, finds out what became of it.
@@ -252,8 +315,9 @@ impl Writer {
             BatchState::Broken => Err(Error::BatchBroken),
             BatchState::Unsure => {
                 // The pack may be published or not: as after a crash, what is there is applied.
-                recover::roll_forward(&self.dir, self.store.as_ref(), self.shared.info().uuid, &self.shared.index())?;
-                self.seq = CommitSeq(self.shared.index().state()?.head + 1);
+                let index = self.shared.index();
+                recover::sync_with_packs(self.store.as_ref(), self.shared.info().uuid, &self.keys, &index)?;
+                self.seq = CommitSeq(index.state()?.head + 1);
                 self.state = BatchState::Good;
                 self.forget();
                 Ok(())
@@ -261,26 +325,39 @@ impl Writer {
         }
     }
 
-    /// Adds a record to the pack and applies it to the batch's rows.
-    fn record(&mut self, record: &Record) -> Result<(), Error> {
-        let result = self.pack.record(record).and_then(|()| apply(&mut self.rows, self.seq, record));
+    /// Adds a record of a mailbox to the pack and applies it to the batch's rows.
+    fn record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+        let result = self.add(mailbox, record);
         if result.is_err() {
             self.state = BatchState::Broken;
         }
         result
     }
 
-    /// Repeats the mailbox's own record in a pack that touches it, so that no other pack is needed to know whose items these are.
+    fn add(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+        let place = self.pack.record(Some(mailbox), record)?;
+        apply(&mut self.rows, place, Some(mailbox), record)
+    }
+
+    /// Repeats the mailbox's own record in a commit that touches it, so that no other is needed to know whose items these are.
     fn introduce(&mut self, mailbox: MailboxKey) -> Result<(), Error> {
         let row = self.mailbox_row(mailbox)?;
-        if self.introduced.insert(mailbox) {
-            self.record(&Record::Mailbox(MailboxRecord { key: mailbox.0, address: row.address, first: row.first }))?;
+        if !self.introduced.insert(mailbox) {
+            return Ok(());
         }
-        Ok(())
+        let held = row.place.map_or(Ok(None), |place| self.rows.record(place))?;
+        let address = match held.as_deref() {
+            Some(Record::Mailbox(record)) => Some(record.address.clone()),
+            _ => self.addresses.get(&mailbox).cloned(),
+        };
+        let address = address.ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })?;
+        // After a rotation that was interrupted it may have none of the present generation.
+        self.keys.ensure_mailbox(mailbox.0);
+        self.record(mailbox, &Record::Mailbox(MailboxRecord { key: mailbox.0, address, first: row.first }))
     }
 
     fn mailbox_row(&self, mailbox: MailboxKey) -> Result<MailboxRowValue, Error> {
-        let row = self.rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
-        row.ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
+        let row: Option<MailboxRowValue> = self.rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
+        row.filter(|row| !row.erased).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
     }
 }

@@ -6,13 +6,13 @@
 //! moves from the one to the other; whether it was already listed follows from where the listing of live rows
 //! stood, and at which head, when it would have been passed.
 
-use super::{Catalog, damaged, item_row};
+use super::{Catalog, damaged, item_rows};
 use crate::format::row::{ItemRowValue, Key, KeyTake, Table};
-use crate::index::decode;
+use crate::index::{decode, successor};
 use crate::{CommitSeq, Error, FolderKey, ItemRow, MailboxKey};
 use std::vec;
 
-/// Rows read at once: at about 1 KiB each, half a megabyte.
+/// Rows read at once: with their records at about 1 KiB each, half a megabyte.
 const PAGE_ROWS: usize = 512;
 
 /// The items of a folder at a moment, read as they are asked for.
@@ -53,10 +53,9 @@ impl ItemRows {
 
     fn live_page(&mut self, start: &[u8]) -> Result<(), Error> {
         let index = self.catalog.shared().index();
-        let look = index.look();
+        let _look = index.look();
         let head = index.state()?.head;
         let rows = index.scan(Table::ItemsLive, &self.prefix.0, start, PAGE_ROWS)?;
-        drop(look);
         let mut page = Vec::with_capacity(rows.len());
         let mut last = None;
         for (key, value) in &rows {
@@ -66,7 +65,7 @@ impl ItemRows {
                 break;
             }
             last = Some((from, item));
-            page.push(item_row(decode::<ItemRowValue>(Table::ItemsLive, value)?, from, 0));
+            page.push((decode::<ItemRowValue>(Table::ItemsLive, value)?, from, 0));
         }
         let more = page.len() == PAGE_ROWS;
         // The last page reaches to the end of what can hold at this moment.
@@ -75,24 +74,26 @@ impl ItemRows {
             Some((key, _)) if more => Stage::Live(successor(key)),
             _ => Stage::Past(self.prefix.clone().u64(self.at.0.saturating_add(1)).0),
         };
-        self.page = page.into_iter();
+        self.page = item_rows(&index, &page)?.into_iter();
         Ok(())
     }
 
     fn past_page(&mut self, start: &[u8]) -> Result<(), Error> {
-        let rows = self.catalog.shared().index().scan(Table::ItemsPast, &self.prefix.0, start, PAGE_ROWS)?;
+        let index = self.catalog.shared().index();
+        let _look = index.look();
+        let rows = index.scan(Table::ItemsPast, &self.prefix.0, start, PAGE_ROWS)?;
         let mut page = Vec::new();
         for (key, value) in &rows {
             let mut take = KeyTake::new(key.get(12..).unwrap_or_default());
             let (until, (from, item)) = take.u64().zip(take.u64().zip(take.u64())).ok_or(damaged(Table::ItemsPast))?;
             if from <= self.at.0 && !self.listed_live(from, item, until) {
-                page.push(item_row(decode::<ItemRowValue>(Table::ItemsPast, value)?, from, until));
+                page.push((decode::<ItemRowValue>(Table::ItemsPast, value)?, from, until));
             }
         }
         if let Some((key, _)) = rows.last().filter(|_| rows.len() == PAGE_ROWS) {
             self.stage = Stage::Past(successor(key));
         }
-        self.page = page.into_iter();
+        self.page = item_rows(&index, &page)?.into_iter();
         Ok(())
     }
 
@@ -119,9 +120,4 @@ impl Iterator for ItemRows {
             }
         }
     }
-}
-
-/// Returns the first key after `key`.
-fn successor(key: &[u8]) -> Vec<u8> {
-    [key, &[0]].concat()
 }

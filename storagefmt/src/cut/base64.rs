@@ -5,6 +5,7 @@
 //! stray bits). Then the line length and the line ending are all that must be remembered, and any
 //! stretch can be encoded again without the bytes before it.
 
+use crate::format::recipe::Coding;
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 use memchr::memchr2;
@@ -39,6 +40,14 @@ pub(crate) struct Encoder {
 }
 
 impl Lines {
+    /// Returns the form that a recipe holds; `None` for other codings.
+    pub(crate) fn of(coding: &Coding) -> Option<Self> {
+        match *coding {
+            Coding::Base64 { line, crlf } => Some(Self { line, crlf }),
+            Coding::Raw | Coding::Quoted { .. } => None,
+        }
+    }
+
     /// Looks at a body from `start` to `end`, which neither begins nor ends with a line break, and says whether it may be regular.
     ///
     /// Only the first line is looked at: whether the rest follows shows when the body is encoded again.
@@ -46,7 +55,7 @@ impl Lines {
         let mut head = vec![0; (LINE_CHARS_MAX + 2).min(usize::try_from(end - start).unwrap_or(usize::MAX))];
         source.seek(io::SeekFrom::Start(start))?;
         source.read_exact(&mut head)?;
-        let Some(lines) = Self::of(&head, head.len() as u64 == end - start) else { return Ok(None) };
+        let Some(lines) = Self::guess(&head, head.len() as u64 == end - start) else { return Ok(None) };
         let mut proof = Proof { decoder: Decoder::default(), encoder: Encoder::new(lines) };
         source.seek(io::SeekFrom::Start(start))?;
         let mut left = end - start;
@@ -72,7 +81,7 @@ impl Lines {
         Ok(expected.is_empty().then_some(lines))
     }
 
-    fn of(head: &[u8], whole: bool) -> Option<Self> {
+    fn guess(head: &[u8], whole: bool) -> Option<Self> {
         match head.iter().position(|byte| *byte == b'\n') {
             Some(newline) => {
                 let crlf = newline > 0 && head[newline - 1] == b'\r';

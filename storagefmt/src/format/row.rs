@@ -1,102 +1,116 @@
-//! Keys and values of the index.
+//! Keys and values of the index: numbers and keyed hashes, never a text of a mailbox.
 //!
-//! Derived from packs, hence free to change with any release: [`INDEX_VERSION`] makes an older
-//! index be remade. Numbers in keys are big-endian, since RocksDB orders keys by their bytes.
+//! Texts are in the frames of records, which [`Table::Records`] holds as packs hold them: sealed, in a
+//! sealed storage. Other rows say at which [`Place`] a record is. Derived from packs, hence free to
+//! change with any release: [`INDEX_VERSION`] makes an older index be remade. Numbers in keys are
+//! big-endian, since RocksDB orders keys by their bytes.
 
-use super::record::ItemRecord;
-use crate::{CommitSeq, FolderKey, ItemKey, MailboxKey};
-use minicbor::{Decode, Encode};
+use super::pack::{self, FrameEntry, FrameKind};
+use crate::{CommitSeq, FolderKey, FrameKey, ItemKey, MailboxKey, Place};
+use minicbor::decode::Error as DecodeError;
+use minicbor::encode::{Error as EncodeError, Write};
+use minicbor::{Decode, Decoder, Encode, Encoder};
 
 /// Version of everything below.
-pub const INDEX_VERSION: u32 = 1;
+pub const INDEX_VERSION: u32 = 2;
 
-/// A table of the index: one column family each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(usize)]
-pub enum Table {
+/// The first 20 bytes of a keyed BLAKE3 hash: what a text is in the index.
+pub type Hash20 = [u8; 20];
+
+/// Declares the tables with their column families.
+macro_rules! tables {
+    ($($(#[$doc:meta])* $table:ident = $name:literal,)*) => {
+        /// A table of the index: one column family each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Table {
+            $($(#[$doc])* $table,)*
+        }
+
+        impl Table {
+            /// All tables.
+            pub const ALL: &[Self] = &[$(Self::$table,)*];
+
+            /// Returns the name of its column family.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$table => $name,)*
+                }
+            }
+        }
+    };
+}
+
+tables! {
     /// `""` → [`StateRow`].
-    State,
+    State = "state",
+    /// first commit → [`PackRow`].
+    Packs = "packs",
     /// seq → [`CommitRow`].
-    Commits,
+    Commits = "commits",
     /// time, seq → nothing.
-    Times,
+    Times = "times",
+    /// seq, n → [`FrameRow`].
+    Frames = "frames",
+    /// seq, n → header and stored bytes of a frame of records.
+    Records = "records",
     /// mailbox → [`MailboxRowValue`].
-    Mailboxes,
-    /// address → mailbox.
-    Addresses,
+    Mailboxes = "mailboxes",
+    /// hash of an address → mailbox.
+    Addresses = "addresses",
     /// mailbox, folder, from → [`FolderRowValue`].
-    Folders,
-    /// mailbox, server id → [`FolderIdRow`].
-    FolderIds,
+    Folders = "folders",
+    /// mailbox, hash of a server id → [`FolderIdRow`].
+    FolderIds = "folder-ids",
     /// mailbox, folder, from, item → [`ItemRowValue`].
-    ItemsLive,
+    ItemsLive = "items-live",
     /// mailbox, folder, until, from, item → [`ItemRowValue`].
-    ItemsPast,
-    /// item → [`PlaceRow`].
-    Places,
+    ItemsPast = "items-past",
+    /// As [`Table::ItemsPast`]: what retention marked.
+    ItemsMarked = "items-marked",
+    /// item → [`ItemPlaceRow`].
+    Places = "places",
     /// item, from → [`HistoryRow`].
-    History,
-    /// mailbox, server id → [`ItemIdRow`].
-    ItemIds,
-    /// mailbox, folder (0 for the tree) → cursor.
-    Cursors,
-    /// mailbox, server id → `FailureRecord`.
-    Failures,
+    History = "history",
+    /// mailbox, hash of a server id → [`ItemIdRow`].
+    ItemIds = "item-ids",
+    /// mailbox, folder (0 for the tree) → [`Place`] of the cursor.
+    Cursors = "cursors",
+    /// mailbox, hash of a server id → [`Place`] of the failure.
+    Failures = "failures",
     /// mailbox, seq → nothing.
-    Points,
+    Points = "points",
     /// seq, mailbox, folder, item (0 for none) → nothing.
-    Changes,
-    /// chunk id → [`ChunkPlace`].
-    Chunks,
-    /// content id → `RecipeRecord`.
-    Recipes,
+    Changes = "changes",
+    /// chunk (in a sealed storage its hash) → [`ChunkRow`]. Holds only while there is the frame.
+    Chunks = "chunks",
+    /// mailbox, content (in a sealed storage its hash) → [`Place`] of the recipe.
+    Recipes = "recipes",
+    /// mailbox, seq, n → [`Place`] of the record with the block's hash.
+    Grants = "grants",
+    /// mailbox, content (in a sealed storage its hash) → [`Place`] of the record of the loss.
+    Lost = "lost",
+    /// hash of an address → [`Place`] of the erasure.
+    Erased = "erased",
 }
 
 impl Table {
-    /// All tables, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
-        Self::State,
-        Self::Commits,
-        Self::Times,
-        Self::Mailboxes,
-        Self::Addresses,
-        Self::Folders,
-        Self::FolderIds,
-        Self::ItemsLive,
-        Self::ItemsPast,
-        Self::Places,
-        Self::History,
-        Self::ItemIds,
-        Self::Cursors,
-        Self::Failures,
-        Self::Points,
-        Self::Changes,
-        Self::Chunks,
-        Self::Recipes,
-    ];
-
-    /// Returns the name of its column family.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::State => "state",
-            Self::Commits => "commits",
-            Self::Times => "times",
-            Self::Mailboxes => "mailboxes",
-            Self::Addresses => "addresses",
-            Self::Folders => "folders",
-            Self::FolderIds => "folder-ids",
-            Self::ItemsLive => "items-live",
-            Self::ItemsPast => "items-past",
-            Self::Places => "places",
-            Self::History => "history",
-            Self::ItemIds => "item-ids",
-            Self::Cursors => "cursors",
-            Self::Failures => "failures",
-            Self::Points => "points",
-            Self::Changes => "changes",
-            Self::Chunks => "chunks",
-            Self::Recipes => "recipes",
-        }
+    /// Whether keys begin with the mailbox that rows belong to.
+    pub fn is_of_mailboxes(self) -> bool {
+        matches!(
+            self,
+            Self::Folders
+                | Self::FolderIds
+                | Self::ItemsLive
+                | Self::ItemsPast
+                | Self::ItemsMarked
+                | Self::ItemIds
+                | Self::Cursors
+                | Self::Failures
+                | Self::Points
+                | Self::Recipes
+                | Self::Grants
+                | Self::Lost
+        )
     }
 }
 
@@ -127,6 +141,32 @@ pub struct StateRow {
     /// Chunks.
     #[n(7)]
     pub chunks: u64,
+    /// Generation of the storage key that hashes are keyed with; 0 in a storage that is not sealed.
+    #[n(8)]
+    pub keygen: u16,
+    /// How often packs were rewritten or a mailbox erased: what readers remember of records holds while this stays.
+    #[n(9)]
+    pub rewrites: u64,
+}
+
+/// A pack.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PackRow {
+    /// The last commit of its range.
+    #[n(0)]
+    pub last: u64,
+    /// Its generation.
+    #[n(1)]
+    pub generation: u32,
+    /// The first bytes of its directory's checksum.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub check: [u8; 4],
+    /// Its length in bytes.
+    #[n(3)]
+    pub bytes: u64,
+    /// When all of it was last found whole, in microseconds since 1970.
+    #[n(4)]
+    pub verified: Option<i64>,
 }
 
 /// A commit.
@@ -135,20 +175,37 @@ pub struct CommitRow {
     /// Microseconds since 1970.
     #[n(0)]
     pub time: i64,
-    /// Name of its pack.
+}
+
+/// Where a frame is in its pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct FrameRow {
+    /// 1 block, 2 records.
+    #[n(0)]
+    pub kind: u8,
+    /// Where its header begins, in bytes from the beginning of the pack.
     #[n(1)]
-    pub pack: String,
-    /// Length of its pack in bytes.
+    pub offset: u64,
+    /// Length as stored, in bytes.
     #[n(2)]
-    pub bytes: u64,
+    pub stored: u32,
+    /// Length when decoded, in bytes.
+    #[n(3)]
+    pub raw: u32,
+    /// The mailbox that it belongs to; 0 for the storage itself.
+    #[n(4)]
+    pub mailbox: u32,
+    /// Generation of the key that seals it; 0 when it is not sealed.
+    #[n(5)]
+    pub keygen: u16,
 }
 
 /// A mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct MailboxRowValue {
-    /// Its address.
+    /// Its last record (of its erasure, when it is erased); absent when only damage is left of it.
     #[n(0)]
-    pub address: String,
+    pub place: Option<Place>,
     /// The commit that brought it.
     #[n(1)]
     pub first: u64,
@@ -164,27 +221,36 @@ pub struct MailboxRowValue {
     /// Live folders.
     #[n(5)]
     pub folders: u64,
-    /// Versions of items.
+    /// Versions of items, marked ones included.
     #[n(6)]
     pub versions: u64,
-    /// Bytes that versions brought.
+    /// Bytes that versions brought, marked ones included.
     #[n(7)]
     pub logical_bytes: u64,
+    /// Versions that retention marked.
+    #[n(8)]
+    pub marked_versions: u64,
+    /// Bytes that marked versions brought.
+    #[n(9)]
+    pub marked_bytes: u64,
+    /// Whether it was erased.
+    #[n(10)]
+    pub erased: bool,
 }
 
-/// A version of a folder; its record's fields, and until when it holds.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+/// A version of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct FolderRowValue {
-    /// The record.
+    /// Its record.
     #[n(0)]
-    pub record: super::record::FolderRecord,
+    pub place: Place,
     /// The first commit in which it holds no more; 0 while it holds.
     #[n(1)]
     pub until: u64,
 }
 
 /// What a server's folder id is to us.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct FolderIdRow {
     /// Our key.
     #[n(0)]
@@ -194,20 +260,29 @@ pub struct FolderIdRow {
     pub from: u64,
 }
 
-/// A version of an item: its record, and how many bytes it brought.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+/// A version of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct ItemRowValue {
-    /// The record.
+    /// Its record.
     #[n(0)]
-    pub record: ItemRecord,
+    pub place: Place,
     /// Bytes of the contents that differ from those of the version before.
     #[n(1)]
     pub brought: u64,
+    /// Number of the version, from 1.
+    #[n(2)]
+    pub version: u32,
+    /// The record of its last change key, when that came after the version.
+    #[n(3)]
+    pub mark: Option<Place>,
+    /// The rule by which retention marked it.
+    #[n(4)]
+    pub rule: Option<u8>,
 }
 
 /// Where an item is now, or was last.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct PlaceRow {
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct ItemPlaceRow {
     /// The mailbox.
     #[n(0)]
     pub mailbox: u32,
@@ -226,7 +301,7 @@ pub struct PlaceRow {
 }
 
 /// Where a version of an item is listed.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct HistoryRow {
     /// The mailbox.
     #[n(0)]
@@ -237,10 +312,13 @@ pub struct HistoryRow {
     /// The first commit in which it holds no more; 0 while it holds.
     #[n(2)]
     pub until: u64,
+    /// Whether retention marked it.
+    #[n(3)]
+    pub marked: bool,
 }
 
 /// What a server's item id is to us.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct ItemIdRow {
     /// Our key.
     #[n(0)]
@@ -248,9 +326,9 @@ pub struct ItemIdRow {
     /// The folder it is in.
     #[n(1)]
     pub folder: u64,
-    /// The server's mark of the present state.
-    #[n(2)]
-    pub change_key: Option<String>,
+    /// Hash of the server's mark of the present state.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub change: Option<[u8; 8]>,
     /// Fidelity code.
     #[n(3)]
     pub fidelity: u8,
@@ -260,38 +338,77 @@ pub struct ItemIdRow {
 }
 
 /// Where a chunk is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChunkPlace {
-    /// The pack's commit.
-    pub seq: CommitSeq,
-    /// Where the block's frame header begins.
-    pub block: u64,
-    /// Stored length of the block.
-    pub stored: u32,
-    /// Decoded length of the block.
-    pub raw: u32,
-    /// Where the chunk begins in the decoded block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ChunkRow {
+    /// The commit of the block.
+    #[n(0)]
+    pub seq: u64,
+    /// Which of that commit's frames.
+    #[n(1)]
+    pub n: u32,
+    /// Where the chunk begins in the block's raw bytes.
+    #[n(2)]
     pub offset: u32,
-    /// Its length.
+    /// Its length in bytes.
+    #[n(3)]
     pub len: u32,
 }
 
-impl ChunkPlace {
-    /// Encodes the value of [`Table::Chunks`].
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(32);
-        bytes.extend(self.seq.0.to_le_bytes());
-        bytes.extend(self.block.to_le_bytes());
-        for number in [self.stored, self.raw, self.offset, self.len] {
-            bytes.extend(number.to_le_bytes());
-        }
-        bytes
+impl PackRow {
+    /// Returns the pack's name.
+    pub fn name(&self, first: CommitSeq) -> String {
+        pack::name(first, CommitSeq(self.last), self.generation, self.check)
+    }
+}
+
+impl FrameRow {
+    /// Returns whether it holds records.
+    pub fn is_records(&self) -> bool {
+        self.kind == KIND_RECORDS
     }
 
-    /// Decodes the value of [`Table::Chunks`].
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut take = super::Take(bytes);
-        Some(Self { seq: CommitSeq(take.u64()?), block: take.u64()?, stored: take.u32()?, raw: take.u32()?, offset: take.u32()?, len: take.u32()? })
+    /// Returns whether it is a block.
+    pub fn is_block(&self) -> bool {
+        self.kind == KIND_BLOCK
+    }
+}
+
+const KIND_BLOCK: u8 = 1;
+const KIND_RECORDS: u8 = 2;
+const KIND_DIRECTORY: u8 = 3;
+
+impl From<&FrameEntry> for FrameRow {
+    fn from(entry: &FrameEntry) -> Self {
+        let header = &entry.header;
+        let kind = match header.kind {
+            FrameKind::Block => KIND_BLOCK,
+            FrameKind::Records => KIND_RECORDS,
+            FrameKind::Directory => KIND_DIRECTORY,
+        };
+        Self { kind, offset: entry.offset, stored: header.stored, raw: header.raw, mailbox: header.mailbox, keygen: header.keygen }
+    }
+}
+
+impl ChunkRow {
+    /// Returns the block.
+    pub fn frame(&self) -> FrameKey {
+        FrameKey::new(CommitSeq(self.seq), self.n)
+    }
+}
+
+impl<C> Encode<C> for Place {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        encoder.array(3)?.u64(self.frame.seq.0)?.u32(self.frame.n)?.u32(self.index)?;
+        Ok(())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Place {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        if decoder.array()? != Some(3) {
+            return Err(DecodeError::message("a place has three numbers"));
+        }
+        Ok(Self { frame: FrameKey::new(CommitSeq(decoder.u64()?), decoder.u32()?), index: decoder.u32()? })
     }
 }
 
@@ -316,6 +433,16 @@ impl Key {
         Self::number(micros.cast_unsigned() ^ 1 << 63)
     }
 
+    /// Begins with a frame.
+    pub fn frame(frame: FrameKey) -> Self {
+        Self::number(frame.seq.0).u32(frame.n)
+    }
+
+    /// Begins with a hash.
+    pub fn hash(hash: &Hash20) -> Self {
+        Self(hash.to_vec())
+    }
+
     /// Continues with a number.
     #[expect(clippy::big_endian_bytes, reason = "RocksDB orders keys by their bytes")]
     #[must_use]
@@ -332,10 +459,10 @@ impl Key {
         self
     }
 
-    /// Ends with a text.
+    /// Ends with a hash.
     #[must_use]
-    pub fn text(mut self, text: &str) -> Self {
-        self.0.extend(text.as_bytes());
+    pub fn and_hash(mut self, hash: &Hash20) -> Self {
+        self.0.extend(hash);
         self
     }
 }
@@ -363,6 +490,11 @@ impl<'a> KeyTake<'a> {
     pub fn mailbox(&mut self) -> Option<MailboxKey> {
         self.u32().map(MailboxKey)
     }
+
+    /// Takes a frame.
+    pub fn frame(&mut self) -> Option<FrameKey> {
+        Some(FrameKey::new(CommitSeq(self.u64()?), self.u32()?))
+    }
 }
 
 /// Key of [`Table::ItemsLive`].
@@ -370,7 +502,12 @@ pub fn live_key(mailbox: MailboxKey, folder: FolderKey, from: u64, item: ItemKey
     Key::mailbox(mailbox).u64(folder.0).u64(from).u64(item.0)
 }
 
-/// Key of [`Table::ItemsPast`].
+/// Key of [`Table::ItemsPast`] and [`Table::ItemsMarked`].
 pub fn past_key(mailbox: MailboxKey, folder: FolderKey, until: u64, from: u64, item: ItemKey) -> Key {
     Key::mailbox(mailbox).u64(folder.0).u64(until).u64(from).u64(item.0)
+}
+
+/// Key of [`Table::Grants`].
+pub fn grant_key(mailbox: MailboxKey, frame: FrameKey) -> Key {
+    Key::mailbox(mailbox).u64(frame.seq.0).u32(frame.n)
 }

@@ -1,16 +1,21 @@
-//! Reading a pack, whole or damaged.
+//! Opening a pack, whole or damaged.
 //!
 //! Nothing that a reader returns is unproven: every frame's checksum holds, or the frame is reported
 //! as damaged and left out. What one frame lost hides no other.
 
+pub(crate) use super::frame::{decode_frame, read_frame};
+
+use super::frame::split_frame;
+use super::records::decode_records;
 use crate::format::pack::{
-    BlockEntry, ChunkSpan, Codec, FRAME_BYTES, FRAME_MAGIC, FrameEntry, FrameHeader, FrameKind, HEADER_BYTES, PackHeader, TRAILER_BYTES, decode_block,
-    decode_chunks, decode_footer, decode_trailer,
+    CommitEntry, Directory, FRAME_BYTES, FRAME_MAGIC, FrameEntry, FrameHeader, FrameKind, HEADER_BYTES, PackHeader, PackName, TRAILER_BYTES, decode_trailer,
+    parse_name,
 };
 use crate::format::record::Record;
+use crate::seal::Keys;
 use crate::store::Store;
 use crate::{CommitSeq, Error};
-use std::io;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A pack that is being read.
@@ -18,6 +23,7 @@ pub(crate) struct PackReader<'a> {
     store: &'a dyn Store,
     name: String,
     bytes: u64,
+    commits: Option<Vec<CommitEntry>>,
     frames: Vec<FrameEntry>,
     damages: Vec<PackDamage>,
     foreign: bool,
@@ -36,25 +42,26 @@ pub(crate) struct PackDamage {
 const SEARCH_BYTES: usize = 1 << 20;
 
 impl<'a> PackReader<'a> {
-    /// Opens a pack that belongs to `storage` and `seq`, and finds its frames.
-    pub(crate) fn open(store: &'a dyn Store, name: &str, bytes: u64, storage: Uuid, seq: CommitSeq) -> Result<Self, Error> {
-        let mut pack = Self { store, name: name.to_owned(), bytes, frames: Vec::new(), damages: Vec::new(), foreign: false };
+    /// Opens a pack that belongs to `storage`, and finds its frames.
+    pub(crate) fn open(store: &'a dyn Store, name: &str, bytes: u64, storage: Uuid) -> Result<Self, Error> {
+        let mut pack = Self { store, name: name.to_owned(), bytes, commits: None, frames: Vec::new(), damages: Vec::new(), foreign: false };
+        let named = parse_name(name);
         match PackHeader::decode(&pack.read(0, HEADER_BYTES)?) {
-            Ok(header) if (header.storage, header.seq) != (storage, seq) => {
-                pack.foreign = true;
-                pack.damage(0, format!("it is commit {} of storage {}", header.seq, header.storage));
+            Ok(header) if header.storage != storage => pack.foreign(format!("it is of storage {}", header.storage)),
+            Ok(header) if named.is_none_or(|name| (header.first, header.last, header.generation) != (name.first, name.last, name.generation)) => {
+                pack.foreign(format!("it holds commits {} to {} in generation {}, not what its name says", header.first, header.last, header.generation));
             }
             Ok(_) => {}
             Err(reason) => pack.damage(0, reason),
         }
-        pack.frames = match pack.footer()? {
-            Ok(frames) => frames,
+        match pack.directory(named)? {
+            Ok(directory) => (pack.commits, pack.frames) = (Some(directory.commits), directory.frames),
             Err(reason) => {
                 let offset = pack.bytes.saturating_sub(TRAILER_BYTES as u64);
                 pack.damage(offset, reason);
-                pack.search()?
+                pack.frames = pack.search()?;
             }
-        };
+        }
         Ok(pack)
     }
 
@@ -63,9 +70,19 @@ impl<'a> PackReader<'a> {
         self.bytes
     }
 
-    /// Returns whether the pack is whole as such, but of another storage or commit than its name says.
+    /// Returns whether the pack is whole as such, but of another storage or other commits than its name says.
     pub(crate) fn is_foreign(&self) -> bool {
         self.foreign
+    }
+
+    /// Returns whether the directory was lost, so that frames were looked for.
+    pub(crate) fn is_salvaged(&self) -> bool {
+        self.commits.is_none()
+    }
+
+    /// Returns the frames of contents and records, in the order in which they lie.
+    pub(crate) fn frames(&self) -> &[FrameEntry] {
+        &self.frames
     }
 
     /// Returns what was found damaged so far, and forgets it.
@@ -73,68 +90,44 @@ impl<'a> PackReader<'a> {
         std::mem::take(&mut self.damages)
     }
 
-    /// Returns the readable records, in their order.
-    pub(crate) fn records(&mut self) -> Result<Vec<Record>, Error> {
-        let mut records = Vec::new();
-        for frame in self.frames_of(FrameKind::Records) {
-            let Some(raw) = self.frame(frame)? else { continue };
-            let mut decoder = minicbor::Decoder::new(&raw);
-            while decoder.position() < raw.len() {
-                match decoder.decode() {
-                    Ok(record) => records.push(record),
-                    Err(err) => {
-                        self.damage(frame.offset, format!("a record cannot be decoded: {err}"));
-                        break;
+    /// Returns the commits; without a directory as far as frames tell: a commit's time is in a record of the storage,
+    /// and one that cannot be read is damage, the time of the commit before it (or 1970) in its place.
+    pub(crate) fn commits(&mut self, keys: &Keys) -> Result<Vec<CommitEntry>, Error> {
+        if let Some(commits) = &self.commits {
+            return Ok(commits.clone());
+        }
+        let (mut counts, mut times) = (BTreeMap::<CommitSeq, u32>::new(), BTreeMap::new());
+        for frame in self.frames.clone() {
+            let key = frame.header.key;
+            let count = counts.entry(key.seq).or_default();
+            *count = (*count).max(key.n.saturating_add(1));
+            if frame.header.kind == FrameKind::Records && frame.header.mailbox == 0 {
+                for record in self.records(&frame, keys)?.into_iter().flatten().flatten() {
+                    if let Record::Commit(commit) = record {
+                        times.insert(key.seq, commit.time);
                     }
                 }
             }
         }
-        Ok(records)
-    }
-
-    /// Returns where the chunks are: from the table, or else from the readable blocks themselves.
-    pub(crate) fn chunks(&mut self) -> Result<Vec<BlockEntry>, Error> {
-        for frame in self.frames_of(FrameKind::Chunks) {
-            let Some(raw) = self.frame(frame)? else { continue };
-            match decode_chunks(&raw) {
-                Some(blocks) => return Ok(blocks),
-                None => self.damage(frame.offset, "the chunk table cannot be decoded".to_owned()),
+        let (mut commits, mut last) = (Vec::with_capacity(counts.len()), 0);
+        for (seq, frames) in counts {
+            match times.get(&seq) {
+                Some(time) => last = *time,
+                None => self.damage(0, format!("the time of commit {seq} is lost")),
             }
+            commits.push(CommitEntry { seq, time: last, frames });
         }
-        self.damage(0, "there is no chunk table: the blocks were read instead".to_owned());
-        let mut blocks = Vec::new();
-        for frame in self.blocks() {
-            if let Some(chunks) = self.block(frame)? {
-                blocks.push(BlockEntry { offset: frame.offset, stored: frame.header.stored, raw: frame.header.raw, chunks });
+        Ok(commits)
+    }
+
+    /// Reads the stored bytes of a frame; a damaged one is noted and `None`.
+    pub(crate) fn raw(&mut self, frame: &FrameEntry) -> Result<Option<Vec<u8>>, Error> {
+        match split_frame(self.read(frame.offset, FRAME_BYTES + frame.header.stored as usize)?) {
+            Ok((header, stored)) if header == frame.header => Ok(Some(stored)),
+            Ok(_) => {
+                self.damage(frame.offset, "its frame header is not the one that the directory lists".to_owned());
+                Ok(None)
             }
-        }
-        Ok(blocks)
-    }
-
-    /// Returns the frames that hold contents.
-    pub(crate) fn blocks(&self) -> Vec<FrameEntry> {
-        self.frames_of(FrameKind::Block)
-    }
-
-    /// Reads a block and computes the ids of its chunks; `None` when it is damaged.
-    pub(crate) fn block(&mut self, frame: FrameEntry) -> Result<Option<Vec<ChunkSpan>>, Error> {
-        let Some(raw) = self.frame(frame)? else { return Ok(None) };
-        let chunks = decode_block(&raw);
-        if chunks.is_none() {
-            self.damage(frame.offset, "the block's directory does not fit its bytes".to_owned());
-        }
-        Ok(chunks)
-    }
-
-    fn frames_of(&self, kind: FrameKind) -> Vec<FrameEntry> {
-        self.frames.iter().filter(|frame| frame.header.kind == kind).copied().collect()
-    }
-
-    /// Reads and decodes a frame; a damaged one is noted and `None`.
-    fn frame(&mut self, frame: FrameEntry) -> Result<Option<Vec<u8>>, Error> {
-        let bytes = self.read(frame.offset, FRAME_BYTES + frame.header.stored as usize)?;
-        match unframe(&bytes, Some(frame.header)) {
-            Ok((_, raw)) => Ok(Some(raw)),
             Err(reason) => {
                 self.damage(frame.offset, reason);
                 Ok(None)
@@ -142,27 +135,50 @@ impl<'a> PackReader<'a> {
         }
     }
 
-    /// Reads the list of frames; says why not when the end of the pack is damaged.
-    fn footer(&self) -> Result<Result<Vec<FrameEntry>, String>, Error> {
-        let Some(end) = self.bytes.checked_sub(TRAILER_BYTES as u64) else { return Ok(Err("the pack is cut off".to_owned())) };
-        let Some(offset) = decode_trailer(&self.read(end, TRAILER_BYTES)?) else { return Ok(Err("its end is damaged or cut off".to_owned())) };
-        let Some(len) = end.checked_sub(offset).and_then(|len| usize::try_from(len).ok()) else { return Ok(Err("its footer lies outside".to_owned())) };
-        let raw = match unframe(&self.read(offset, len)?, None) {
-            Ok((FrameHeader { kind: FrameKind::Footer, .. }, raw)) => raw,
-            Ok(_) => return Ok(Err("its footer is another frame".to_owned())),
-            Err(reason) => return Ok(Err(format!("its footer: {reason}"))),
+    /// Reads the records of a frame, holes included; a frame that cannot be decoded is noted and `None`.
+    pub(crate) fn records(&mut self, frame: &FrameEntry, keys: &Keys) -> Result<Option<Vec<Option<Record>>>, Error> {
+        let Some(stored) = self.raw(frame)? else { return Ok(None) };
+        let reason = match decode_frame(&frame.header, stored, keys, None, None) {
+            Ok(raw) => match decode_records(&raw) {
+                Ok(records) => return Ok(Some(records)),
+                Err(reason) => reason,
+            },
+            Err(Error::FrameDamaged { reason, .. }) => reason,
+            Err(err) => return Err(err),
         };
-        Ok(decode_footer(&raw).ok_or_else(|| "its footer cannot be decoded".to_owned()))
+        self.damage(frame.offset, reason);
+        Ok(None)
     }
 
-    /// Finds the frames without a footer: one after the other, and beyond damage by looking for the next that proves itself.
+    /// Reads the directory; says why not when the end of the pack is damaged.
+    fn directory(&self, named: Option<PackName>) -> Result<Result<Directory, String>, Error> {
+        let Some(end) = self.bytes.checked_sub(TRAILER_BYTES as u64) else { return Ok(Err("the pack is cut off".to_owned())) };
+        let Some(offset) = decode_trailer(&self.read(end, TRAILER_BYTES)?) else { return Ok(Err("its end is damaged or cut off".to_owned())) };
+        let Some(len) = end.checked_sub(offset).and_then(|len| usize::try_from(len).ok()) else { return Ok(Err("its directory lies outside".to_owned())) };
+        let (header, stored) = match split_frame(self.read(offset, len)?) {
+            Ok((header, stored)) if header.kind == FrameKind::Directory => (header, stored),
+            Ok(_) => return Ok(Err("its directory is another frame".to_owned())),
+            Err(reason) => return Ok(Err(format!("its directory: {reason}"))),
+        };
+        if named.is_some_and(|name| !header.checksum.starts_with(&name.check)) {
+            return Ok(Err("its directory is not the one that its name tells of".to_owned()));
+        }
+        let unsealed = Keys::unsealed(Uuid::nil());
+        let directory = decode_frame(&header, stored, &unsealed, None, None).ok().and_then(|raw| Directory::decode(&raw));
+        let holds = |directory: &Directory| directory.frames.iter().all(|frame| frame.header.kind != FrameKind::Directory);
+        Ok(directory.filter(holds).ok_or_else(|| "its directory cannot be decoded".to_owned()))
+    }
+
+    /// Finds the frames without a directory: one after the other, and beyond damage by looking for the next that proves itself.
     fn search(&mut self) -> Result<Vec<FrameEntry>, Error> {
         let (mut frames, mut offset) = (Vec::new(), HEADER_BYTES as u64);
         let mut lost = false;
         while offset + FRAME_BYTES as u64 <= self.bytes {
             if let Some(header) = self.proven(offset)? {
-                frames.push(FrameEntry { offset, header });
-                offset += FRAME_BYTES as u64 + u64::from(header.stored);
+                if header.kind != FrameKind::Directory {
+                    frames.push(FrameEntry { offset, header });
+                }
+                offset += header.bytes();
                 lost = false;
                 continue;
             }
@@ -178,7 +194,7 @@ impl<'a> PackReader<'a> {
     /// Returns the frame header at `offset` if its frame is there and whole.
     fn proven(&self, offset: u64) -> Result<Option<FrameHeader>, Error> {
         let Some(header) = FrameHeader::decode(&self.read(offset, FRAME_BYTES)?) else { return Ok(None) };
-        if offset + FRAME_BYTES as u64 + u64::from(header.stored) > self.bytes {
+        if offset + header.bytes() > self.bytes {
             return Ok(None);
         }
         let stored = self.read(offset + FRAME_BYTES as u64, header.stored as usize)?;
@@ -188,8 +204,11 @@ impl<'a> PackReader<'a> {
     fn next_magic(&self, mut offset: u64) -> Result<u64, Error> {
         while offset < self.bytes {
             let bytes = self.read(offset, SEARCH_BYTES)?;
-            if let Some(place) = bytes.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC) {
+            if let Some(place) = memchr::memmem::find(&bytes, &FRAME_MAGIC) {
                 return Ok(offset + place as u64);
+            }
+            if bytes.is_empty() {
+                break;
             }
             // The magic may straddle two reads.
             offset += (bytes.len().saturating_sub(FRAME_MAGIC.len() - 1)).max(1) as u64;
@@ -205,43 +224,12 @@ impl<'a> PackReader<'a> {
         Ok(bytes)
     }
 
+    fn foreign(&mut self, reason: String) {
+        self.foreign = true;
+        self.damage(0, reason);
+    }
+
     fn damage(&mut self, offset: u64, reason: String) {
         self.damages.push(PackDamage { offset, reason });
-    }
-}
-
-/// Decodes one frame: its header as expected, its checksum, its bytes.
-pub(crate) fn unframe(bytes: &[u8], expected: Option<FrameHeader>) -> Result<(FrameHeader, Vec<u8>), String> {
-    let header = FrameHeader::decode(bytes).ok_or("no frame header")?;
-    if expected.is_some_and(|expected| expected != header) {
-        return Err("its frame header is not the one that the footer lists".to_owned());
-    }
-    let stored = bytes.get(FRAME_BYTES..).unwrap_or_default();
-    if !header.holds(stored) {
-        return Err("its checksum does not hold".to_owned());
-    }
-    let raw = match header.codec {
-        Codec::Raw => Ok(stored.to_vec()),
-        Codec::Zstd => zstd::bulk::decompress(stored, header.raw as usize),
-    };
-    match raw {
-        Ok(raw) if raw.len() == header.raw as usize => Ok((header, raw)),
-        Ok(_) => Err("it decodes to another length".to_owned()),
-        Err(err) => Err(format!("it cannot be decoded: {err}")),
-    }
-}
-
-/// Reads one block by its place, for contents.
-pub(crate) fn read_block(store: &dyn Store, name: &str, offset: u64, stored: u32) -> Result<(Vec<u8>, Vec<ChunkSpan>), Error> {
-    let damaged = |reason: String| Error::PackDamaged { path: name.to_owned(), offset, reason };
-    let mut bytes = vec![0; FRAME_BYTES + stored as usize];
-    let n = match store.read_at(name, offset, &mut bytes) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Err(damaged("the file is missing".to_owned())),
-        other => other.map_err(Error::file("read", name))?,
-    };
-    let (header, raw) = unframe(bytes.get(..n).unwrap_or_default(), None).map_err(damaged)?;
-    match decode_block(&raw) {
-        Some(chunks) if header.kind == FrameKind::Block => Ok((raw, chunks)),
-        _ => Err(damaged("it is no block".to_owned())),
     }
 }

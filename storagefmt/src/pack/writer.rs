@@ -1,170 +1,316 @@
-//! Writing one pack: chunks and records in, a sealed file out.
+//! Writing the pack of one commit: chunks and records in, a sealed file out.
 //!
-//! Small chunks wait for each other and are compressed together; large ones have a block of their
-//! own. Bytes that zstd cannot shrink are stored as they are. At most one group of small chunks and
-//! one group of records are in memory.
+//! Every chunk and record has its place the moment it is handed over; hashing, compressing, sealing and writing
+//! happen on [`Workers`] meanwhile, and frames come to lie in the order in which they are ready. What a
+//! worker fails at is reported by the next call, and by [`PackWriter::finish`]. Memory: open groups, what is on its way,
+//! and the records of the commit.
 
-use crate::format::pack::{
-    self, BlockEntry, ChunkSpan, Codec, FrameEntry, FrameHeader, FrameKind, PackHeader, encode_chunks, encode_directory, encode_footer, encode_trailer,
-};
-use crate::format::record::Record;
-use crate::store::{Store, StoreFile};
-use crate::{ChunkId, CommitSeq, Error};
-use std::collections::HashSet;
+use super::file::PackFile;
+pub(crate) use super::file::PackSealed;
+use super::frame::FrameDraft;
+use super::groups::{Group, Groups};
+use super::placement::{Placement, placement};
+use super::records::encode_record;
+use super::workers::Workers;
+use crate::format::pack::{CommitEntry, DIRECTORY_N, FrameKind, PackHeader};
+use crate::format::record::{BlockChunk, BlockRecord, CommitRecord, GrantRecord, Record};
+use crate::seal::Keys;
+use crate::store::Store;
+use crate::{ChunkId, CommitSeq, Error, FrameKey, MailboxKey, Place};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
-/// Small chunks are compressed together up to this many bytes: 256 KiB reach nearly the ratio of
-/// 1 MiB (measured: 3.1 at 64 KiB, 4.2 at 1 MiB) and decode in a quarter of a millisecond.
-const GROUP_BYTES_MAX: usize = 256 << 10;
-/// A chunk of this many bytes gains nothing from neighbours and has a block of its own.
-const ALONE_BYTES_MIN: usize = 32 << 10;
-/// Records are compressed together up to this many bytes, so that a damaged frame loses few.
-const RECORDS_BYTES_MAX: usize = 128 << 10;
-/// zstd level: 233 MB/s a core, and 12 % smaller than level 1 on mail.
-const ZSTD_LEVEL: i32 = 3;
+/// Small chunks are compressed together up to this many bytes; 512 KiB reach within 2 % of the ratio of 2 MiB.
+const GROUP_BYTES_MAX: usize = 512 << 10;
+/// Open groups of all mailboxes together.
+const GROUPS_BYTES_MAX: usize = 16 << 20;
+/// Records are compressed together up to this many bytes, so that a damaged frame loses few and one is read at low cost.
+const RECORDS_BYTES_MAX: usize = 64 << 10;
+/// Open frames of records of all mailboxes together.
+const STREAMS_BYTES_MAX: usize = 8 << 20;
 
 /// A pack on its way.
 pub(crate) struct PackWriter {
-    store: Arc<dyn Store>,
-    header: PackHeader,
-    file: Option<Box<dyn StoreFile>>,
-    bytes: u64,
-    frames: Vec<FrameEntry>,
-    blocks: Vec<BlockEntry>,
-    known: HashSet<ChunkId>,
-    group: Vec<(ChunkId, Vec<u8>)>,
-    group_bytes: usize,
-    records: Vec<u8>,
-    records_count: u64,
+    seq: CommitSeq,
+    keys: Keys,
+    workers: Arc<Workers>,
+    shared: Arc<Shared>,
+    frames: u32,
+    groups: Groups<(ChunkId, u32)>,
+    streams: Groups<()>,
+    known: HashMap<ChunkId, BlockRef>,
+    blocks: BTreeMap<u32, Block>,
+    shares: BTreeSet<(u32, u32)>,
+    pending: HashMap<u32, Vec<Record>>,
+    records: u64,
 }
 
-/// A sealed and published pack.
-pub(crate) struct PackSealed {
-    pub(crate) name: String,
-    pub(crate) bytes: u64,
-    pub(crate) blocks: Vec<BlockEntry>,
+/// Where a chunk is: a stretch of the raw bytes of one of this commit's blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockRef {
+    pub(crate) n: u32,
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+}
+
+/// A block that was given a number.
+struct Block {
+    owner: u32,
+    chunks: Vec<BlockChunk>,
+}
+
+/// What the caller and the workers have in common.
+struct Shared {
+    state: Mutex<State>,
+    /// A frame came to its end.
+    ended: Condvar,
+    /// Something failed, or nobody wants the pack any more: do not begin anything.
+    stopped: AtomicBool,
+    bytes: AtomicU64,
+}
+
+struct State {
+    file: Option<PackFile>,
+    under_way: usize,
+    hashes: HashMap<u32, [u8; 32]>,
+    error: Option<Error>,
+}
+
+/// A frame that is under way; when this is dropped, it is not any more.
+struct Ticket {
+    shared: Arc<Shared>,
+    bytes: u64,
+    result: Result<(), Error>,
 }
 
 impl PackWriter {
     /// Begins the pack of a commit; no file is made before something must be written.
-    pub(crate) fn new(store: Arc<dyn Store>, storage: Uuid, seq: CommitSeq) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, storage: Uuid, seq: CommitSeq, keys: Keys, workers: Arc<Workers>) -> Self {
+        let file = PackFile::new(store, PackHeader { storage, first: seq, last: seq, generation: 0 });
+        let state = State { file: Some(file), under_way: 0, hashes: HashMap::new(), error: None };
+        let shared = Shared { state: Mutex::new(state), ended: Condvar::new(), stopped: AtomicBool::new(false), bytes: AtomicU64::new(0) };
         Self {
-            store,
-            header: PackHeader { storage, seq },
-            file: None,
-            bytes: 0,
-            frames: Vec::new(),
-            blocks: Vec::new(),
-            known: HashSet::new(),
-            group: Vec::new(),
-            group_bytes: 0,
-            records: Vec::new(),
-            records_count: 0,
+            seq,
+            keys,
+            workers,
+            shared: Arc::new(shared),
+            frames: 0,
+            groups: Groups::new(GROUP_BYTES_MAX, GROUPS_BYTES_MAX),
+            streams: Groups::new(RECORDS_BYTES_MAX, STREAMS_BYTES_MAX),
+            known: HashMap::new(),
+            blocks: BTreeMap::new(),
+            shares: BTreeSet::new(),
+            pending: HashMap::new(),
+            records: 0,
         }
     }
 
-    /// Returns whether the pack has this chunk.
-    pub(crate) fn has(&self, id: &ChunkId) -> bool {
-        self.known.contains(id)
-    }
-
-    /// Returns how many bytes the pack has, those still waiting to be compressed included.
+    /// Returns how many bytes the pack has, those included that wait to be compressed.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes + (self.group_bytes + self.records.len()) as u64
+        self.shared.bytes.load(Ordering::Relaxed) + (self.groups.bytes() + self.streams.bytes()) as u64
     }
 
-    /// Returns how many records the pack has.
+    /// Returns how many records the pack was given.
     pub(crate) fn records(&self) -> u64 {
-        self.records_count
+        self.records
     }
 
-    /// Adds a chunk that the pack does not have yet.
-    pub(crate) fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
-        self.known.insert(id);
-        if bytes.len() >= ALONE_BYTES_MIN {
-            return self.block(&[(id, bytes.to_vec())]);
-        }
-        if self.group_bytes + bytes.len() > GROUP_BYTES_MAX {
-            self.group()?;
-        }
-        self.group.push((id, bytes.to_vec()));
-        self.group_bytes += bytes.len();
-        Ok(())
+    /// Returns where the pack has this chunk. Whoever refers to it calls [`PackWriter::share`].
+    pub(crate) fn has(&self, id: &ChunkId) -> Option<BlockRef> {
+        self.known.get(id).copied()
     }
 
-    /// Adds a record.
-    pub(crate) fn record(&mut self, record: &Record) -> Result<(), Error> {
-        self.records.extend(crate::index::encode(record));
-        self.records_count += 1;
-        if self.records.len() >= RECORDS_BYTES_MAX { self.flush_records() } else { Ok(()) }
+    /// Notes that a mailbox refers to a block; if it is another's, the pack will hold the grant.
+    pub(crate) fn share(&mut self, mailbox: MailboxKey, n: u32) {
+        if self.blocks.get(&n).is_some_and(|block| block.owner != mailbox.0) {
+            self.shares.insert((mailbox.0, n));
+        }
+    }
+
+    /// Adds a chunk for a mailbox; one that the pack has already is only shared.
+    pub(crate) fn chunk(&mut self, mailbox: MailboxKey, id: ChunkId, bytes: &[u8]) -> Result<BlockRef, Error> {
+        self.check()?;
+        if let Some(known) = self.has(&id) {
+            self.share(mailbox, known.n);
+            return Ok(known);
+        }
+        let len = small(bytes.len())?;
+        let chunk = block_chunk(&id, len);
+        let place = match placement(bytes) {
+            Placement::Group => {
+                let (put, full) = self.groups.add(mailbox.0, (id, len), bytes, || next(&mut self.frames));
+                full.into_iter().for_each(|group| self.close_group(group));
+                self.blocks.entry(put.n).or_insert_with(|| Block { owner: mailbox.0, chunks: Vec::new() }).chunks.push(chunk);
+                BlockRef { n: put.n, offset: small(put.offset)?, len }
+            }
+            Placement::Alone { compress } => {
+                let n = next(&mut self.frames);
+                self.blocks.insert(n, Block { owner: mailbox.0, chunks: vec![chunk] });
+                self.frame(FrameDraft { kind: FrameKind::Block, mailbox: mailbox.0, key: self.key(n), hash: Some(id.0), raw: bytes.to_vec(), compress });
+                BlockRef { n, offset: 0, len }
+            }
+        };
+        self.known.insert(id, place);
+        Ok(place)
+    }
+
+    /// Adds a record of a mailbox, or of the storage.
+    pub(crate) fn record(&mut self, mailbox: Option<MailboxKey>, record: &Record) -> Result<Place, Error> {
+        self.check()?;
+        let mut bytes = Vec::new();
+        encode_record(Some(record), &mut bytes);
+        let (put, full) = self.streams.add(mailbox.map_or(0, |mailbox| mailbox.0), (), &bytes, || next(&mut self.frames));
+        full.into_iter().for_each(|stream| self.close_stream(stream));
+        self.pending.entry(put.n).or_default().push(record.clone());
+        self.records += 1;
+        Ok(Place { frame: self.key(put.n), index: small(put.index)? })
+    }
+
+    /// Returns a record that was added.
+    pub(crate) fn pending(&self, place: Place) -> Option<&Record> {
+        self.pending.get(&place.frame.n).filter(|_| place.frame.seq == self.seq)?.get(place.index as usize)
     }
 
     /// Seals the pack, makes it durable and publishes it.
-    pub(crate) fn finish(mut self) -> Result<PackSealed, Error> {
-        self.group()?;
-        self.flush_records()?;
-        let table = encode_chunks(&self.blocks);
-        self.frame(FrameKind::Chunks, &table)?;
-        let footer_offset = self.bytes;
-        let footer = encode_footer(&self.frames);
-        self.frame(FrameKind::Footer, &footer)?;
-        let seal = self.frames.last().map_or([0; 16], |frame| frame.header.checksum);
-        self.write(&encode_trailer(footer_offset))?;
-        let name = pack::name(self.header.seq, [seal[0], seal[1], seal[2], seal[3]]);
-        let mut file = self.file.take().ok_or(Error::BatchBroken)?;
-        file.sync().map_err(Error::file("sync", &name))?;
-        file.publish(&name).map_err(Error::file("publish", &name))?;
-        self.store.sync(&name).map_err(Error::file("sync the folder of", &name))?;
-        Ok(PackSealed { name, bytes: self.bytes, blocks: self.blocks })
-    }
-
-    fn group(&mut self) -> Result<(), Error> {
-        let group = std::mem::take(&mut self.group);
-        self.group_bytes = 0;
-        if group.is_empty() { Ok(()) } else { self.block(&group) }
-    }
-
-    fn flush_records(&mut self) -> Result<(), Error> {
-        let records = std::mem::take(&mut self.records);
-        if records.is_empty() { Ok(()) } else { self.frame(FrameKind::Records, &records) }
-    }
-
-    fn block(&mut self, chunks: &[(ChunkId, Vec<u8>)]) -> Result<(), Error> {
-        let lengths: Vec<u32> = chunks.iter().map(|(_, bytes)| small(bytes.len())).collect::<Result<_, _>>()?;
-        let mut raw = encode_directory(&lengths).ok_or_else(too_long)?;
-        let mut spans = Vec::with_capacity(chunks.len());
-        for ((id, bytes), len) in chunks.iter().zip(lengths) {
-            spans.push(ChunkSpan { id: *id, offset: small(raw.len())?, len });
-            raw.extend(bytes);
+    pub(crate) fn finish(mut self, time: i64) -> Result<PackSealed, Error> {
+        self.groups.close_all().into_iter().for_each(|group| self.close_group(group));
+        self.wait()?;
+        let mut added = Vec::new();
+        for (owner, record) in self.closing()? {
+            let owner = Some(MailboxKey(owner)).filter(|owner| owner.0 != 0);
+            added.push((self.record(owner, &record)?, owner, record));
         }
-        self.frame(FrameKind::Block, &raw)?;
-        if let Some(FrameEntry { offset, header }) = self.frames.last() {
-            self.blocks.push(BlockEntry { offset: *offset, stored: header.stored, raw: header.raw, chunks: spans });
+        let commit = Record::Commit(CommitRecord { time });
+        added.push((self.record(None, &commit)?, None, commit));
+        self.streams.close_all().into_iter().for_each(|stream| self.close_stream(stream));
+        self.wait()?;
+        if self.frames == DIRECTORY_N {
+            return Err(too_long());
+        }
+        let file = self.shared.state().file.take().ok_or(Error::BatchBroken)?;
+        let sealed = file.finish(vec![CommitEntry { seq: self.seq, time, frames: self.frames }], &self.keys)?;
+        Ok(PackSealed { added, ..sealed })
+    }
+
+    /// Returns the records that can be written when all blocks are known: what is in each, and who may read it.
+    fn closing(&mut self) -> Result<Vec<(u32, Record)>, Error> {
+        let state = self.shared.state();
+        let hash = |n: &u32| state.hashes.get(n).copied().ok_or(Error::BatchBroken);
+        let mut records = Vec::with_capacity(self.blocks.len() + self.shares.len());
+        for (n, block) in std::mem::take(&mut self.blocks) {
+            records.push((block.owner, Record::Block(BlockRecord { n, hash: hash(&n)?, chunks: block.chunks })));
+        }
+        for (mailbox, n) in &self.shares {
+            records.push((*mailbox, Record::Grant(GrantRecord { seq: self.seq.0, n: *n, hash: hash(n)? })));
+        }
+        Ok(records)
+    }
+
+    fn close_group(&mut self, group: Group<(ChunkId, u32)>) {
+        // The hash of a single chunk is known.
+        let hash = if let [(id, _)] = group.parts.as_slice() { Some(id.0) } else { None };
+        let key = self.key(group.n);
+        self.frame(FrameDraft { kind: FrameKind::Block, mailbox: group.mailbox, key, hash, raw: group.raw, compress: true });
+    }
+
+    fn close_stream(&mut self, stream: Group<()>) {
+        let key = self.key(stream.n);
+        self.frame(FrameDraft { kind: FrameKind::Records, mailbox: stream.mailbox, key, hash: None, raw: stream.raw, compress: true });
+    }
+
+    /// Hands a frame to the workers.
+    fn frame(&self, mut draft: FrameDraft) {
+        let bytes = draft.raw.len();
+        self.shared.state().under_way += 1;
+        self.shared.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let ticket = Ticket { shared: Arc::clone(&self.shared), bytes: bytes as u64, result: Err(Error::BatchBroken) };
+        let keys = self.keys.clone();
+        self.workers.submit(bytes, move |maker| {
+            if ticket.shared.stopped.load(Ordering::Relaxed) {
+                return ticket.end(Ok(()));
+            }
+            if draft.kind == FrameKind::Block {
+                draft.hash = draft.hash.or_else(|| Some(*blake3::hash(&draft.raw).as_bytes()));
+            }
+            let (n, hash) = (draft.key.n, draft.hash);
+            let result = maker.make(draft, &keys).and_then(|frame| {
+                let mut state = ticket.shared.state();
+                state.hashes.extend(hash.map(|hash| (n, hash)));
+                ticket.shared.bytes.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
+                state.file.as_mut().ok_or(Error::BatchBroken)?.append(&frame.header, frame.bytes)
+            });
+            ticket.end(result);
+        });
+    }
+
+    /// Waits until nothing is under way.
+    fn wait(&self) -> Result<(), Error> {
+        let state = self.shared.state();
+        drop(self.shared.ended.wait_while(state, |state| state.under_way > 0).unwrap_or_else(PoisonError::into_inner));
+        self.check()
+    }
+
+    /// Reports what a worker failed at.
+    fn check(&self) -> Result<(), Error> {
+        if self.shared.stopped.load(Ordering::Relaxed) {
+            return Err(self.shared.state().error.take().unwrap_or(Error::BatchBroken));
         }
         Ok(())
     }
 
-    fn frame(&mut self, kind: FrameKind, raw: &[u8]) -> Result<(), Error> {
-        let packed = zstd::bulk::compress(raw, ZSTD_LEVEL).map_err(Error::file("compress", "a frame"))?;
-        // A gain below 3 % is not worth decompressing for.
-        let (codec, stored) = if packed.len() < raw.len() - raw.len() / 32 { (Codec::Zstd, packed.as_slice()) } else { (Codec::Raw, raw) };
-        let header = FrameHeader::seal(kind, codec, small(raw.len())?, stored).ok_or_else(too_long)?;
-        if self.file.is_none() {
-            self.file = Some(self.store.begin().map_err(Error::file("begin", "a pack"))?);
-            self.write(&self.header.encode())?;
-        }
-        self.frames.push(FrameEntry { offset: self.bytes, header });
-        self.write(&[header.encode().as_slice(), stored].concat())
+    fn key(&self, n: u32) -> FrameKey {
+        FrameKey::new(self.seq, n)
     }
+}
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let file = self.file.as_mut().ok_or(Error::BatchBroken)?;
-        file.write(bytes).map_err(Error::file("write", "a pack"))?;
-        self.bytes += bytes.len() as u64;
-        Ok(())
+impl Drop for PackWriter {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        let state = self.shared.state();
+        // The file is removed here, not at some time by a worker.
+        drop(self.shared.ended.wait_while(state, |state| state.under_way > 0).unwrap_or_else(PoisonError::into_inner).file.take());
     }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    fn end(mut self, result: Result<(), Error>) {
+        self.result = result;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.under_way -= 1;
+        if let Err(err) = std::mem::replace(&mut self.result, Ok(())) {
+            state.error.get_or_insert(err);
+            self.shared.stopped.store(true, Ordering::Relaxed);
+        }
+        self.shared.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.shared.ended.notify_all();
+    }
+}
+
+/// Gives out the number of a frame.
+fn next(frames: &mut u32) -> u32 {
+    let n = *frames;
+    *frames = n.saturating_add(1);
+    n
+}
+
+fn block_chunk(id: &ChunkId, len: u32) -> BlockChunk {
+    let mut short = [0; 20];
+    short.copy_from_slice(&id.0[..20]);
+    BlockChunk { id: short, len }
 }
 
 fn small(len: usize) -> Result<u32, Error> {
@@ -172,5 +318,5 @@ fn small(len: usize) -> Result<u32, Error> {
 }
 
 fn too_long() -> Error {
-    Error::File { operation: "encode", path: "a frame".into(), err: io::Error::from(io::ErrorKind::FileTooLarge) }
+    Error::file("encode", "a pack")(io::Error::from(io::ErrorKind::FileTooLarge))
 }

@@ -1,8 +1,9 @@
 //! Folders of the open batch: the living tree of a mailbox, safe names, subtrees.
 
 use super::Writer;
-use crate::format::record::{FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, ItemGoneRecord, Record};
-use crate::format::row::{FolderIdRow, FolderRowValue, ItemRowValue, Key, Table};
+use crate::catalog::damaged;
+use crate::format::record::{FailureGoneRecord, FolderGoneRecord, FolderRecord, ItemGoneRecord, Record};
+use crate::format::row::{FolderIdRow, FolderRowValue, Key, KeyTake, Table};
 use crate::index::decode;
 use crate::{Error, FolderKey, MailboxKey, name};
 use c2b_mailbox::{Folder, FolderId};
@@ -29,7 +30,7 @@ impl Writer {
     pub fn put_folder(&mut self, mailbox: MailboxKey, folder: &Folder) -> Result<FolderKey, Error> {
         self.ready()?;
         self.mailbox_row(mailbox)?;
-        let known: Option<FolderIdRow> = self.rows.row(Table::FolderIds, &Key::mailbox(mailbox).text(folder.id.as_str()))?;
+        let known: Option<FolderIdRow> = self.rows.row(Table::FolderIds, &self.rows.text_key(mailbox, folder.id.as_str()))?;
         let key = match &known {
             Some(row) => row.key,
             None => self.rows.state()?.folders + 1,
@@ -55,7 +56,7 @@ impl Writer {
         if tree.folders.get(&key) == Some(&record) {
             return Ok(FolderKey(key));
         }
-        self.record_folder(mailbox, record)?;
+        self.put_record(mailbox, record)?;
         self.adopt(mailbox, key, folder.id.as_str())?;
         Ok(FolderKey(key))
     }
@@ -72,21 +73,44 @@ impl Writer {
         let Some(key) = tree.keys.get(id.as_str()).copied() else { return Ok(()) };
         let gone: Vec<u64> = tree.folders.keys().copied().filter(|folder| tree.is_within(*folder, key)).collect();
         self.introduce(mailbox)?;
-        for (_, value) in self.rows.scan(Table::Failures, &Key::mailbox(mailbox))? {
-            let failure: FailureRecord = decode(Table::Failures, &value)?;
-            if gone.contains(&failure.folder) {
-                self.record(&Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: failure.id }))?;
-            }
+        for failure in self.failures_in(mailbox, &gone)? {
+            self.record(mailbox, &Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: failure }))?;
         }
         for folder in gone {
-            for (_, value) in self.rows.scan(Table::ItemsLive, &Key::mailbox(mailbox).u64(folder))? {
-                let item: ItemRowValue = decode(Table::ItemsLive, &value)?;
-                self.record(&Record::ItemGone(ItemGoneRecord { key: item.record.key }))?;
-            }
-            self.record(&Record::FolderGone(FolderGoneRecord { mailbox: mailbox.0, key: folder }))?;
+            self.delete_items(mailbox, folder)?;
+            self.record(mailbox, &Record::FolderGone(FolderGoneRecord { mailbox: mailbox.0, key: folder }))?;
             self.tree(mailbox)?.remove(folder);
         }
         Ok(())
+    }
+
+    /// Ends the items of a folder, a page at a time.
+    fn delete_items(&mut self, mailbox: MailboxKey, folder: u64) -> Result<(), Error> {
+        let prefix = Key::mailbox(mailbox).u64(folder);
+        let mut next = Some(prefix.0.clone());
+        while let Some(start) = next {
+            let page = self.rows.page(Table::ItemsLive, &prefix, &start, ITEMS_PAGE)?;
+            for (key, _) in &page.rows {
+                let item = KeyTake::new(key.get(20..).unwrap_or_default()).u64().ok_or(damaged(Table::ItemsLive))?;
+                self.record(mailbox, &Record::ItemGone(ItemGoneRecord { key: item }))?;
+            }
+            next = page.next;
+        }
+        Ok(())
+    }
+
+    /// Returns the ids of the items that failed in these folders.
+    fn failures_in(&self, mailbox: MailboxKey, folders: &[u64]) -> Result<Vec<String>, Error> {
+        let mut failures = Vec::new();
+        for (_, value) in self.rows.scan(Table::Failures, &Key::mailbox(mailbox))? {
+            let place = decode(Table::Failures, &value)?;
+            if let Some(Record::Failure(failure)) = self.rows.record(place)?.as_deref()
+                && folders.contains(&failure.folder)
+            {
+                failures.push(failure.id.clone());
+            }
+        }
+        Ok(failures)
     }
 
     /// Returns whether a folder lives.
@@ -94,9 +118,9 @@ impl Writer {
         Ok(self.tree(mailbox)?.folders.contains_key(&folder.0))
     }
 
-    fn record_folder(&mut self, mailbox: MailboxKey, record: FolderRecord) -> Result<(), Error> {
+    fn put_record(&mut self, mailbox: MailboxKey, record: FolderRecord) -> Result<(), Error> {
         self.introduce(mailbox)?;
-        self.record(&Record::Folder(record.clone()))?;
+        self.record(mailbox, &Record::Folder(record.clone()))?;
         self.tree(mailbox)?.insert(record);
         Ok(())
     }
@@ -109,15 +133,20 @@ impl Writer {
         for record in waiting {
             let tree = self.tree(mailbox)?;
             let file_name = tree.file_name(record.key, Some(parent), &record.name);
-            self.record_folder(mailbox, FolderRecord { parent: Some(parent), file_name, ..record })?;
+            self.put_record(mailbox, FolderRecord { parent: Some(parent), file_name, ..record })?;
         }
         Ok(())
     }
 
     fn folder_created(&self, mailbox: MailboxKey, key: u64) -> Result<u64, Error> {
         let versions = self.rows.scan(Table::Folders, &Key::mailbox(mailbox).u64(key))?;
-        let first = versions.first().map(|(_, value)| decode::<FolderRowValue>(Table::Folders, value)).transpose()?;
-        Ok(first.map_or(self.seq.0, |row| row.record.created))
+        for (_, value) in versions {
+            let row: FolderRowValue = decode(Table::Folders, &value)?;
+            if let Some(Record::Folder(record)) = self.rows.record(row.place)?.as_deref() {
+                return Ok(record.created);
+            }
+        }
+        Ok(self.seq.0)
     }
 
     fn tree(&mut self, mailbox: MailboxKey) -> Result<&mut Tree, Error> {
@@ -125,8 +154,10 @@ impl Writer {
             let mut tree = Tree::default();
             for (_, value) in self.rows.scan(Table::Folders, &Key::mailbox(mailbox))? {
                 let row: FolderRowValue = decode(Table::Folders, &value)?;
-                if row.until == 0 {
-                    tree.insert(row.record);
+                if row.until == 0
+                    && let Some(Record::Folder(record)) = self.rows.record(row.place)?.as_deref()
+                {
+                    tree.insert(record.clone());
                 }
             }
             self.trees.insert(mailbox, tree);
@@ -134,6 +165,9 @@ impl Writer {
         Ok(self.trees.entry(mailbox).or_default())
     }
 }
+
+/// Items ended at once.
+const ITEMS_PAGE: usize = 1024;
 
 impl Tree {
     fn insert(&mut self, record: FolderRecord) {

@@ -1,15 +1,12 @@
-//! Items of the open batch: what differs, which bytes are new.
+//! Items of the open batch: what differs.
 
-use super::{BatchState, Writer};
-use crate::cut::{self, CutError, Kind, Sink};
-use crate::format::recipe::RecipeRecord;
-use crate::format::record::{ContentRef, FailureGoneRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MetaRecord, Record, fidelity_code, format_code};
-use crate::format::row::{ItemIdRow, ItemRowValue, Key, PlaceRow, Table, live_key};
+use super::Writer;
+use crate::cut::Kind;
+use crate::format::record::{FailureGoneRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MetaRecord, Record, fidelity_code, format_code};
+use crate::format::row::{ItemIdRow, ItemPlaceRow, ItemRowValue, Key, Table, live_key};
 use crate::format::time_of;
-use crate::index::staged::Staged;
-use crate::pack::writer::PackWriter;
-use crate::{ChunkId, Error, FolderKey, ItemKey, MailboxKey, Put, PutOutcome, name};
-use c2b_mailbox::{ChangeKey, Content, Format, Item, ItemId, ItemMeta};
+use crate::{Error, FolderKey, ItemKey, MailboxKey, Put, PutOutcome, name};
+use c2b_mailbox::{ChangeKey, Format, Item, ItemId, ItemMeta};
 use chrono::{DateTime, Utc};
 
 impl Writer {
@@ -27,7 +24,7 @@ impl Writer {
             return Err(Error::UnknownKey { what: "folder", key: folder.to_string() });
         }
         let Item { meta, readable, export, fidelity } = item;
-        let known: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &Key::mailbox(mailbox).text(meta.id.as_str()))?;
+        let known: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &self.rows.text_key(mailbox, meta.id.as_str()))?;
         let key = match &known {
             Some(row) => row.key,
             None => self.rows.state()?.items + 1,
@@ -35,8 +32,8 @@ impl Writer {
         let mut stored_bytes = 0;
         let (format, rendered) = (readable.as_ref().map(|readable| readable.format), readable.as_ref().is_some_and(|readable| readable.rendered));
         let kind = if format == Some(Format::Eml) { Kind::Mime } else { Kind::Plain };
-        let readable = readable.map(|readable| self.content(&meta.id, readable.content, kind, &mut stored_bytes)).transpose()?;
-        let export = export.map(|export| self.content(&meta.id, export, Kind::Export, &mut stored_bytes)).transpose()?;
+        let readable = readable.map(|readable| self.content(mailbox, &meta.id, readable.content, kind, &mut stored_bytes)).transpose()?;
+        let export = export.map(|export| self.content(mailbox, &meta.id, export, Kind::Export, &mut stored_bytes)).transpose()?;
         let logical_bytes = [readable, export].into_iter().flatten().map(|content| content.len).sum();
         let time = file_time(&meta, self.shared.info().created);
         let record = ItemRecord {
@@ -65,7 +62,7 @@ impl Writer {
     /// When the index cannot be read.
     pub fn set_read(&mut self, mailbox: MailboxKey, id: &ItemId, change_key: Option<&ChangeKey>, read: bool) -> Result<bool, Error> {
         self.ready()?;
-        let Some(ItemRowValue { mut record, .. }) = self.live_item(mailbox, id)? else { return Ok(false) };
+        let Some(mut record) = self.live_item(mailbox, id)? else { return Ok(false) };
         record.meta.read = Some(read);
         if let Some(change_key) = change_key {
             record.meta.change_key = Some(change_key.as_str().to_owned());
@@ -81,17 +78,18 @@ impl Writer {
     pub fn delete_item(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<bool, Error> {
         self.ready()?;
         self.clear_failure_of(mailbox, id)?;
-        let Some(row) = self.live_item(mailbox, id)? else { return Ok(false) };
+        let row: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &self.rows.text_key(mailbox, id.as_str()))?;
+        let Some(row) = row.filter(|row| row.live) else { return Ok(false) };
         self.introduce(mailbox)?;
-        self.record(&Record::ItemGone(ItemGoneRecord { key: row.record.key }))?;
+        self.record(mailbox, &Record::ItemGone(ItemGoneRecord { key: row.key }))?;
         Ok(true)
     }
 
     /// Records a version unless nothing differs from the present one.
     fn put_version(&mut self, mailbox: MailboxKey, mut record: ItemRecord) -> Result<PutOutcome, Error> {
-        let place: Option<PlaceRow> = self.rows.row(Table::Places, &Key::number(record.key))?;
+        let place: Option<ItemPlaceRow> = self.rows.row(Table::Places, &Key::number(record.key))?;
         let present = match &place {
-            Some(place) if place.live => self.live_row(mailbox, place, record.key)?,
+            Some(place) if place.live => self.live_record(mailbox, place, record.key)?,
             _ => None,
         };
         let seq = self.seq.0;
@@ -103,90 +101,40 @@ impl Writer {
         };
         let Some(present) = present else {
             self.introduce(mailbox)?;
-            self.record(&Record::Item(Box::new(record)))?;
+            self.record(mailbox, &Record::Item(Box::new(record)))?;
             return Ok(PutOutcome::New);
         };
-        let outcome = difference(&present.record, &record);
+        let outcome = difference(&present, &record);
         if outcome != PutOutcome::Unchanged {
             self.introduce(mailbox)?;
-            self.record(&Record::Item(Box::new(record)))?;
-        } else if present.record.meta.change_key != record.meta.change_key {
+            self.record(mailbox, &Record::Item(Box::new(record)))?;
+        } else if present.meta.change_key != record.meta.change_key {
             self.introduce(mailbox)?;
-            self.record(&Record::ItemMark(ItemMarkRecord { key: record.key, change_key: record.meta.change_key }))?;
+            self.record(mailbox, &Record::ItemMark(ItemMarkRecord { key: record.key, change_key: record.meta.change_key }))?;
         }
         Ok(outcome)
     }
 
-    fn live_item(&self, mailbox: MailboxKey, id: &ItemId) -> Result<Option<ItemRowValue>, Error> {
-        let row: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &Key::mailbox(mailbox).text(id.as_str()))?;
+    /// Returns the present state of an item, if it is there.
+    fn live_item(&self, mailbox: MailboxKey, id: &ItemId) -> Result<Option<ItemRecord>, Error> {
+        let row: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &self.rows.text_key(mailbox, id.as_str()))?;
         let Some(row) = row.filter(|row| row.live) else { return Ok(None) };
-        let place: Option<PlaceRow> = self.rows.row(Table::Places, &Key::number(row.key))?;
-        place.map_or(Ok(None), |place| self.live_row(mailbox, &place, row.key))
+        let place: Option<ItemPlaceRow> = self.rows.row(Table::Places, &Key::number(row.key))?;
+        place.map_or(Ok(None), |place| self.live_record(mailbox, &place, row.key))
     }
 
-    fn live_row(&self, mailbox: MailboxKey, place: &PlaceRow, key: u64) -> Result<Option<ItemRowValue>, Error> {
-        self.rows.row(Table::ItemsLive, &live_key(mailbox, FolderKey(place.folder), place.from, ItemKey(key)))
+    /// Returns the present state of an item, with the last change key; `None` when its record is lost to damage.
+    fn live_record(&self, mailbox: MailboxKey, place: &ItemPlaceRow, key: u64) -> Result<Option<ItemRecord>, Error> {
+        let row: Option<ItemRowValue> = self.rows.row(Table::ItemsLive, &live_key(mailbox, FolderKey(place.folder), place.from, ItemKey(key)))?;
+        row.map_or(Ok(None), |row| self.rows.item(&row))
     }
 
     fn clear_failure_of(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<(), Error> {
-        if self.rows.get(Table::Failures, &Key::mailbox(mailbox).text(id.as_str()).0)?.is_some() {
+        if self.rows.get(Table::Failures, &self.rows.text_key(mailbox, id.as_str()).0)?.is_some() {
             self.introduce(mailbox)?;
-            self.record(&Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: id.as_str().to_owned() }))?;
+            self.record(mailbox, &Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: id.as_str().to_owned() }))?;
         }
         Ok(())
-    }
-
-    /// Stores a content unless the archive holds it whole.
-    fn content(&mut self, item: &ItemId, mut content: Content, kind: Kind, stored_bytes: &mut u64) -> Result<ContentRef, Error> {
-        let unreadable = |err| Error::Fetched { item: item.as_str().to_owned(), err };
-        let id = cut::identify(&mut content).map_err(unreadable)?;
-        let found = ContentRef { id: id.0, len: content.len() };
-        let held: Option<RecipeRecord> = self.rows.row(Table::Recipes, &Key(id.0.to_vec()))?;
-        let is_new = held.is_none();
-        if let Some(recipe) = held
-            && self.holds_all(&recipe)?
-        {
-            return Ok(found);
-        }
-        let mut sink = Storing { rows: &self.rows, pack: &mut self.pack, stored_bytes };
-        let recipe = match cut::cut(&mut content, id, kind, &mut sink) {
-            Ok(recipe) => recipe,
-            Err(CutError::Read(err)) => return Err(unreadable(err)),
-            Err(CutError::Sink(err)) => {
-                self.state = BatchState::Broken;
-                return Err(err);
-            }
-        };
-        // A content whose chunks were lost to damage is whole again with its old recipe or with the new one: they give the same bytes.
-        tracing::trace!(content = %id, bytes = found.len, is_new, "content stored");
-        self.record(&Record::Recipe(recipe))?;
-        Ok(found)
-    }
-
-    /// Returns whether every chunk of a recipe is in the archive or in the open pack.
-    fn holds_all(&self, recipe: &RecipeRecord) -> Result<bool, Error> {
-        let listed = recipe.chunks().any(|chunk| self.pack.has(&chunk.chunk()));
-        // What the open pack holds cannot be read yet, and needs no proof.
-        let recipe = &if listed { recipe.clone() } else { self.contents.expand(recipe.clone()).unwrap_or_else(|_| recipe.clone()) };
-        let keys: Vec<Vec<u8>> = recipe.chunks().filter(|chunk| !self.pack.has(&chunk.chunk())).map(|chunk| chunk.id.to_vec()).collect();
-        Ok(!self.rows.absent(Table::Chunks, &keys)?.contains(&true))
-    }
-}
-
-/// Puts chunks into the pack that the archive does not hold.
-struct Storing<'a> {
-    rows: &'a Staged,
-    pack: &'a mut PackWriter,
-    stored_bytes: &'a mut u64,
-}
-
-impl Sink for Storing<'_> {
-    fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<(), Error> {
-        if self.pack.has(&id) || self.rows.get(Table::Chunks, &id.0)?.is_some() {
-            return Ok(());
-        }
-        *self.stored_bytes += bytes.len() as u64;
-        self.pack.chunk(id, bytes)
     }
 }
 

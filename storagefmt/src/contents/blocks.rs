@@ -1,0 +1,115 @@
+//! Decoded blocks: read, proven, unsealed, and kept while there is room.
+
+use crate::catalog::Shared;
+use crate::format::record::Record;
+use crate::format::row::{Table, grant_key};
+use crate::pack::frame::{decode_frame, read_frame};
+use crate::store::Store;
+use crate::{CommitSeq, Error, FrameKey, MailboxKey, Place};
+use lru::LruCache;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Decoded blocks in memory, in bytes.
+const CACHE_BYTES_MAX: usize = 32 << 20;
+
+/// Where blocks come from.
+pub(super) struct Blocks {
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    cache: Mutex<Cache>,
+}
+
+struct Cache {
+    blocks: LruCache<FrameKey, Arc<Block>>,
+    bytes: usize,
+    /// The commit of the last block that was asked for more than once: whoever reads on there wants whole blocks.
+    read_on: Option<CommitSeq>,
+}
+
+/// A decoded block, or its beginning.
+pub(super) struct Block {
+    raw: Vec<u8>,
+}
+
+impl Block {
+    /// Returns a stretch; `None` when the block has no such.
+    pub(super) fn get(&self, offset: u32, len: u32) -> Option<&[u8]> {
+        self.raw.get(offset as usize..offset as usize + len as usize)
+    }
+}
+
+impl Blocks {
+    pub(super) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
+        Self { shared, store, cache: Mutex::new(Cache { blocks: LruCache::unbounded(), bytes: 0, read_on: None }) }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Returns a block of which at least the first `end` bytes are decoded. `mailbox` must have been granted it.
+    pub(super) fn get(&self, mailbox: MailboxKey, key: FrameKey, end: u32) -> Result<Arc<Block>, Error> {
+        let upto = {
+            let mut cache = self.cache();
+            match cache.blocks.get(&key).map(Arc::clone) {
+                Some(block) if block.raw.len() >= end as usize => return Ok(block),
+                // The second look beyond what is decoded: there will be more.
+                Some(_) => {
+                    cache.read_on = Some(key.seq);
+                    None
+                }
+                None => Some(end).filter(|_| cache.read_on != Some(key.seq)),
+            }
+        };
+        let block = match self.read(mailbox, key, upto) {
+            // The pack may have been replaced since the index was last looked at.
+            Err(Error::File { err, .. }) if err.kind() == io::ErrorKind::NotFound => {
+                self.shared.catch_up()?;
+                self.read(mailbox, key, upto)?
+            }
+            other => other?,
+        };
+        let block = Arc::new(block);
+        self.cache().keep(key, &block);
+        Ok(block)
+    }
+
+    fn read(&self, mailbox: MailboxKey, key: FrameKey, upto: Option<u32>) -> Result<Block, Error> {
+        let (frame, pack) = self.shared.locate(key)?.ok_or(Error::BlockMissing { block: key })?;
+        let (header, stored) = read_frame(self.store.as_ref(), &pack, frame.offset, frame.stored)?;
+        // Half and more: the rest costs less than coming again.
+        let upto = upto.filter(|upto| *upto < header.raw / 2);
+        let hash = if header.keygen == 0 { None } else { Some(self.capability(mailbox, key)?) };
+        let raw = decode_frame(&header, stored, &self.shared.keys(), hash.as_ref(), upto)?;
+        Ok(Block { raw })
+    }
+
+    /// Returns the hash that opens a block.
+    fn capability(&self, mailbox: MailboxKey, key: FrameKey) -> Result<[u8; 32], Error> {
+        let index = self.shared.index();
+        let place: Place = index.row(Table::Grants, &grant_key(mailbox, key))?.ok_or(Error::BlockMissing { block: key })?;
+        match index.record(place)?.as_deref() {
+            Some(Record::Block(block)) => Ok(block.hash),
+            Some(Record::Grant(grant)) => Ok(grant.hash),
+            _ => Err(Error::BlockMissing { block: key }),
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cache {
+    fn keep(&mut self, key: FrameKey, block: &Arc<Block>) {
+        self.bytes += block.raw.len();
+        if let Some((_, replaced)) = self.blocks.push(key, Arc::clone(block)) {
+            self.bytes -= replaced.raw.len();
+        }
+        while self.bytes > CACHE_BYTES_MAX {
+            let Some((_, oldest)) = self.blocks.pop_lru() else { break };
+            self.bytes -= oldest.raw.len();
+        }
+    }
+}
