@@ -125,7 +125,7 @@ impl Index {
             }
         }
         let _gate = self.change();
-        self.db.write(&writes).map_err(Error::index("write"))?;
+        self.db.write(writes).map_err(Error::index("write"))?;
         rewrites.into_iter().for_each(|rewrites| self.forget_rewritten(rewrites));
         Ok(())
     }
@@ -318,3 +318,6 @@ fn first20(id: &[u8; 32]) -> Hash20 {
 fn missing(path: &Path) -> Error {
     Error::IndexMissing { path: path.parent().unwrap_or(path).to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ use crate::format::record::Record;
 use crate::format::row::{FrameRow, StateRow};
 use crate::index::Index;
 use crate::layout::{self, Access, INDEX};
-use crate::seal::{KeyFile, Keys, SealError, Unlock};
+use crate::seal::{Keys, SealError, Unlock};
 use crate::store::Store;
-use crate::writer::recover::{KeysIn, unlocked};
+use crate::unlock;
 use crate::{CommitSeq, Error, FrameKey, Place, StorageInfo};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -58,7 +58,7 @@ impl Shared {
     /// Opens a storage beside its writer.
     pub(super) fn open_reader(dir: &Path, scratch: &Path, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Arc<Self>, Error> {
         let info = layout::read_description(dir, store.as_ref(), Access::Read)?;
-        let (keys, _) = unlocked(store.as_ref(), &info, unlock)?;
+        let (keys, _) = unlock::unlock(store.as_ref(), &info, unlock)?;
         let (index, folder) = open_secondary(dir, scratch, &keys)?;
         let known = Mutex::new(KnownState::of(folder, &index.state()?));
         let reader = Some(Reader { scratch: scratch.to_owned(), store, unlock: unlock.clone(), known });
@@ -112,7 +112,7 @@ impl Shared {
         let folder = fs::metadata(self.dir.join(INDEX)).map(|metadata| metadata.ino());
         // While a rebuild exchanges the folders there is none for a moment: the old one still answers.
         if folder.is_ok_and(|folder| folder != known.folder) {
-            let (keys, _) = unlocked(reader.store.as_ref(), &self.info, &reader.unlock)?;
+            let (keys, _) = unlock::unlock(reader.store.as_ref(), &self.info, &reader.unlock)?;
             return self.open_again(reader, &mut known, &keys);
         }
         let index = self.index();
@@ -122,10 +122,10 @@ impl Shared {
             *known = now;
             return Ok(());
         }
-        match KeyFile::load(&KeysIn(reader.store.as_ref()), self.info.uuid)?.refresh(index.keys()) {
+        match unlock::refresh(reader.store.as_ref(), &self.info, index.keys()) {
             // The keys are of a new generation: the old ones do not open it.
-            Err(SealError::Locked) => {
-                let (keys, _) = unlocked(reader.store.as_ref(), &self.info, &reader.unlock)?;
+            Err(Error::Seal { err: SealError::Locked }) => {
+                let (keys, _) = unlock::unlock(reader.store.as_ref(), &self.info, &reader.unlock)?;
                 self.open_again(reader, &mut known, &keys)
             }
             other => {

@@ -471,24 +471,6 @@ pub struct AllowedRecord {
     pub address: String,
 }
 
-/// CBOR's null, which stands for a record that was dropped.
-const DROPPED: u8 = 0xf6;
-
-/// Reads the records of a frame, one after the other; a dropped one is `None`. Nothing when these are no records.
-pub fn decode_records(raw: &[u8]) -> Option<Vec<Option<Record>>> {
-    let mut decoder = minicbor::Decoder::new(raw);
-    let mut records = Vec::new();
-    while let Some(byte) = raw.get(decoder.position()) {
-        if *byte == DROPPED {
-            decoder.set_position(decoder.position() + 1);
-            records.push(None);
-        } else {
-            records.push(Some(decoder.decode().ok()?));
-        }
-    }
-    Some(records)
-}
-
 impl ContentRef {
     /// Returns the content's id.
     pub fn content(&self) -> ContentId {

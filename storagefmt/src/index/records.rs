@@ -1,8 +1,9 @@
 //! Records of the index's frames, decoded: a bounded memory of the frames asked for last.
 
-use crate::format::record::{Record, decode_records};
+use crate::format::record::Record;
 use crate::format::row::Table;
 use crate::pack::frame::{decode_frame, split_frame};
+use crate::pack::records::decode_records;
 use crate::seal::{Keys, SealError};
 use crate::{Error, FrameKey, Place};
 use lru::LruCache;
@@ -82,7 +83,7 @@ impl Records {
             Err(Error::Seal { err: SealError::KeyDestroyed { .. } }) => return Ok(None),
             other => other?,
         };
-        let records = decode_records(&raw).ok_or_else(damaged)?;
+        let records = decode_records(&raw).map_err(|_| damaged())?;
         let weight = raw.len().saturating_mul(MEMORY_FACTOR);
         Ok(Some((Arc::new(records.into_iter().map(|record| record.map(Arc::new)).collect()), weight)))
     }
