@@ -6,9 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{
-    Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Writer, rebuild,
-};
+use c2b_storagefmt::{Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Writer, rebuild};
 use c2b_tests::files;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{RngCore, SeedableRng};
@@ -93,7 +91,8 @@ fn both_readers_understand_another_writer() {
         assert!(listing.status.success(), "{}", text(&listing.stderr));
         let listed: Vec<Value> = text(&listing.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let named = |rows: &[Value]| {
-            let mut names: Vec<String> = rows.iter().map(|row| ["mailbox", "folder", "file_name", "version", "state"].map(|field| row[field].to_string()).join(" ")).collect();
+            let mut names: Vec<String> =
+                rows.iter().map(|row| ["mailbox", "folder", "file_name", "version", "state"].map(|field| row[field].to_string()).join(" ")).collect();
             names.sort();
             names
         };
@@ -110,7 +109,13 @@ fn both_readers_understand_another_writer() {
             .map(|(row, path, address)| {
                 let data = row.shown.and_then(|id| read(&contents, row.mailbox, &id).ok()).map(|bytes| hex(&bytes));
                 let latest = !ours.keys().any(|(key, version)| *key == row.key.0 && *version > row.version);
-                let state = if row.until.is_none() { "live" } else if latest { "deleted" } else { "past" };
+                let state = if row.until.is_none() {
+                    "live"
+                } else if latest {
+                    "deleted"
+                } else {
+                    "past"
+                };
                 json!({ "mailbox": address, "folder": path, "file_name": row.file_name, "version": row.version, "state": state, "data": data })
             })
             .collect();
@@ -168,7 +173,9 @@ impl Made {
             1 => part(&head, "base64", &lines(&attachment, 76, "\r\n")),
             2 => part(&head, "base64", &lines(&attachment, 64, "\n")),
             3 => part(&head, "base64", lines(&attachment, 76, "\r\n").trim_end_matches('=')),
-            4 => part(&head, "quoted-printable", &"caf=C3=A9 =3D 100 % and a line that goes on for longer than it should, =\r\nreally \r\nok =20\r\n".repeat(20)),
+            4 => {
+                part(&head, "quoted-printable", &"caf=C3=A9 =3D 100 % and a line that goes on for longer than it should, =\r\nreally \r\nok =20\r\n".repeat(20))
+            }
             5 => multipart(&head, &attachment),
             6 => part(&head, "base64", &(lines(&attachment, 60, "\r\n") + "\r\n\r\n= odd =\r\n")),
             _ => Vec::new(),

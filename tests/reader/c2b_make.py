@@ -4,8 +4,8 @@
 Usage: c2b_make.py DIR [--password-file FILE]
 
 The storage has everything that a young one has not: packs that were made anew with holes, packs that
-are replaced and still there, an erased mailbox, marked and freed versions, a lost content, a shared
-block, and in a sealed one two generations of keys. What must come out is printed as JSON lines:
+are replaced and still there, erased mailboxes (of one the frames are still there), marked and freed
+versions, a lost content, a shared block, and in a sealed one two generations of keys. What must come out is printed as JSON lines:
 mailbox, folder, file name, version, state, and the bytes in hexadecimal digits, null for what is lost.
 """
 
@@ -151,7 +151,7 @@ def recipe(content, skeleton, steps, parts=(), frames=()):
 
 def make(target, keys):
     """Writes the packs; returns what must come out."""
-    ann, bob, eve = 1, 2, 3
+    ann, bob, eve, zoe = 1, 2, 3, 4
     attachment = bytes(range(256)) * 40
     encoded = base64.encodebytes(attachment).rstrip(b"\n").replace(b"\n", b"\r\n")
     head, tail = b"Subject: one\r\n\r\n", b"\r\n--end\r\n"
@@ -192,7 +192,13 @@ def make(target, keys):
     c3.records(ann, [mailbox(ann, "ann@example.org"), item(ann, 1, 3, 3, "three", third), recipe(third, [(3, thirds, 0, len(third))], [len(third)]), thirds_record])
     c3.records(ann, [[15, [[3, 1, 2]]], [15, [[3, 2, 0]]], [17, [[3, 2]]], [15, [[2, 1, 0]]], [16, [[2, 1]]]])
     c3.records(bob, [mailbox(bob, "bob@example.org"), [5, [[5]]], [19, [[blake3.blake3(broken).digest(), "a bad disk", NOW]]]])
+    zoes, zoes_record = c3.block(zoe, [secret + third])
+    c3.records(zoe, [mailbox(zoe, "zoe@example.org"), folder(zoe, 5, "Inbox"), item(zoe, 5, 10, 1, "zoe", secret), recipe(secret, [(3, zoes, 0, len(secret))], [len(secret)]), zoes_record])
     c3.records(0, [[18, [[eve, "eve@example.org", NOW, "root", 1, 1]]]])
+
+    # Commit 4: zoe is erased, and nothing was made anew since.
+    c4 = Commit(4, keys, 2)
+    c4.records(0, [[18, [[zoe, "zoe@example.org", NOW, "root", 1, 1]]]])
 
     # Commit 1 as it was, replaced but still there; then 1 and 2 made anew: eve's frames are holes, a freed recipe is a null.
     write_pack(target, 0, [c1])
@@ -201,6 +207,7 @@ def make(target, keys):
     c2.frames[1] = make_frame(keys, 2 if keys else 0, RECORDS, ann, 2, 1, b"".join(cbor2.dumps(record) for record in records))
     write_pack(target, 1, [c1, c2])
     write_pack(target, 0, [c3])
+    write_pack(target, 0, [c4])
 
     return [
         ("ann@example.org", "Inbox", "one.eml", 1, "deleted", one),
@@ -227,7 +234,7 @@ def main():
     args = parser.parse_args()
     target = pathlib.Path(args.dir)
     target.mkdir(parents=True)
-    keys = Keys(pathlib.Path(args.password_file).read_text().strip(), [1, 2], [3]) if args.password_file else None
+    keys = Keys(pathlib.Path(args.password_file).read_text().strip(), [1, 2], [3, 4]) if args.password_file else None
     expected = make(target, keys)
     if keys:
         (target / "keys").mkdir()
