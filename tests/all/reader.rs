@@ -6,13 +6,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Writer, rebuild};
+use c2b_storagefmt::{Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild};
 use c2b_tests::files;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -72,6 +72,31 @@ fn another_reader_finds_its_way_without_a_directory_and_names_what_is_damaged() 
         assert!(text(&output.stderr).contains("are missing"), "{}", text(&output.stderr));
         assert!(!output.stdout.is_empty(), "one lost pack hides everything");
     }
+}
+
+#[test]
+fn both_readers_name_the_same_items_when_a_block_is_damaged() {
+    let Some(python) = python() else { return };
+    let made = Made::new(sealing());
+    let secret = made.secret("password", PASSWORD.as_bytes());
+    let mut named = 0;
+    for (number, pack) in made.packs().into_iter().enumerate() {
+        let whole = fs::read(&pack).unwrap();
+        // The first byte of a block's stored bytes, of another block in each pack.
+        let blocks: Vec<usize> = (64..whole.len() - 64).filter(|place| whole[*place..].starts_with(b"c2bf\x01")).collect();
+        let mut damaged = whole.clone();
+        damaged[blocks[number % blocks.len()] + 64] ^= 1;
+        fs::write(&pack, damaged).unwrap();
+        let report = check(&made.storage(), &made.root.path().join(format!("check-{number}")), &made.unlock, true, &mut |_| {}).unwrap();
+        let ours: BTreeSet<u64> = report.damages.iter().flat_map(|damage| &damage.items).map(|item| item.key.0).collect();
+        let output = made.read(&python, &secret, &["verify", "--json"]);
+        assert_eq!(output.status.code(), Some(1));
+        let theirs: BTreeSet<u64> = text(&output.stdout).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["key"].as_u64().unwrap()).collect();
+        assert_eq!(theirs, ours, "{}\n{:#?}", text(&output.stderr), report.damages);
+        named += ours.len();
+        fs::write(&pack, whole).unwrap();
+    }
+    assert!(named > 0, "no damage did any harm");
 }
 
 #[test]
@@ -180,7 +205,7 @@ impl Made {
             6 => part(&head, "base64", &(lines(&attachment, 60, "\r\n") + "\r\n\r\n= odd =\r\n")),
             _ => Vec::new(),
         };
-        let export = (kind % 3 == 0).then(|| framed(&[head.as_bytes(), &value(&attachment), b"end"].concat(), 1000 + usize::try_from(mailbox).unwrap()));
+        let export = kind.is_multiple_of(3).then(|| framed(&[head.as_bytes(), &value(&attachment), b"end"].concat(), 1000 + usize::try_from(mailbox).unwrap()));
         let (readable, export) = (self.keep(mime), export.map(|export| self.keep(export)));
         let readable = Readable { format: Format::Eml, rendered: false, content: readable };
         Item { meta, readable: Some(readable), export, fidelity: Fidelity::Full }

@@ -8,6 +8,7 @@ Usage: c2b_read.py STORAGE [--password-file FILE | --recovery-key-file FILE | --
   extract DIR     writes what is shown of every live item to DIR/mailbox/folder/file name
                   --exports: its export stream, too, with .fts behind the name
   verify          proves every frame, block, recipe and content; names what is damaged
+                  --json: the damaged versions as JSON lines
 
 It uses no index, only storage.toml, keys/ and packs/. Exit status: 0 when all could be read, 1 when
 something is damaged or lost (the rest is done all the same), 2 when nothing can be done.
@@ -474,7 +475,7 @@ def plain(name):
     return name.replace("/", "-").replace("\0", "-") if name not in ("", ".", "..") else "-"
 
 
-def command_verify(storage):
+def command_verify(storage, as_json):
     for key, frame in sorted(storage.frames.items()):
         try:
             frame.pack.stored(frame)
@@ -486,15 +487,17 @@ def command_verify(storage):
     seen = set()
     for mailbox, version, _ in rows(storage):
         for content in filter(None, (version.shown, version.export)):
-            if (mailbox.key, content.id) in seen:
-                continue
-            seen.add((mailbox.key, content.id))
-            contents += 1
             try:
-                proven += len(storage.content(mailbox, content))
+                if (mailbox.key, content.id) not in seen:
+                    size = len(storage.content(mailbox, content))
+                    seen.add((mailbox.key, content.id))
+                    contents, proven = contents + 1, proven + size
             except Damage as err:
                 storage.damages.append(f"{mailbox.address}: {mailbox.path(version.folder)}/{version.file_name}, version {version.number}: {err}")
-    print(f"{len(storage.frames)} frames, {contents} contents, {proven} bytes")
+                if as_json:
+                    print(json.dumps({"mailbox": mailbox.address, "key": version.key, "version": version.number, "reason": str(err)}))
+    if not as_json:
+        print(f"{len(storage.frames)} frames, {contents} contents, {proven} bytes")
 
 
 def main():
@@ -508,7 +511,7 @@ def main():
     extract = commands.add_parser("extract")
     extract.add_argument("dir")
     extract.add_argument("--exports", action="store_true")
-    commands.add_parser("verify")
+    commands.add_parser("verify").add_argument("--json", action="store_true")
     args = parser.parse_args()
     given = [(kind, file) for kind in ("password", "recovery_key", "machine_key") if (file := getattr(args, f"{kind}_file"))]
     secret = (given[0][0], pathlib.Path(given[0][1]).read_bytes()) if given else None
@@ -522,7 +525,7 @@ def main():
     elif args.command == "extract":
         command_extract(storage, args.dir, args.exports)
     else:
-        command_verify(storage)
+        command_verify(storage, args.json)
     for damage in storage.damages:
         print(f"damaged: {damage}", file=sys.stderr)
     return 1 if storage.damages else 0
