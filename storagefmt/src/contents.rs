@@ -194,7 +194,9 @@ impl ContentFile {
     fn read_part(&self, number: usize, step: &Step, coding: &Coding, run: &Run, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         match *coding {
             Coding::Raw => self.read_run(run, offset, buffer),
-            Coding::Base64 { line, crlf } => lines::encode(Lines { line, crlf }, run.len, offset, buffer, &mut |from, into| self.read_run(run, from, into)),
+            Coding::Base64 { line, newline, unpadded } => {
+                lines::encode(Lines { line, newline, unpadded }, run.len, offset, buffer, &mut |from, into| self.read_run(run, from, into))
+            }
             Coding::Quoted { .. } => {
                 let encoded = self.quoted(number, step, coding, run)?;
                 Ok(copy(encoded.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default(), buffer))

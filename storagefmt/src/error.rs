@@ -35,11 +35,13 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The storage has the format of a version that was never released.
-    #[error("{path} has the format of a preview, which this program does not read: make a new storage and back up again")]
+    /// The storage was written by a preview of this program, before its first release.
+    #[error("{path} has format {found}, which was a preview and is read by no release: delete it and back up anew")]
     PreviewFormat {
         /// The storage.
         path: PathBuf,
+        /// Its version.
+        found: i64,
     },
     /// The storage was written by a newer program.
     #[error("{path} has format {found}, newer than format {supported} of this program: install a newer c2b")]
@@ -127,6 +129,12 @@ pub enum Error {
     BlockMissing {
         /// The block.
         block: FrameKey,
+    },
+    /// Packs that were to become one are not neighbours.
+    #[error("the {packs} packs to be joined are not neighbours")]
+    PacksApart {
+        /// How many.
+        packs: usize,
     },
     /// A part of a pack is damaged.
     #[error("{path} is damaged at byte {offset}: {reason}; run `storage check --read-data` to see what that concerns")]

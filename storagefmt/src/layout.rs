@@ -1,13 +1,17 @@
-//! The files beside packs and index: `storage.toml`, `lock`, `README.txt`.
+//! The files beside packs, keys and index: `storage.toml`, `README.txt`, `lock`.
 //!
 //! `storage.toml` is written last when a storage is created, so that a folder with it is whole and a
-//! folder without it, holding nothing but our own empty furniture, can be created again.
+//! folder without it, holding nothing but our own empty furniture, can be created again. It says nothing that
+//! packs do not say, too: when it is lost it is made anew from them. The lock is a file of the directory, not of the store.
 
-use crate::format::VERSION;
-use crate::store::Store;
+use crate::format::pack::{HEADER_BYTES, PackHeader, parse_name};
+use crate::format::{VERSION, time_of};
+use crate::pack::reader::PackReader;
+use crate::store::{self, Store};
 use crate::{Error, StorageInfo};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,6 +20,12 @@ use uuid::Uuid;
 
 /// The storage's description.
 pub(crate) const DESCRIPTION: &str = "storage.toml";
+/// What a person finds in the folder.
+const README: &str = "README.txt";
+/// Folder of the packs, as names begin.
+pub(crate) const PACKS: &str = "packs/";
+/// Folder of the keys of a sealed storage, as names begin.
+const KEYS: &str = "keys/";
 /// The lock file.
 const LOCK: &str = "lock";
 /// The RocksDB folder.
@@ -25,12 +35,14 @@ pub(crate) const INDEX_NEW: &str = "index.new";
 /// The index that a rebuild set aside.
 pub(crate) const INDEX_OLD: &str = "index.old";
 /// Folders and files that an interrupted creation may leave, and what file systems put at their root.
-const FURNITURE: [&str; 9] = [LOCK, INDEX, INDEX_NEW, INDEX_OLD, "packs", "tmp", "keys", "README.txt", "lost+found"];
+const FURNITURE: [&str; 10] = [LOCK, INDEX, INDEX_NEW, INDEX_OLD, "packs", "keys", "reserve", "tmp", README, "lost+found"];
 
-/// What a person finds in the folder.
-const README: &str = "This folder is a c2b storage: a backup of mailboxes. Do not change, rename or delete anything in it; \
+/// The text of [`README`].
+const README_TEXT: &str = "This folder is a c2b storage: a backup of mailboxes. Do not change, rename or delete anything in it; \
 to read it, mount it with `c2bctl mount` or `mount.c2b`.\n\
-Everything is in packs/; the folder index/ can be made anew from it with `c2bctl storage rebuild`. doc/format.md of c2b describes every byte.\n";
+Everything is in packs/; the folder index/ can be made anew from it with `c2bctl storage rebuild`.\n\
+If there is a folder keys/, the storage is sealed: without it, and a password or the recovery key, nobody can read anything.\n\
+doc/format.md of c2b describes every byte.\n";
 
 /// Contents of `storage.toml`.
 #[derive(Debug, Deserialize)]
@@ -72,21 +84,17 @@ pub(crate) struct Lock {
 }
 
 /// Reads the description of the storage at `dir`, and refuses what this program does not understand.
-pub(crate) fn read_description(store: &dyn Store, dir: &Path, access: Access) -> Result<StorageInfo, Error> {
+pub(crate) fn read_description(dir: &Path, store: &dyn Store, access: Access) -> Result<StorageInfo, Error> {
     let path = dir.join(DESCRIPTION);
-    let text = match crate::store::get(store, DESCRIPTION) {
-        Ok(Some(bytes)) => String::from_utf8(bytes).map_err(|_| Error::Description { path: path.clone(), reason: "it is not text".to_owned() })?,
-        Ok(None) => return Err(Error::NotAStorage { path: dir.to_owned() }),
-        Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Err(Error::NotAStorage { path: dir.to_owned() }),
-        Err(err) => return Err(Error::file("read", path)(err)),
-    };
+    let bytes = store::get(store, DESCRIPTION).map_err(Error::file("read", &path))?.ok_or_else(|| Error::NotAStorage { path: dir.to_owned() })?;
+    let text = String::from_utf8(bytes).map_err(|_| Error::Description { path: path.clone(), reason: "it is not text".to_owned() })?;
     let damaged = |reason: String| Error::Description { path: path.clone(), reason };
     let newer = |found: String| Error::NewerFormat { path: dir.to_owned(), found, supported: VERSION };
     // The version first, by itself: a newer description may have any shape.
     let table: toml::Table = toml::from_str(&text).map_err(|err| damaged(err.message().to_owned()))?;
     match table.get("format").and_then(toml::Value::as_integer) {
         Some(version) if version == i64::from(VERSION) => {}
-        Some(1) => return Err(Error::PreviewFormat { path: dir.to_owned() }),
+        Some(found @ 1) => return Err(Error::PreviewFormat { path: dir.to_owned(), found }),
         Some(version) if version > i64::from(VERSION) => return Err(newer(version.to_string())),
         _ => return Err(damaged("it names no format".to_owned())),
     }
@@ -108,10 +116,8 @@ pub(crate) fn furnish(dir: &Path, store: &dyn Store) -> Result<(), Error> {
     if let Some(found) = foreign(dir)? {
         return Err(Error::NotEmpty { path: dir.to_owned(), found: found.to_string_lossy().into_owned() });
     }
-    for folder in [dir.to_owned(), dir.join("packs"), dir.join("tmp")] {
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Error::file("create", &folder))?;
-    }
-    crate::store::put(store, "README.txt", README.as_bytes()).map_err(Error::file("write", dir.join("README.txt")))
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::file("create", dir))?;
+    store::put(store, README, README_TEXT.as_bytes()).map_err(Error::file("write", dir.join(README)))
 }
 
 /// Writes the description: from now on the folder is a storage.
@@ -120,12 +126,36 @@ pub(crate) fn write_description(store: &dyn Store, uuid: Uuid, created: DateTime
         "# Written once by c2b; see README.txt.\nformat = {VERSION}\nuuid = \"{uuid}\"\ncreated = \"{}\"\nsealed = {sealed}\n\n[features]\ncompatible = []\nread_only = []\nincompatible = []\n",
         created.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
     );
-    crate::store::put(store, DESCRIPTION, text.as_bytes()).map_err(Error::file("write", DESCRIPTION))?;
+    store::put(store, DESCRIPTION, text.as_bytes()).map_err(Error::file("write", DESCRIPTION))?;
     Ok(StorageInfo { uuid, version: VERSION, created, sealed })
 }
 
-pub(crate) fn describe_from_packs(_store: &dyn Store) -> Result<Option<StorageInfo>, Error> {
-    Ok(None)
+/// Finds out from the packs what the description said; `None` without a pack whose header can be read. The time
+/// of the first commit stands for that of the creation.
+pub(crate) fn describe_from_packs(store: &dyn Store) -> Result<Option<StorageInfo>, Error> {
+    let mut packs = store.list(PACKS).map_err(Error::file("list", PACKS))?;
+    packs.retain(|pack| parse_name(&pack.name).is_some());
+    packs.sort_by_key(|pack| parse_name(&pack.name));
+    let mut headers = HashMap::<Uuid, usize>::new();
+    for pack in &packs {
+        let mut bytes = [0; HEADER_BYTES];
+        let n = store.read_at(&pack.name, 0, &mut bytes).map_err(Error::file("read", &pack.name))?;
+        if let Ok(header) = PackHeader::decode(&bytes[..n]) {
+            *headers.entry(header.storage).or_default() += 1;
+        }
+    }
+    // A pack of another storage may have been put here by mistake; not most of them.
+    let Some((&uuid, _)) = headers.iter().max_by_key(|(uuid, count)| (**count, **uuid)) else { return Ok(None) };
+    let (mut created, mut sealed) = (None, !store.list(KEYS).map_err(Error::file("list", KEYS))?.is_empty());
+    for pack in &packs {
+        let reader = PackReader::open(store, &pack.name, pack.bytes, uuid)?;
+        sealed |= reader.frames().iter().any(|frame| frame.header.keygen != 0);
+        created = created.or_else(|| reader.listed_commits().first().map(|commit| time_of(commit.time)));
+        if created.is_some() {
+            break;
+        }
+    }
+    Ok(Some(StorageInfo { uuid, version: VERSION, created: created.unwrap_or(DateTime::UNIX_EPOCH), sealed }))
 }
 
 /// Returns something in `dir` that is not ours; `None` when it may become a storage.
@@ -137,7 +167,7 @@ pub(crate) fn foreign(dir: &Path) -> Result<Option<PathBuf>, Error> {
     };
     for entry in entries {
         let name = PathBuf::from(entry.map_err(Error::file("list", dir))?.file_name());
-        let ours = name.to_str().is_some_and(|name| FURNITURE.contains(&name) || [DESCRIPTION, "README.txt"].iter().any(|file| name == format!("{file}.tmp")));
+        let ours = name.to_str().is_some_and(|name| FURNITURE.contains(&name));
         let holds_packs = name.as_os_str() == "packs" && fs::read_dir(dir.join("packs")).map_err(Error::file("list", dir.join("packs")))?.next().is_some();
         if !ours || holds_packs {
             return Ok(Some(name));
@@ -171,3 +201,72 @@ impl Lock {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::DirStore;
+
+    const STORAGE: Uuid = Uuid::from_u128(7);
+
+    fn read(dir: &Path) -> Result<StorageInfo, Error> {
+        read_description(dir, &DirStore::new(dir), Access::Read)
+    }
+
+    #[test]
+    fn a_folder_becomes_a_storage_when_its_description_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DirStore::new(dir.path());
+        for _ in 0..2 {
+            furnish(dir.path(), &store).unwrap();
+            assert!(matches!(read(dir.path()), Err(Error::NotAStorage { .. })));
+        }
+        let info = write_description(&store, STORAGE, DateTime::UNIX_EPOCH, true).unwrap();
+        assert_eq!(read(dir.path()).unwrap(), info);
+        assert!(info.sealed && info.uuid == STORAGE && info.version == 2);
+        assert!(matches!(furnish(dir.path(), &store), Err(Error::AlreadyAStorage { .. })));
+    }
+
+    #[test]
+    fn other_folders_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("letter.doc"), "Dear").unwrap();
+        assert!(matches!(furnish(dir.path(), &DirStore::new(dir.path())), Err(Error::NotEmpty { found, .. }) if found == "letter.doc"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn other_formats_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |text: &str| fs::write(dir.path().join(DESCRIPTION), text).unwrap();
+        write("format = 1\nuuid = \"x\"\n");
+        assert!(matches!(read(dir.path()), Err(Error::PreviewFormat { found: 1, .. })));
+        write("format = 3\nshape = \"unknown\"\n");
+        assert!(matches!(read(dir.path()), Err(Error::NewerFormat { .. })));
+        for text in ["", "format = \"2\"", "format = 2\n", "format = 0", "\u{1}"] {
+            write(text);
+            assert!(matches!(read(dir.path()), Err(Error::Description { .. })), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn flags_of_newer_programs_are_respected() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DirStore::new(dir.path());
+        write_description(&store, STORAGE, DateTime::UNIX_EPOCH, false).unwrap();
+        let text = fs::read_to_string(dir.path().join(DESCRIPTION)).unwrap();
+        fs::write(dir.path().join(DESCRIPTION), text.replace("read_only = []", "read_only = [\"x\"]")).unwrap();
+        assert!(read(dir.path()).is_ok());
+        assert!(matches!(read_description(dir.path(), &store, Access::Write), Err(Error::NewerFormat { .. })));
+        fs::write(dir.path().join(DESCRIPTION), text.replace("incompatible = []", "incompatible = [\"x\"]")).unwrap();
+        assert!(matches!(read(dir.path()), Err(Error::NewerFormat { .. })));
+    }
+
+    #[test]
+    fn one_process_has_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        assert!(matches!(Lock::take(dir.path()), Err(Error::InUse { pid: Some(pid), .. }) if pid == std::process::id()));
+        drop(lock);
+        Lock::take(dir.path()).unwrap();
+    }
+}

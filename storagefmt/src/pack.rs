@@ -12,6 +12,7 @@ pub(crate) mod list;
 mod placement;
 pub(crate) mod reader;
 pub(crate) mod records;
+pub(crate) mod rewrite;
 pub(crate) mod workers;
 pub(crate) mod writer;
 

@@ -15,7 +15,7 @@ pub fn probe(dir: &Path) -> Result<Probe, Error> {
     let kind = if !dir.exists() {
         ProbeKind::Missing
     } else {
-        match layout::read_description(&DirStore::new(dir), dir, Access::Read) {
+        match layout::read_description(dir, &DirStore::new(dir), Access::Read) {
             Ok(info) => ProbeKind::Storage(info),
             Err(Error::NotAStorage { .. }) => layout::foreign(dir)?.map_or(ProbeKind::Empty, ProbeKind::Foreign),
             Err(err) => return Err(err),

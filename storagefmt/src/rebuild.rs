@@ -83,7 +83,7 @@ pub fn rebuild(dir: &Path, key: &Unlock, progress: &mut dyn FnMut(RebuildProgres
 
 /// Returns the storage's description; one that is gone is made anew from what packs say.
 fn describe(dir: &Path, store: &DirStore, report: &mut RebuildReport) -> Result<StorageInfo, Error> {
-    match layout::read_description(store, dir, Access::Write) {
+    match layout::read_description(dir, store, Access::Write) {
         Err(err @ Error::NotAStorage { .. }) => {
             let Some(info) = layout::describe_from_packs(store)? else { return Err(err) };
             layout::write_description(store, info.uuid, info.created, info.sealed)?;

@@ -110,6 +110,8 @@ impl Keys {
     }
 
     /// Seals `bytes` in place with the current generation and appends [`TAG_BYTES`]; does nothing when not sealed.
+    ///
+    /// Reserve the room of the tag before: else all bytes may be copied.
     pub(crate) fn seal(&self, scope: Scope<'_>, aad: &[u8], nonce_out: &mut [u8; NONCE_BYTES], bytes: &mut Vec<u8>) -> Result<(), SealError> {
         let Some(ring) = self.read() else {
             *nonce_out = [0; NONCE_BYTES];

@@ -3,14 +3,13 @@
 //! In the writer's process the index is the writer's own. In any other, it follows: it catches up with
 //! commits, goes over to the index that a rebuild made, and takes in keys of new mailboxes.
 
-use crate::format::record::Record;
 use crate::format::row::{FrameRow, StateRow};
 use crate::index::Index;
 use crate::layout::{self, Access, INDEX};
 use crate::seal::{Keys, SealError, Unlock};
 use crate::store::Store;
 use crate::unlock;
-use crate::{CommitSeq, Error, FrameKey, Place, StorageInfo};
+use crate::{Error, FrameKey, StorageInfo};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -85,11 +84,6 @@ impl Shared {
         self.index().keys().clone()
     }
 
-    /// Returns a record; `None` when it was dropped, its frame is lost, or its mailbox's key was destroyed.
-    pub(crate) fn record(&self, place: Place) -> Result<Option<Arc<Record>>, Error> {
-        self.index().record(place)
-    }
-
     /// Returns where a frame is, and the name of the pack that has it.
     pub(crate) fn locate(&self, frame: FrameKey) -> Result<Option<(FrameRow, String)>, Error> {
         let index = self.index();
@@ -97,12 +91,6 @@ impl Shared {
         let Some(row) = index.frame(frame)? else { return Ok(None) };
         let (first, pack) = index.pack_of(frame.seq)?.ok_or(Error::PackMissing { seq: frame.seq })?;
         Ok(Some((row, pack.name(first))))
-    }
-
-    /// Returns the name of the pack that has a commit's frames.
-    pub(crate) fn pack(&self, seq: CommitSeq) -> Result<String, Error> {
-        let (first, pack) = self.index().pack_of(seq)?.ok_or(Error::PackMissing { seq })?;
-        Ok(pack.name(first))
     }
 
     /// Catches up with the writer, in a new index if a rebuild made one.

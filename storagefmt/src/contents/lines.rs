@@ -6,7 +6,7 @@
 use crate::Error;
 use crate::cut::{Encoder, Lines};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 /// Decoded bytes that are fetched at a time.
 const DECODED_BYTES: usize = 48 << 10;
@@ -23,10 +23,9 @@ pub(super) fn encode(
         return encode_any(lines, offset, buffer, read);
     }
     // A body without lines is cut into stretches of the same kind, without breaks between them.
-    let (chars, newline): (usize, &[u8]) = match (lines.line, lines.crlf) {
-        (0, _) => (DECODED_BYTES / 3 * 4, b""),
-        (line, true) => (line as usize, b"\r\n"),
-        (line, false) => (line as usize, b"\n"),
+    let (chars, newline) = match lines.line {
+        0 => (DECODED_BYTES / 3 * 4, &b""[..]),
+        line => (line as usize, lines.newline.as_bytes()),
     };
     let (held, step) = (chars / 4 * 3, chars + newline.len());
     let mut decoded = vec![0; (DECODED_BYTES / held).max(1).min(buffer.len() / step + 2) * held];
@@ -40,13 +39,13 @@ pub(super) fn encode(
         let before = done;
         for (number, piece) in decoded[..n].chunks(held).enumerate() {
             let newline = if begins + (number * held + piece.len()) as u64 == total { &b""[..] } else { newline };
-            let len = piece.len().div_ceil(3) * 4 + newline.len();
+            let len = if lines.unpadded { (piece.len() * 4).div_ceil(3) } else { piece.len().div_ceil(3) * 4 } + newline.len();
             let room = &mut buffer[done..];
             if skip == 0 && room.len() >= len {
-                fill(piece, newline, &mut room[..len]);
+                fill(lines, piece, newline, &mut room[..len]);
                 done += len;
             } else {
-                fill(piece, newline, &mut edge[..len]);
+                fill(lines, piece, newline, &mut edge[..len]);
                 done += super::copy(edge[..len].get(skip..).unwrap_or_default(), room);
                 skip = 0;
             }
@@ -59,10 +58,10 @@ pub(super) fn encode(
 }
 
 /// Encodes one line and its break into exactly the bytes that they need.
-fn fill(piece: &[u8], newline: &[u8], into: &mut [u8]) {
+fn fill(lines: Lines, piece: &[u8], newline: &[u8], into: &mut [u8]) {
     let (line, end) = into.split_at_mut(into.len() - newline.len());
     // The only error is a lack of room, and the room was computed from the piece.
-    let _ = STANDARD.encode_slice(piece, line);
+    let _ = if lines.unpadded { STANDARD_NO_PAD.encode_slice(piece, line) } else { STANDARD.encode_slice(piece, line) };
     end.copy_from_slice(newline);
 }
 
@@ -82,12 +81,13 @@ fn encode_any(lines: Lines, offset: u64, buffer: &mut [u8], read: &mut dyn FnMut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::recipe::Newline;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn every_stretch_is_that_of_the_whole(bytes in prop::collection::vec(any::<u8>(), 0..3000), line in prop::sample::select(vec![0u32, 4, 57, 60, 64, 73, 76, 996]), crlf: bool, at in any::<prop::sample::Index>(), len in 0usize..2500) {
-            let lines = Lines { line, crlf: crlf && line > 0 };
+        fn every_stretch_is_that_of_the_whole(bytes in prop::collection::vec(any::<u8>(), 0..3000), line in prop::sample::select(vec![0u32, 4, 57, 60, 64, 73, 76, 996]), newline in prop::sample::select(vec!["\n", "\r\n", " \r\n"]), unpadded: bool, at in any::<prop::sample::Index>(), len in 0usize..2500) {
+            let lines = Lines { line, newline: Newline::new(newline.as_bytes()).unwrap(), unpadded };
             let mut encoder = Encoder::new(lines);
             let mut whole = encoder.push(&bytes);
             whole.extend(encoder.finish());

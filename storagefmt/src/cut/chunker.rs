@@ -1,22 +1,28 @@
 //! Content-defined chunking of bytes as they come.
 //!
 //! FastCDC (2020, normalisation level 1) cuts where the content says so, hence equal stretches in
-//! different places give equal chunks. A chunk begins exactly where a part begins. Readers need none
-//! of this; changing a number below costs deduplication with older chunks and nothing else.
+//! different places give equal chunks. A chunk begins exactly where a part begins. Text that fits into
+//! one chunk is one: it is stored in groups with its neighbours, and many names would cost more than
+//! what two versions of it share. Readers need none of this; changing a number below costs
+//! deduplication with older chunks and nothing else.
 
-use fastcdc::v2020::FastCDC;
+use fastcdc::v2020::{MASKS, cut};
 
 /// Shortest chunk that is cut off, in bytes.
-const CHUNK_BYTES_MIN: u32 = 16 << 10;
+const CHUNK_BYTES_MIN: usize = 16 << 10;
 /// Length aimed at, in bytes: small enough that an edited document shares most of itself.
-const CHUNK_BYTES_AVG: u32 = 64 << 10;
+const CHUNK_BYTES_AVG: usize = 1 << AVG_BITS;
+const AVG_BITS: usize = 16;
 /// Longest chunk, in bytes: what a random read must decode at most.
 pub(crate) const CHUNK_BYTES_MAX: usize = 256 << 10;
+/// How much of a stretch is looked at to see whether it is text, in bytes.
+const TEXT_BYTES: usize = 4 << 10;
 
 /// Cuts one stretch of bytes.
 #[derive(Default)]
 pub(crate) struct Chunker {
     buffer: Vec<u8>,
+    began: bool,
 }
 
 impl Chunker {
@@ -26,7 +32,9 @@ impl Chunker {
         for piece in bytes.chunks(CHUNK_BYTES_MAX) {
             self.buffer.extend_from_slice(piece);
             if self.buffer.len() >= 2 * CHUNK_BYTES_MAX {
-                self.cut(CHUNK_BYTES_MAX, chunk)?;
+                let left = Self::cut(&self.buffer, CHUNK_BYTES_MAX, chunk)?;
+                self.began = true;
+                self.buffer.drain(..self.buffer.len() - left);
             }
         }
         Ok(())
@@ -34,23 +42,43 @@ impl Chunker {
 
     /// Gives out what is left and is ready for the next stretch.
     pub(crate) fn finish<E>(&mut self, chunk: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        self.cut(1, chunk)
+        if std::mem::take(&mut self.began) {
+            Self::cut(&self.buffer, 1, chunk)?;
+        } else {
+            Self::whole(&self.buffer, chunk)?;
+        }
+        self.buffer.clear();
+        Ok(())
     }
 
-    /// Cuts while at least `least` bytes are left. With a whole longest chunk ahead, a cut does not depend on what comes later.
-    fn cut<E>(&mut self, least: usize, chunk: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let mut rest = self.buffer.as_slice();
+    /// Cuts a stretch that is there as a whole.
+    pub(crate) fn whole<E>(bytes: &[u8], chunk: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        if bytes.is_empty() {
+            Ok(())
+        } else if bytes.len() <= CHUNK_BYTES_MIN || bytes.len() <= CHUNK_BYTES_MAX && is_text(&bytes[..bytes.len().min(TEXT_BYTES)]) {
+            chunk(bytes)
+        } else {
+            Self::cut(bytes, 1, chunk).map(|_| ())
+        }
+    }
+
+    /// Cuts while at least `least` bytes are left; returns how many that are. With a whole longest chunk ahead, a cut does not depend on what comes later.
+    fn cut<E>(bytes: &[u8], least: usize, chunk: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<usize, E> {
+        let (early, late) = (MASKS[AVG_BITS + 1], MASKS[AVG_BITS - 1]);
+        let mut rest = bytes;
         while rest.len() >= least {
-            #[expect(clippy::cast_possible_truncation, reason = "256 KiB fit 32 bits")]
-            let len = FastCDC::new(rest, CHUNK_BYTES_MIN, CHUNK_BYTES_AVG, CHUNK_BYTES_MAX as u32).next().map_or(rest.len(), |cut| cut.length);
+            let (_, len) = cut(rest, CHUNK_BYTES_MIN, CHUNK_BYTES_AVG, CHUNK_BYTES_MAX, early, late, early << 1, late << 1);
             let (head, tail) = rest.split_at(len.clamp(1, rest.len()));
             chunk(head)?;
             rest = tail;
         }
-        let left = rest.len();
-        self.buffer.drain(..self.buffer.len() - left);
-        Ok(())
+        Ok(rest.len())
     }
+}
+
+/// Returns whether this looks like text in an encoding that extends ASCII.
+fn is_text(head: &[u8]) -> bool {
+    !head.iter().any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31))
 }
 
 #[cfg(test)]

@@ -5,34 +5,33 @@
 //! decoded MIME part; where one seems to begin, the stream is cut. Microsoft asks clients not to
 //! interpret these streams: this is a guess about where to cut, and never more.
 
-use super::{BUFFER_BYTES, CutError, Hint, PART_BYTES_MIN, Stretch};
+use super::source::Source;
+use super::{CutError, Hint, PART_BYTES_MIN, Stretch};
 use crate::ContentId;
 use crate::format::Take;
 use crate::format::recipe::Frame;
-use c2b_mailbox::Content;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// Length of a frame header in bytes.
 pub(crate) const HEADER_BYTES: u64 = 8;
 /// How many runs of equal frame headers are remembered; beyond that the stream is not what we think.
 const FRAMES_MAX: usize = 1 << 16;
+/// How many values get chunks of their own.
+const VALUES_MAX: usize = 10_000;
 /// Property tags whose values are worth chunks of their own, since all recipients of a message have them alike: attachment
 /// data, HTML body, compressed RTF body, and the text body in the two types that UTF-16 travels in.
 const TAGS: [u32; 5] = [0x3701_0102, 0x1013_0102, 0x1009_0102, 0x1000_84b0, 0x1000_001f];
 
 /// Reads the frame headers; empty when the stream does not consist of frames to its last byte.
-pub(crate) fn frames(content: &mut Content) -> io::Result<Vec<Frame>> {
-    let total = content.len();
+pub(crate) fn frames<S: Source>(source: &mut S) -> io::Result<Vec<Frame>> {
+    let total = source.len();
     let (mut frames, mut offset) = (Vec::<Frame>::new(), 0);
     while offset < total {
         if total - offset < HEADER_BYTES || frames.len() > FRAMES_MAX {
             return Ok(Vec::new());
         }
-        content.seek(SeekFrom::Start(offset))?;
-        let mut header = [0; 8];
-        content.read_exact(&mut header)?;
-        let mut take = Take(&header);
+        let mut take = Take(source.window(offset, offset + HEADER_BYTES)?);
         let (Some(opcode), Some(len)) = (take.u32(), take.u32()) else { return Ok(Vec::new()) };
         offset += HEADER_BYTES + u64::from(len);
         match frames.last_mut() {
@@ -43,39 +42,62 @@ pub(crate) fn frames(content: &mut Content) -> io::Result<Vec<Frame>> {
     Ok(if offset == total { frames } else { Vec::new() })
 }
 
-/// Finds the large values.
-pub(crate) fn stretches(source: &mut Unframed<'_>) -> Result<Vec<Stretch>, CutError> {
-    let total = source.len();
-    let (mut stretches, mut offset, mut buffer) = (Vec::new(), 0, vec![0; BUFFER_BYTES]);
-    while offset + HEADER_BYTES < total {
-        let want = buffer.len().min(usize::try_from(total - offset).unwrap_or(usize::MAX));
-        source.seek(SeekFrom::Start(offset))?;
-        source.read_exact(&mut buffer[..want])?;
-        let places = TAGS.iter().filter_map(|tag| first_value(&buffer[..want], *tag, total - offset)).min();
-        match places.map(|(start, len)| (offset + start, len)) {
-            Some((start, len)) => {
-                stretches.push(Stretch { start, end: start + len, coding: Hint::Raw });
-                offset = start + len;
-            }
-            // A tag and its length may straddle two buffers.
-            None => offset += (want as u64 - 7).max(1),
+/// Appends the data of all frames, whose headers are known, to `data`.
+pub(crate) fn unframe(stream: &[u8], frames: &[Frame], data: &mut Vec<u8>) {
+    let mut take = Take(stream);
+    for frame in frames {
+        for _ in 0..frame.count {
+            let piece = take.array::<8>().and_then(|_| take.bytes(frame.len as usize));
+            data.extend_from_slice(piece.unwrap_or_default());
         }
+    }
+}
+
+/// Finds the large values.
+pub(crate) fn stretches<S: Source>(source: &mut S) -> Result<Vec<Stretch>, CutError> {
+    let total = source.len();
+    let finders = TAGS.map(|tag| Finder::new(&tag.to_le_bytes()).into_owned());
+    let (mut stretches, mut offset) = (Vec::new(), 0);
+    while offset + HEADER_BYTES < total && stretches.len() < VALUES_MAX {
+        let window = source.window(offset, total)?;
+        // Where each tag comes next: each is looked for once in every byte, however many values there are.
+        let (mut next, mut done) = ([Some(0); TAGS.len()], 0);
+        loop {
+            for (place, finder) in next.iter_mut().zip(&finders) {
+                if place.is_some_and(|place| place <= done) {
+                    *place = next_value(window, finder, done, total - offset).map(|(start, _)| start);
+                }
+            }
+            let Some(start) = next.iter().flatten().copied().min() else { break };
+            let Some(len) = value_len(window, start, total - offset) else { break };
+            stretches.push(Stretch { start: offset + start as u64, end: offset + start as u64 + len, coding: Hint::Raw });
+            done = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
+            if done >= window.len() || stretches.len() == VALUES_MAX {
+                break;
+            }
+        }
+        // A tag and its length may straddle two windows.
+        let kept = HEADER_BYTES - 1;
+        offset += (done as u64).max((window.len() as u64).saturating_sub(kept)).max(1);
     }
     Ok(stretches)
 }
 
-/// Returns where the first value with this tag begins and how long it is, if it is worth a cut and fits into what is `left`.
-fn first_value(buffer: &[u8], tag: u32, left: u64) -> Option<(u64, u64)> {
-    memmem::find_iter(buffer, &tag.to_le_bytes()).find_map(|place| {
-        let len = u64::from(Take(buffer.get(place + 4..)?).u32()?);
-        let start = place as u64 + HEADER_BYTES;
-        (len >= PART_BYTES_MIN && start + len <= left).then_some((start, len))
-    })
+/// Returns where the first value with this tag from `from` on begins, if it is worth a cut and fits into what is `left`.
+fn next_value(window: &[u8], tag: &Finder<'_>, from: usize, left: u64) -> Option<(usize, u64)> {
+    // A value begins behind its tag and its length.
+    tag.find_iter(window.get(from..)?).map(|place| from + place + 8).find_map(|start| value_len(window, start, left).map(|len| (start, len)))
+}
+
+/// Returns how long the value is that begins at `start`.
+fn value_len(window: &[u8], start: usize, left: u64) -> Option<u64> {
+    let len = u64::from(Take(window.get(start.checked_sub(4)?..)?).u32()?);
+    (len >= PART_BYTES_MIN && start as u64 + len <= left).then_some(len)
 }
 
 /// The data of all frames, one after the other.
-pub(crate) struct Unframed<'a> {
-    content: &'a mut Content,
+pub(crate) struct Unframed<'a, R> {
+    content: &'a mut R,
     map: FrameMap,
     offset: u64,
 }
@@ -129,18 +151,19 @@ impl FrameMap {
     }
 }
 
-impl<'a> Unframed<'a> {
+impl<'a, R> Unframed<'a, R> {
     /// Looks at a content whose frames are known.
-    pub(crate) fn new(content: &'a mut Content, frames: &[Frame]) -> io::Result<Self> {
-        Ok(Self { content, map: FrameMap::new(frames), offset: 0 })
+    pub(crate) fn new(content: &'a mut R, frames: &[Frame]) -> Self {
+        Self { content, map: FrameMap::new(frames), offset: 0 }
     }
 
-    fn len(&self) -> u64 {
+    /// Returns how much data there is.
+    pub(crate) fn len(&self) -> u64 {
         self.map.len
     }
 }
 
-impl Read for Unframed<'_> {
+impl<R: Read + Seek> Read for Unframed<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while done < buffer.len() && self.offset < self.map.len {
@@ -155,7 +178,7 @@ impl Read for Unframed<'_> {
     }
 }
 
-impl Seek for Unframed<'_> {
+impl<R> Seek for Unframed<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match to {
             SeekFrom::Start(offset) => self.offset = offset,

@@ -5,11 +5,11 @@
 //! digits, and whether a hard break may follow the last column. They are learned from a body; where
 //! that does not give the same bytes again, the body is kept as it is.
 
-use crate::format::recipe::Coding;
-use std::io::{self, Read, Seek, SeekFrom};
+use crate::format::recipe::{Coding, usually_escaped};
+use memchr::{memchr, memchr_iter};
 
 /// Longest body that is decoded, in bytes: a stretch of it cannot be encoded alone, so reading any holds it all in memory.
-const BODY_BYTES_MAX: u64 = 1 << 20;
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The habits of one program that wrote quoted-printable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +26,30 @@ pub(crate) struct Quoted {
     pub(crate) full: bool,
 }
 
-/// Reads a body from `start` to `end` and returns its habits and what it holds; `None` when they do not give the same bytes again.
-pub(crate) fn find<R: Read + Seek>(source: &mut R, start: u64, end: u64) -> io::Result<Option<(Quoted, Vec<u8>)>> {
-    if end - start > BODY_BYTES_MAX {
-        return Ok(None);
+/// Buffers that are used again for each body.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// What the last body held.
+    pub(crate) decoded: Vec<u8>,
+    encoded: Vec<u8>,
+}
+
+/// Learns the habits of a body and leaves in `scratch` what it holds; `None` when they do not give the same bytes again.
+pub(crate) fn find(body: &[u8], scratch: &mut Scratch) -> Option<Quoted> {
+    if body.len() > BODY_BYTES_MAX {
+        return None;
     }
-    let mut body = Vec::new();
-    source.seek(SeekFrom::Start(start))?;
-    source.take(end - start).read_to_end(&mut body)?;
-    Ok(learn(&body).and_then(|(habits, decoded)| {
-        let fits = |quoted: &Quoted| quoted.encode(&decoded) == body;
-        let found = [false, true].map(|full| Quoted { full, ..habits.clone() }).into_iter().find(fits);
-        found.map(|quoted| (quoted, decoded))
-    }))
+    scratch.decoded.clear();
+    let mut quoted = learn(body, &mut scratch.decoded)?;
+    let seen = quoted.escaped;
+    // What does not occur is taken for what programs usually do: then most bodies have the same habits, and these cost nothing.
+    quoted.escaped.iter_mut().zip(usually_escaped()).for_each(|(bits, usually)| *bits |= usually);
+    if quoted.writes(body, scratch) {
+        return Some(quoted);
+    }
+    let plain = plain_bytes(body, quoted.crlf);
+    quoted.escaped.iter_mut().zip(seen).zip(plain).for_each(|((bits, seen), plain)| *bits = seen | *bits & !plain);
+    quoted.writes(body, scratch).then_some(quoted)
 }
 
 impl Quoted {
@@ -58,36 +69,69 @@ impl Quoted {
 
     /// Writes bytes as this program would have.
     pub(crate) fn encode(&self, bytes: &[u8]) -> Vec<u8> {
-        let newline: &[u8] = if self.crlf { b"\r\n" } else { b"\n" };
-        let limit = if self.line == 0 { usize::MAX } else { self.line as usize };
-        let (mut encoded, mut column, mut rest) = (Vec::with_capacity(bytes.len() + bytes.len() / 8), 0, bytes);
-        while let Some((byte, tail)) = rest.split_first() {
-            if rest.starts_with(newline) {
-                encoded.extend_from_slice(newline);
-                (column, rest) = (0, &rest[newline.len()..]);
-                continue;
-            }
-            let ends = tail.is_empty() || tail.starts_with(newline);
-            let width = if self.escapes(*byte) || ends && matches!(byte, b' ' | b'\t') { 3 } else { 1 };
-            let room = if ends && self.full { limit } else { limit - 1 };
-            if column + width > room && column > 0 {
-                encoded.push(b'=');
-                encoded.extend_from_slice(newline);
-                column = 0;
-            }
-            if width == 1 {
-                encoded.push(*byte);
-            } else {
-                encoded.push(b'=');
-                encoded.extend([byte >> 4, byte & 15].map(|nibble| self.digit(nibble)));
-            }
-            (column, rest) = (column + width, tail);
-        }
+        let mut encoded = Vec::with_capacity(bytes.len() + bytes.len() / 8);
+        self.encode_into(bytes, &mut encoded);
         encoded
     }
 
-    fn escapes(&self, byte: u8) -> bool {
-        self.escaped[usize::from(byte / 8)] >> (byte % 8) & 1 == 1
+    fn writes(&self, body: &[u8], scratch: &mut Scratch) -> bool {
+        scratch.encoded.clear();
+        self.encode_into(&scratch.decoded, &mut scratch.encoded);
+        scratch.encoded == body
+    }
+
+    fn encode_into(&self, bytes: &[u8], encoded: &mut Vec<u8>) {
+        let newline: &[u8] = if self.crlf { b"\r\n" } else { b"\n" };
+        let escapes: [bool; 256] = std::array::from_fn(|byte| self.escaped[byte / 8] >> (byte % 8) & 1 == 1);
+        let (mut rest, mut newlines) = (bytes, memchr_iter(b'\n', bytes));
+        while !rest.is_empty() {
+            let begin = bytes.len() - rest.len();
+            // The next line break of the kind that this program writes; another is a byte like any other.
+            let end = newlines.by_ref().find_map(|place| match self.crlf {
+                false => Some(place),
+                true => place.checked_sub(1).filter(|cr| *cr >= begin && bytes[*cr] == b'\r'),
+            });
+            self.encode_line(&rest[..end.map_or(rest.len(), |end| end - begin)], &escapes, newline, encoded);
+            let Some(end) = end else { break };
+            encoded.extend_from_slice(newline);
+            rest = &bytes[end + newline.len()..];
+        }
+    }
+
+    /// Writes what stands before a hard break.
+    fn encode_line(&self, line: &[u8], escapes: &[bool; 256], newline: &[u8], encoded: &mut Vec<u8>) {
+        let Some((last, mut rest)) = line.split_last() else { return };
+        let limit = if self.line == 0 { usize::MAX } else { self.line as usize };
+        let mut column = 0;
+        while !rest.is_empty() {
+            let room = rest.len().min((limit - 1).saturating_sub(column));
+            let plain = rest[..room].iter().position(|byte| escapes[usize::from(*byte)]).unwrap_or(room);
+            encoded.extend_from_slice(&rest[..plain]);
+            (column, rest) = (column + plain, &rest[plain..]);
+            let Some((byte, tail)) = rest.split_first() else { break };
+            let width = if escapes[usize::from(*byte)] { 3 } else { 1 };
+            if column + width > limit - 1 && column > 0 {
+                soft_break(newline, encoded);
+                column = 0;
+            }
+            // A lone byte may be wider than a line: it is written all the same.
+            self.put(*byte, width == 3, encoded);
+            (column, rest) = (column + width, tail);
+        }
+        let escape = escapes[usize::from(*last)] || matches!(last, b' ' | b'\t');
+        let room = if self.full { limit } else { limit - 1 };
+        if column + if escape { 3 } else { 1 } > room && column > 0 {
+            soft_break(newline, encoded);
+        }
+        self.put(*last, escape, encoded);
+    }
+
+    fn put(&self, byte: u8, escape: bool, encoded: &mut Vec<u8>) {
+        if escape {
+            encoded.extend([b'=', self.digit(byte >> 4), self.digit(byte & 15)]);
+        } else {
+            encoded.push(byte);
+        }
     }
 
     fn digit(&self, nibble: u8) -> u8 {
@@ -99,49 +143,92 @@ impl Quoted {
     }
 }
 
+fn soft_break(newline: &[u8], encoded: &mut Vec<u8>) {
+    encoded.push(b'=');
+    encoded.extend_from_slice(newline);
+}
+
 /// Decodes a body and learns its habits, as far as they can be read off.
-fn learn(body: &[u8]) -> Option<(Quoted, Vec<u8>)> {
-    let crlf = body.iter().position(|byte| *byte == b'\n').is_some_and(|newline| newline > 0 && body[newline - 1] == b'\r');
+fn learn(body: &[u8], decoded: &mut Vec<u8>) -> Option<Quoted> {
+    let crlf = memchr(b'\n', body).is_some_and(|newline| newline > 0 && body[newline - 1] == b'\r');
     let newline: &[u8] = if crlf { b"\r\n" } else { b"\n" };
-    let (mut decoded, mut rest, mut column, mut line) = (Vec::with_capacity(body.len()), body, 0, 0);
     let (mut escaped, mut upper, mut lower) = ([0u8; 32], false, false);
-    while let Some((byte, tail)) = rest.split_first() {
-        if rest.starts_with(newline) {
-            decoded.extend_from_slice(newline);
-            (column, rest) = (0, &rest[newline.len()..]);
-        } else if *byte != b'=' {
-            decoded.push(*byte);
-            (column, rest) = (column + 1, tail);
-        } else if tail.starts_with(newline) {
-            line = line.max(column + 1);
-            (column, rest) = (0, &tail[newline.len()..]);
-        } else {
-            let (digits, after) = tail.split_at_checked(2)?;
-            let value = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok().filter(|_| digits[0] != b'+')?;
-            upper |= digits.iter().any(u8::is_ascii_uppercase);
-            lower |= digits.iter().any(u8::is_ascii_lowercase);
-            let at_end = after.is_empty() || after.starts_with(newline);
-            if !(at_end && matches!(value, b' ' | b'\t')) {
-                escaped[usize::from(value / 8)] |= 1 << (value % 8);
-            }
-            decoded.push(value);
-            (column, rest) = (column + 3, after);
+    let mut rest = body;
+    while let Some(place) = memchr(b'=', rest) {
+        decoded.extend_from_slice(&rest[..place]);
+        let tail = &rest[place + 1..];
+        if let Some(after) = tail.strip_prefix(newline) {
+            rest = after;
+            continue;
         }
+        let ([high, low], after) = tail.split_first_chunk::<2>()?;
+        let value = hexadecimal(*high)? << 4 | hexadecimal(*low)?;
+        upper |= high.is_ascii_uppercase() || low.is_ascii_uppercase();
+        lower |= high.is_ascii_lowercase() || low.is_ascii_lowercase();
+        let at_end = after.is_empty() || after.starts_with(newline);
+        if !(at_end && matches!(value, b' ' | b'\t')) {
+            escaped[usize::from(value / 8)] |= 1 << (value % 8);
+        }
+        decoded.push(value);
+        rest = after;
     }
-    Some((Quoted { line, crlf, lower: lower && !upper, escaped, full: false }, decoded))
+    decoded.extend_from_slice(rest);
+    let (soft, hard) = longest_lines(body, newline);
+    Some(Quoted { line: u32::try_from(soft).ok()?, crlf, lower: lower && !upper, escaped, full: soft > 0 && hard >= soft })
+}
+
+/// Returns the bytes that occur as they are, line breaks apart.
+fn plain_bytes(body: &[u8], crlf: bool) -> [u8; 32] {
+    let mut plain = [0; 32];
+    let mut rest = body;
+    while let Some((byte, tail)) = rest.split_first() {
+        rest = match byte {
+            b'\r' if crlf && tail.starts_with(b"\n") => &tail[1..],
+            b'\n' if !crlf => tail,
+            _ => {
+                plain[usize::from(byte / 8)] |= 1 << (byte % 8);
+                tail
+            }
+        };
+    }
+    plain[usize::from(b'=' / 8)] &= !(1 << (b'=' % 8));
+    plain
+}
+
+/// Returns the longest line that ends with a soft break, its `=` included, and the longest other.
+fn longest_lines(body: &[u8], newline: &[u8]) -> (usize, usize) {
+    let (mut soft, mut hard, mut begin) = (0, 0, 0);
+    for end in memchr_iter(b'\n', body).chain([body.len()]) {
+        let Some(line) = body.get(begin..end.saturating_sub(if end < body.len() { newline.len() - 1 } else { 0 })) else { continue };
+        if end < body.len() && line.ends_with(b"=") {
+            soft = soft.max(line.len());
+        } else {
+            hard = hard.max(line.len());
+        }
+        begin = end + 1;
+    }
+    (soft, hard)
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Cursor;
 
     fn found(body: &[u8]) -> Option<Vec<u8>> {
-        let found = find(&mut Cursor::new(body), 0, body.len() as u64).unwrap();
-        found.map(|(quoted, decoded)| {
-            assert_eq!(quoted.encode(&decoded), body);
-            decoded
+        let mut scratch = Scratch::default();
+        find(body, &mut scratch).map(|quoted| {
+            assert_eq!(quoted.encode(&scratch.decoded), body);
+            scratch.decoded
         })
     }
 

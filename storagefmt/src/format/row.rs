@@ -511,3 +511,57 @@ pub fn past_key(mailbox: MailboxKey, folder: FolderKey, until: u64, from: u64, i
 pub fn grant_key(mailbox: MailboxKey, frame: FrameKey) -> Key {
     Key::mailbox(mailbox).u64(frame.seq.0).u32(frame.n)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn round<T: Encode<()> + for<'b> Decode<'b, ()>>(value: &T) -> T {
+        minicbor::decode(&minicbor::to_vec(value).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_small() {
+        let place = Place { frame: FrameKey::new(CommitSeq(1000), 20), index: 100 };
+        let row = ItemRowValue { place, brought: 100_000, version: 1, mark: None, rule: None };
+        assert_eq!(minicbor::to_vec(row).unwrap().len(), 14);
+        assert_eq!(minicbor::to_vec(ChunkRow { seq: 1000, n: 20, offset: 100_000, len: 9000 }).unwrap().len(), 13);
+    }
+
+    #[test]
+    fn tables_have_names_of_their_own() {
+        let names: std::collections::BTreeSet<_> = Table::ALL.iter().map(|table| table.name()).collect();
+        assert_eq!(names.len(), Table::ALL.len());
+    }
+
+    proptest! {
+        #[test]
+        fn rows_read_back(seq: u64, n: u32, index: u32, brought: u64, version: u32, mark: bool, rule: Option<u8>, change: Option<[u8; 8]>, flag: bool) {
+            let place = Place { frame: FrameKey::new(CommitSeq(seq), n), index };
+            let row = ItemRowValue { place, brought, version, mark: mark.then_some(place), rule };
+            prop_assert_eq!(round(&row), row);
+            let row = ItemIdRow { key: brought, folder: seq, change, fidelity: 3, live: flag };
+            prop_assert_eq!(round(&row), row);
+            let row = MailboxRowValue { place: flag.then_some(place), versions: brought, erased: flag, ..MailboxRowValue::default() };
+            prop_assert_eq!(round(&row), row.clone());
+            let row = PackRow { last: seq, generation: n, check: index.to_le_bytes(), bytes: brought, verified: flag.then_some(-1) };
+            prop_assert_eq!(round(&row), row.clone());
+        }
+
+        #[test]
+        fn keys_read_back_and_sort_like_their_numbers(one: (u32, u64, u64, i64), other: (u32, u64, u64, i64)) {
+            let key = |of: (u32, u64, u64, i64)| live_key(MailboxKey(of.0), FolderKey(of.1), of.2, ItemKey(7)).0;
+            let mut take = KeyTake::new(&[]);
+            prop_assert_eq!(take.u64(), None);
+            let bytes = key(one);
+            let mut take = KeyTake::new(&bytes);
+            prop_assert_eq!((take.mailbox(), take.u64(), take.u64(), take.u64()), (Some(MailboxKey(one.0)), Some(one.1), Some(one.2), Some(7)));
+            let numbers = |of: (u32, u64, u64, i64)| (of.0, of.1, of.2);
+            prop_assert_eq!(key(one).cmp(&key(other)), numbers(one).cmp(&numbers(other)));
+            prop_assert_eq!(Key::time(one.3).0.cmp(&Key::time(other.3).0), one.3.cmp(&other.3));
+            let frame = FrameKey::new(CommitSeq(one.1), one.0);
+            prop_assert_eq!(KeyTake::new(&Key::frame(frame).0).frame(), Some(frame));
+        }
+    }
+}

@@ -15,10 +15,15 @@ use crate::{CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
 
 /// Applies one record, which is at `place` in a frame of `mailbox`, or of the storage itself.
 ///
-/// Records must come in the order in which they were written.
+/// Records must come in the order in which they were written. Those of an erased mailbox change nothing.
 pub(crate) fn apply(rows: &mut Staged, place: Place, mailbox: Option<MailboxKey>, record: &Record) -> Result<(), Error> {
-    rows.remember(place, record);
     let seq = place.frame.seq;
+    if let Some(mailbox) = mailbox
+        && is_erased(rows, mailbox)?
+    {
+        return Ok(());
+    }
+    rows.remember(place, record);
     match (record, mailbox) {
         (Record::Mailbox(record), _) => self::mailbox(rows, place, record),
         (Record::Folder(record), _) => folder(rows, place, record),
@@ -46,6 +51,12 @@ pub(crate) fn apply(rows: &mut Staged, place: Place, mailbox: Option<MailboxKey>
             Ok(())
         }
     }
+}
+
+/// Returns whether a mailbox was erased.
+pub(in crate::index) fn is_erased(rows: &Staged, mailbox: MailboxKey) -> Result<bool, Error> {
+    let row: Option<MailboxRowValue> = rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
+    Ok(row.is_some_and(|row| row.erased))
 }
 
 fn mailbox(rows: &mut Staged, place: Place, record: &MailboxRecord) -> Result<(), Error> {

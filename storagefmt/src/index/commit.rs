@@ -1,9 +1,10 @@
 //! What the index notes of packs: which there are, where their frames are, their records.
 
-use super::staged::Staged;
+use super::apply::is_erased;
 use super::decode;
+use super::staged::Staged;
 use crate::format::pack::{Directory, PackName};
-use crate::format::row::{CommitRow, FrameRow, Key, KeyTake, MailboxRowValue, PackRow, StateRow, Table};
+use crate::format::row::{CommitRow, FrameRow, Key, KeyTake, PackRow, StateRow, Table};
 use crate::{CommitSeq, Error, FrameKey, MailboxKey};
 use std::collections::{HashMap, HashSet};
 
@@ -74,17 +75,19 @@ fn forget_pack(rows: &mut Staged, first: CommitSeq) -> Result<(), Error> {
 }
 
 fn put_frames(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> {
-    let mut erased = HashMap::new();
+    let mut erased = HashMap::from([(0, false)]);
+    let mut gone = HashSet::new();
     for entry in &facts.directory.frames {
-        let row = FrameRow::from(entry);
-        if let std::collections::hash_map::Entry::Vacant(vacant) = erased.entry(row.mailbox) {
-            let mailbox: Option<MailboxRowValue> = rows.row(Table::Mailboxes, &Key::mailbox(MailboxKey(row.mailbox)))?;
-            vacant.insert(mailbox.is_some_and(|mailbox| mailbox.erased));
+        let (frame, mailbox) = (entry.header.key, entry.header.mailbox);
+        let erased = match erased.get(&mailbox) {
+            Some(erased) => *erased,
+            None => *erased.entry(mailbox).or_insert(is_erased(rows, MailboxKey(mailbox))?),
+        };
+        if erased {
+            gone.insert(frame);
         }
-        rows.put(Table::Frames, Key::frame(entry.header.key), &row);
+        rows.put(Table::Frames, Key::frame(frame), &FrameRow::from(entry));
     }
-    let gone: HashSet<FrameKey> =
-        facts.directory.frames.iter().filter(|entry| erased.get(&entry.header.mailbox) == Some(&true)).map(|entry| entry.header.key).collect();
     for (frame, bytes) in facts.records.iter().filter(|(frame, _)| !gone.contains(frame)) {
         rows.put_bytes(Table::Records, Key::frame(*frame), bytes.clone());
     }

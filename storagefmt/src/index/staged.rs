@@ -88,8 +88,7 @@ impl Staged {
     pub(crate) fn page(&self, table: Table, prefix: &Key, start: &[u8], limit: usize) -> Result<Page, Error> {
         let below = self.index.scan(table, &prefix.0, start, limit)?;
         let end = below.last().filter(|_| below.len() == limit).map(|(key, _)| key.clone());
-        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> =
-            below.into_iter().filter(|(key, _)| self.batch.get(table, key).is_none()).collect();
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = below.into_iter().filter(|(key, _)| self.batch.get(table, key).is_none()).collect();
         let changed = self.batch.range(table, &prefix.0, start).take_while(|(key, _)| end.as_deref().is_none_or(|end| *key <= end));
         rows.extend(changed.filter_map(|(key, value)| Some((key.to_vec(), value?.to_vec()))));
         let mut rows: Vec<Row> = rows.into_iter().collect();
@@ -128,7 +127,7 @@ impl Staged {
 
     /// Remembers a record of the open batch, unless its frame is among the rows already.
     pub(crate) fn remember(&mut self, place: Place, record: &Record) {
-        if self.batch.get(Table::Records, &Key::frame(place.frame).0).is_none() {
+        if self.batch.get(Table::Records, &Key::frame(place.frame).0).flatten().is_none() {
             self.pending.insert(place, Arc::new(record.clone()));
         }
     }
@@ -168,20 +167,6 @@ impl Staged {
     /// Returns the key of a mailbox's content.
     pub(crate) fn content_key(&self, mailbox: MailboxKey, id: &ContentId) -> Key {
         self.index.content_key(mailbox, id)
-    }
-
-    /// Returns where chunks are, in their order; those whose block is gone are nowhere.
-    pub(crate) fn chunks(&self, ids: &[ChunkId]) -> Result<Vec<Option<ChunkRow>>, Error> {
-        let keys: Vec<Vec<u8>> = ids.iter().map(|id| self.index.chunk_key(id).0).collect();
-        let mut rows = Vec::with_capacity(ids.len());
-        for value in self.get_many(Table::Chunks, &keys)? {
-            let row: Option<ChunkRow> = value.map(|value| decode(Table::Chunks, &value)).transpose()?;
-            rows.push(match row {
-                Some(row) if self.has_frame(row.frame())? => Some(row),
-                _ => None,
-            });
-        }
-        Ok(rows)
     }
 
     /// Returns where a chunk is, if its block is there.

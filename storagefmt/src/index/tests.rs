@@ -1,5 +1,6 @@
 //! Rows from records: the same in a commit as in a rebuild, and without a word of a mailbox.
 
+mod inside;
 mod model;
 
 use super::apply::apply;
@@ -82,7 +83,7 @@ impl Archive {
                     frames.len() - 1
                 }
             };
-            let place = Place { frame: FrameKey::new(seq, n as u32), index: frames[n].1.len() as u32 };
+            let place = Place { frame: FrameKey::new(seq, small(n)), index: small(frames[n].1.len()) };
             frames[n].1.push(record);
             apply(&mut self.rows, place, owner(*mailbox), record).unwrap();
         }
@@ -96,14 +97,17 @@ impl Archive {
     fn pack(&self, seq: CommitSeq, frames: &[(u32, Vec<&Record>)]) -> Pack {
         let mut pack = Pack {
             name: PackName { first: seq, last: seq, generation: 0, check: [1; 4] },
-            directory: Directory { commits: vec![CommitEntry { seq, time: 1_000_000 * seq.0 as i64, frames: frames.len() as u32 }], frames: Vec::new() },
+            directory: Directory {
+                commits: vec![CommitEntry { seq, time: 1_000_000 * i64::from(small(self.packs.len() + 1)), frames: small(frames.len()) }],
+                frames: Vec::new(),
+            },
             records: Vec::new(),
         };
         for (n, (mailbox, records)) in frames.iter().enumerate() {
             self.keys.ensure_mailbox(*mailbox);
             let mut raw = Vec::new();
             records.iter().for_each(|record| encode_record(Some(record), &mut raw));
-            let key = FrameKey::new(seq, n as u32);
+            let key = FrameKey::new(seq, small(n));
             let draft = FrameDraft { kind: FrameKind::Records, mailbox: *mailbox, key, hash: None, raw, compress: false };
             let frame = FrameMaker::default().make(draft, &self.keys).unwrap();
             pack.directory.frames.push(FrameEntry { offset: 64 * n as u64, header: frame.header });
@@ -121,7 +125,7 @@ impl Archive {
                 let (header, stored) = split_frame(bytes.clone()).unwrap();
                 let raw = crate::pack::frame::decode_frame(&header, stored, &new.keys, None, None).unwrap();
                 for (index, record) in decode_records(&raw).unwrap().into_iter().enumerate() {
-                    let place = Place { frame: *frame, index: index as u32 };
+                    let place = Place { frame: *frame, index: small(index) };
                     apply(&mut new.rows, place, owner(header.mailbox), &record.unwrap()).unwrap();
                 }
             }
@@ -142,6 +146,10 @@ impl Archive {
 
 fn owner(mailbox: u32) -> Option<MailboxKey> {
     (mailbox != 0).then_some(MailboxKey(mailbox))
+}
+
+fn small(n: usize) -> u32 {
+    u32::try_from(n).unwrap()
 }
 
 fn open_keys() -> Keys {

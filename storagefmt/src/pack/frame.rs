@@ -46,13 +46,15 @@ impl FrameMaker {
             Some(packed) => (Codec::Zstd, packed),
             None => (Codec::Raw, raw),
         };
-        let sealed = keys.generation() != 0 && kind != FrameKind::Directory;
-        let stored_bytes = small(stored.len() + if sealed { TAG_BYTES } else { 0 })?;
-        let keygen = if sealed { keys.generation() } else { 0 };
+        let keygen = if kind == FrameKind::Directory { 0 } else { keys.generation() };
+        let stored_bytes = small(stored.len() + if keygen == 0 { 0 } else { TAG_BYTES })?;
         let mut header = FrameHeader { kind, codec, keygen, mailbox, key, stored: stored_bytes, raw: raw_bytes, nonce: [0; 12], checksum: [0; 16] };
-        if sealed {
-            let aad = aad(keys, &header);
-            keys.seal(scope(&header, hash.as_ref())?, &aad, &mut header.nonce, &mut stored)?;
+        if keygen != 0 {
+            keys.seal(scope(&header, hash.as_ref())?, &aad(keys, &header), &mut header.nonce, &mut stored)?;
+            if keys.generation() != keygen {
+                // Rotated in between: nobody knows with which of the two it was sealed.
+                return Err(Error::BatchBroken);
+            }
         }
         let header = header.proving(&stored);
         let mut bytes = Vec::with_capacity(FRAME_BYTES + stored.len());

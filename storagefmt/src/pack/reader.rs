@@ -8,8 +8,8 @@ pub(crate) use super::frame::{decode_frame, read_frame};
 use super::frame::split_frame;
 use super::records::decode_records;
 use crate::format::pack::{
-    CommitEntry, Directory, FRAME_BYTES, FRAME_MAGIC, FrameEntry, FrameHeader, FrameKind, HEADER_BYTES, PackHeader, PackName, TRAILER_BYTES, decode_trailer,
-    parse_name,
+    CommitEntry, Directory, FRAME_BYTES, FRAME_MAGIC, FrameEntry, FrameHeader, FrameKind, HEADER_BYTES, PackHeader, PackName, TRAILER_BYTES, TRAILER_MAGIC,
+    decode_trailer, parse_name,
 };
 use crate::format::record::Record;
 use crate::seal::Keys;
@@ -23,6 +23,7 @@ pub(crate) struct PackReader<'a> {
     store: &'a dyn Store,
     name: String,
     bytes: u64,
+    header: Option<PackHeader>,
     commits: Option<Vec<CommitEntry>>,
     frames: Vec<FrameEntry>,
     damages: Vec<PackDamage>,
@@ -44,14 +45,17 @@ const SEARCH_BYTES: usize = 1 << 20;
 impl<'a> PackReader<'a> {
     /// Opens a pack that belongs to `storage`, and finds its frames.
     pub(crate) fn open(store: &'a dyn Store, name: &str, bytes: u64, storage: Uuid) -> Result<Self, Error> {
-        let mut pack = Self { store, name: name.to_owned(), bytes, commits: None, frames: Vec::new(), damages: Vec::new(), foreign: false };
+        let mut pack = Self { store, name: name.to_owned(), bytes, header: None, commits: None, frames: Vec::new(), damages: Vec::new(), foreign: false };
         let named = parse_name(name);
         match PackHeader::decode(&pack.read(0, HEADER_BYTES)?) {
-            Ok(header) if header.storage != storage => pack.foreign(format!("it is of storage {}", header.storage)),
-            Ok(header) if named.is_none_or(|name| (header.first, header.last, header.generation) != (name.first, name.last, name.generation)) => {
-                pack.foreign(format!("it holds commits {} to {} in generation {}, not what its name says", header.first, header.last, header.generation));
+            Ok(header) => {
+                pack.header = Some(header);
+                if header.storage != storage {
+                    pack.foreign(format!("it is of storage {}", header.storage));
+                } else if named.is_none_or(|name| (header.first, header.last, header.generation) != (name.first, name.last, name.generation)) {
+                    pack.foreign(format!("it holds commits {} to {} in generation {}, not what its name says", header.first, header.last, header.generation));
+                }
             }
-            Ok(_) => {}
             Err(reason) => pack.damage(0, reason),
         }
         match pack.directory(named)? {
@@ -59,7 +63,9 @@ impl<'a> PackReader<'a> {
             Err(reason) => {
                 let offset = pack.bytes.saturating_sub(TRAILER_BYTES as u64);
                 pack.damage(offset, reason);
+                let range = named.map(|name| name.first..=name.last).or_else(|| pack.header.map(|header| header.first..=header.last));
                 pack.frames = pack.search()?;
+                pack.frames.retain(|frame| range.as_ref().is_none_or(|range| range.contains(&frame.header.key.seq)));
             }
         }
         Ok(pack)
@@ -68,6 +74,11 @@ impl<'a> PackReader<'a> {
     /// Returns the pack's length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.bytes
+    }
+
+    /// Returns the header, if it is whole.
+    pub(crate) fn header(&self) -> Option<PackHeader> {
+        self.header
     }
 
     /// Returns whether the pack is whole as such, but of another storage or other commits than its name says.
@@ -88,6 +99,11 @@ impl<'a> PackReader<'a> {
     /// Returns what was found damaged so far, and forgets it.
     pub(crate) fn take_damages(&mut self) -> Vec<PackDamage> {
         std::mem::take(&mut self.damages)
+    }
+
+    /// Returns the commits as the directory lists them; none when it is lost.
+    pub(crate) fn listed_commits(&self) -> &[CommitEntry] {
+        self.commits.as_deref().unwrap_or_default()
     }
 
     /// Returns the commits; without a directory as far as frames tell: a commit's time is in a record of the storage,
@@ -182,13 +198,25 @@ impl<'a> PackReader<'a> {
                 lost = false;
                 continue;
             }
-            if !lost {
+            // The beginning of the directory's end is no frame.
+            if !lost && self.read(offset, TRAILER_MAGIC.len())? != TRAILER_MAGIC {
                 self.damage(offset, "no frame where one was expected".to_owned());
                 lost = true;
             }
-            offset = self.next_magic(offset + 1)?;
+            offset = match self.behind(offset)? {
+                Some(next) => next,
+                None => self.next_magic(offset + 1)?,
+            };
         }
         Ok(frames)
+    }
+
+    /// Returns where the frame after a damaged one begins, if the damaged one's header still says so. Its bytes need
+    /// not be looked through then: a mail can have a pack attached.
+    fn behind(&self, offset: u64) -> Result<Option<u64>, Error> {
+        let Some(header) = FrameHeader::decode(&self.read(offset, FRAME_BYTES)?) else { return Ok(None) };
+        let next = offset + header.bytes();
+        Ok(self.proven(next)?.map(|_| next))
     }
 
     /// Returns the frame header at `offset` if its frame is there and whole.

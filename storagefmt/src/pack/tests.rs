@@ -1,18 +1,27 @@
 //! Packs written, read back, damaged and rewritten.
 
+mod damage;
+mod rewrite;
+mod sealed;
+
 use super::frame::{decode_frame, read_frame};
 use super::reader::PackReader;
 use super::workers::Workers;
 use super::writer::{BlockRef, PackSealed, PackWriter};
+use crate::Error;
 use crate::format::pack::{FrameEntry, FrameKind};
 use crate::format::record::{ItemGoneRecord, Record};
+use crate::layout::describe_from_packs;
 use crate::seal::Keys;
 use crate::store::{DirStore, Store};
+use crate::store::{StoreEntry, StoreFile};
 use crate::{ChunkId, CommitSeq, FrameKey, MailboxKey};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -170,4 +179,101 @@ fn a_batch_that_is_given_up_leaves_no_file() {
     drop(writer);
     assert_eq!(place.store.list("").unwrap(), []);
     assert_eq!(fs::read_dir(place.path("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_storage_is_described_by_its_packs() {
+    let place = unsealed();
+    assert_eq!(describe_from_packs(place.store.as_ref()).unwrap(), None);
+    let names: Vec<String> = (1..=3).map(|seq| place.writer(seq).finish(i64::try_from(seq).unwrap() * 1_000_000).unwrap().name).collect();
+    let info = describe_from_packs(place.store.as_ref()).unwrap().unwrap();
+    assert_eq!((info.uuid, info.version, info.created.timestamp(), info.sealed), (STORAGE, 2, 1, false));
+    // A pack that went astray changes nothing, nor does a damaged one.
+    let stray = PackWriter::new(Arc::clone(&place.store), Uuid::from_u128(1), CommitSeq(9), place.keys.clone(), Arc::clone(&WORKERS));
+    stray.finish(0).unwrap();
+    fs::write(place.path(&names[0]), b"c2bpack\0").unwrap();
+    let info = describe_from_packs(place.store.as_ref()).unwrap().unwrap();
+    assert_eq!((info.uuid, info.created.timestamp()), (STORAGE, 2));
+}
+
+/// A store with room for so many bytes.
+struct SmallStore {
+    inner: DirStore,
+    room: Arc<AtomicU64>,
+}
+
+struct SmallFile {
+    inner: Box<dyn StoreFile>,
+    room: Arc<AtomicU64>,
+}
+
+impl Store for SmallStore {
+    fn begin(&self) -> io::Result<Box<dyn StoreFile>> {
+        Ok(Box::new(SmallFile { inner: self.inner.begin()?, room: Arc::clone(&self.room) }))
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read_at(name, offset, buffer)
+    }
+
+    fn len(&self, name: &str) -> io::Result<Option<u64>> {
+        self.inner.len(name)
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<Vec<StoreEntry>> {
+        self.inner.list(prefix)
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        self.inner.delete(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.inner.sync(name)
+    }
+
+    fn sweep(&self) -> io::Result<()> {
+        self.inner.sweep()
+    }
+}
+
+impl StoreFile for SmallFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let take = |room: u64| room.checked_sub(bytes.len() as u64);
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| io::Error::from(io::ErrorKind::StorageFull))?;
+        self.inner.write(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.inner.sync()
+    }
+
+    fn publish(self: Box<Self>, name: &str) -> io::Result<()> {
+        self.inner.publish(name)
+    }
+}
+
+#[test]
+fn a_full_disk_is_reported_by_a_later_call_and_by_finish() {
+    let mut place = unsealed();
+    for room in [0, 100_000, 1_000_000] {
+        place.store = Arc::new(SmallStore { inner: DirStore::new(place.dir.path()), room: Arc::new(AtomicU64::new(room)) });
+        let mut writer = place.writer(1);
+        // More than can be on its way at a time: a call after it must learn of the error.
+        let failed = (0..100).find_map(|n| {
+            let bytes = noise(300_000, n);
+            writer.chunk(ALICE, ChunkId::of(&bytes), &bytes).err()
+        });
+        assert!(failed.unwrap().is_no_space());
+        assert!(matches!(writer.record(None, &gone(1)), Err(Error::BatchBroken)));
+        assert!(matches!(writer.finish(0), Err(Error::BatchBroken)));
+        let mut writer = place.writer(1);
+        put(&mut writer, ALICE, &noise(2_000_000, 1));
+        assert!(writer.finish(0).err().unwrap().is_no_space());
+        assert_eq!(fs::read_dir(place.path("tmp")).unwrap().count(), 0, "a file that nobody needs stayed");
+    }
 }

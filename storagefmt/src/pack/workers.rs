@@ -121,7 +121,9 @@ mod tests {
         let workers = Workers::start().unwrap();
         for _ in 0..100 {
             let done = Arc::clone(&done);
-            workers.submit(BYTES_MAX, move |_| drop(done.fetch_add(1, Ordering::Relaxed)));
+            workers.submit(BYTES_MAX, move |_| {
+                done.fetch_add(1, Ordering::Relaxed);
+            });
         }
         drop(workers);
         assert_eq!(done.load(Ordering::Relaxed), 100);
@@ -142,7 +144,7 @@ mod tests {
     fn the_caller_waits_while_too_much_is_on_its_way() {
         let workers = Workers::start().unwrap();
         let (release, wait) = mpsc::channel::<()>();
-        workers.submit(BYTES_MAX, move |_| drop(wait.recv()));
+        workers.submit(BYTES_MAX, move |_| wait.recv().unwrap_or_default());
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(|| {

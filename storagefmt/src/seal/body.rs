@@ -1,5 +1,6 @@
 //! Bytes of the key file: frame, checksum, and numbered fields. Opens nothing.
 
+use super::SealError;
 use super::aead::{NONCE_BYTES, SEALED_KEY_BYTES, Secret};
 use super::wrap::{WRAPS_MAX, Wrap};
 use crate::format::Take;
@@ -94,12 +95,10 @@ pub(super) enum Flaw {
     Newer(u32),
 }
 
-/// Writes a key file.
-pub(super) fn encode(edition: u64, body: &Body, proof_key: &Secret) -> Vec<u8> {
-    let mut cbor = Vec::new();
-    // Writing to memory cannot fail; a body that did not come out whole would not prove itself.
-    let written = minicbor::encode(body, &mut cbor);
-    debug_assert!(written.is_ok(), "a key file that cannot be encoded");
+/// Writes a key file, and reads it again before anyone relies on it.
+pub(super) fn encode(edition: u64, body: &Body, proof_key: &Secret) -> Result<Vec<u8>, SealError> {
+    let failed = SealError::Cipher { operation: "encode the keys" };
+    let Ok(cbor) = minicbor::to_vec(body) else { return Err(failed) };
     let mut bytes = Vec::with_capacity(HEADER_BYTES + cbor.len() + 2 * HASH_BYTES);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -110,7 +109,8 @@ pub(super) fn encode(edition: u64, body: &Body, proof_key: &Secret) -> Vec<u8> {
     bytes.extend_from_slice(proof.as_bytes());
     let checksum = blake3::hash(&bytes);
     bytes.extend_from_slice(checksum.as_bytes());
-    bytes
+    let again = decode(&bytes, Uuid::from_bytes(body.storage));
+    if again.is_ok_and(|again| again.edition == edition && again.body == *body) { Ok(bytes) } else { Err(failed) }
 }
 
 /// Reads a key file of this storage; proves that it is whole, not who wrote it.

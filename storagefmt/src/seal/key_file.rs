@@ -163,15 +163,23 @@ impl KeyFile {
         Ok(keys)
     }
 
-    /// Brings keys that were opened earlier to the state of this file: mailboxes that came, and those that were
+    /// For readers: brings keys that were opened earlier to the state of this file: mailboxes that came, and those that were
     /// destroyed. After a rotation by another process they stay [`SealError::Locked`]: unlock again.
+    ///
+    /// Does nothing to keys that are as new as this file, or newer: those of the writer itself.
     pub(crate) fn refresh(&self, keys: &Keys) -> Result<(), SealError> {
         let key = {
             let ring = keys.read().ok_or(SealError::Locked)?;
+            if !self.is_news_for(&ring) {
+                return Ok(());
+            }
             ring.generation(self.generation).map_err(|_| SealError::Locked)?.key().clone()
         };
         let fresh = self.open_ring(key)?;
-        *keys.write().ok_or(SealError::Locked)? = fresh;
+        let mut ring = keys.write().ok_or(SealError::Locked)?;
+        if self.is_news_for(&ring) {
+            *ring = fresh;
+        }
         Ok(())
     }
 
@@ -185,6 +193,7 @@ impl KeyFile {
         self.write(store, &body, &proof)?;
         if let Some(mut ring) = keys.write() {
             ring.saved = ring.saved.max(revision);
+            ring.edition = self.edition;
         }
         Ok(())
     }
@@ -277,6 +286,7 @@ impl KeyFile {
             return Err(err);
         }
         next.saved = next.revision;
+        next.edition = self.edition;
         *ring = next;
         self.generation = generation;
         self.wraps = wraps;
@@ -292,7 +302,7 @@ impl KeyFile {
     fn write(&mut self, store: &dyn KeyStore, body: &Body, proof: &Secret) -> Result<(), SealError> {
         // A number that was tried is not used again: a copy of a failed save may be on disk.
         self.edition += 1;
-        let bytes = body::encode(self.edition, body, proof);
+        let bytes = body::encode(self.edition, body, proof)?;
         let first = usize::from(self.copies[0] == CopyState::Good && self.copies[1] != CopyState::Good);
         let failed = |copy| move |err| SealError::Write { copy, err };
         if let Err(err) = store.write(KEY_FILES[first], &bytes) {
@@ -342,8 +352,13 @@ impl KeyFile {
         if !body::is_proven(&self.bytes, &proof_key(&key)) {
             return Err(SealError::KeyFileForged { reason: "its proof does not fit" });
         }
-        let Decoded { body, .. } = body::decode(&self.bytes, self.storage).map_err(|_| SealError::KeyFileForged { reason: "its fields do not fit" })?;
-        Ring::open(&body, key)
+        let Decoded { edition, body } = body::decode(&self.bytes, self.storage).map_err(|_| SealError::KeyFileForged { reason: "its fields do not fit" })?;
+        Ring::open(&body, edition, key)
+    }
+
+    /// Keys that are not saved are the writer's, and never replaced.
+    fn is_news_for(&self, ring: &Ring) -> bool {
+        ring.revision == ring.saved && self.edition > ring.edition
     }
 
     fn keys(&self) -> Result<&Keys, SealError> {

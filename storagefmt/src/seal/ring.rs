@@ -27,6 +27,8 @@ pub(super) struct Ring {
     pub(super) revision: u64,
     /// The revision that the key file holds.
     pub(super) saved: u64,
+    /// The edition of the key file that was opened or saved last.
+    pub(super) edition: u64,
 }
 
 /// The keys that derive from one storage key.
@@ -49,11 +51,11 @@ impl Ring {
     /// Makes the first storage key.
     pub(super) fn create(storage: Uuid, key: Secret, created: i64) -> Result<Self, SealError> {
         let generations = BTreeMap::from([(1, Arc::new(Generation::new(key, created)?))]);
-        Ok(Self { storage, current: 1, generations, mailboxes: BTreeMap::new(), destroyed: BTreeMap::new(), revision: 1, saved: 0 })
+        Ok(Self { storage, current: 1, generations, mailboxes: BTreeMap::new(), destroyed: BTreeMap::new(), revision: 1, saved: 0, edition: 0 })
     }
 
     /// Opens what a key file holds with its current storage key.
-    pub(super) fn open(body: &Body, key: Secret) -> Result<Self, SealError> {
+    pub(super) fn open(body: &Body, edition: u64, key: Secret) -> Result<Self, SealError> {
         let storage = Uuid::from_bytes(body.storage);
         let forged = |reason| move |_: SealError| SealError::KeyFileForged { reason };
         let current = Arc::new(Generation::new(key, body.created)?);
@@ -72,7 +74,7 @@ impl Ring {
             let key = generation.key_file.open_key(&aad, &entry.nonce, &entry.sealed).map_err(forged("a mailbox key"))?;
             mailboxes.insert((entry.mailbox, entry.generation), Arc::new(MailboxSecret::new(key)?));
         }
-        Ok(Self { storage, current: body.generation, generations, mailboxes, destroyed, revision: 1, saved: 1 })
+        Ok(Self { storage, current: body.generation, generations, mailboxes, destroyed, revision: 1, saved: 1, edition })
     }
 
     /// Returns the body of a key file with these keys and wraps.

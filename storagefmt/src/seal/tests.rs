@@ -102,6 +102,14 @@ fn open(keys: &Keys, scope: Scope<'_>, aad: &[u8], sealed: &Sealed) -> Result<Ve
     keys.open(sealed.generation, scope, aad, &sealed.nonce, &mut bytes).map(|()| bytes)
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    text.as_bytes().chunks(2).map(|digits| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap()).collect()
+}
+
 #[test]
 fn what_is_sealed_opens_in_its_scope_only() {
     let (_, _, keys, _) = new();
@@ -156,10 +164,29 @@ fn without_sealing_nothing_is_changed() {
 #[test]
 fn derived_keys_are_the_same_for_ever() {
     let ring = Ring::create(STORAGE, Zeroizing::new([5; 32]), 0).unwrap();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let expected = "INDEX";
-    assert_eq!(hex(&ring.generation(1).unwrap().index[..8]), expected);
-    assert_eq!(hex(&Keys::unsealed(STORAGE).index_key(0).unwrap()[..8]), "OPENINDEX");
+    assert_eq!(hex(&ring.generation(1).unwrap().index[..8]), "d2fd43abb0e7495c");
+    assert_eq!(hex(&Keys::unsealed(STORAGE).index_key(0).unwrap()[..8]), "073c3eea0aea3d72");
+}
+
+/// Written when the format was settled, and read then by a second program made from `doc/format.md` alone:
+/// two generations, mailbox 1, and mailbox 2 destroyed.
+#[test]
+fn a_key_file_of_the_first_release_opens() {
+    let files = Files::default();
+    files.put(0, include_bytes!("../../tests/data/keys-v1").to_vec());
+    let recovery = "X4KF-26YD-SEAX-FX52-K8QD-7N1D-XGJM-90QQ-N2S6-V9NK-VX97-ERMQ-VRAM-41CS";
+    let sealed = |generation, nonce: &str, bytes: &str| Sealed { generation, nonce: unhex(nonce).try_into().unwrap(), bytes: unhex(bytes) };
+    let old = sealed(1, "5764e2606ad7a15f65a98488", "b4e47789ce4d21b8760710d9b0cd8c18938c4a0fe227e97b8d");
+    let block = sealed(2, "4ed93bbda839634a3bbf63ea", "1adbed395b2de65e00fd6a5caca936e29b0d5610abf7");
+    let record = sealed(2, "70c0d51b43ffcf3d960f159f", "a1d6fe3d5466d0bff11e91cd6125ae61be4276a09915");
+    for unlock in [password("gr\u{fc}n"), Unlock::Machine(machine(7)), Unlock::Recovery(text(recovery))] {
+        let keys = load_keys(&files, &unlock).unwrap();
+        assert_eq!(open(&keys, Scope::Mailbox(1), b"place", &old).unwrap(), b"a subject");
+        assert_eq!(open(&keys, Scope::Block(&[9; 32]), b"place", &block).unwrap(), b"a body");
+        assert_eq!(open(&keys, Scope::Storage, b"place", &record).unwrap(), b"a name");
+        assert!(keys.knows_mailbox(1) && !keys.knows_mailbox(2) && !keys.ensure_mailbox(2));
+        assert_eq!(hex(&keys.index_key(2).unwrap()[..8]), "ffb56134f40c9195");
+    }
 }
 
 #[test]
@@ -367,6 +394,22 @@ fn a_reader_learns_of_mailboxes_that_came_and_went() {
 }
 
 #[test]
+fn a_file_that_was_loaded_earlier_takes_nothing_from_the_writer() {
+    let (files, mut file, keys, _) = new();
+    let old = load(&files);
+    keys.ensure_mailbox(1);
+    load(&files).refresh(&keys).unwrap();
+    assert!(keys.knows_mailbox(1) && !keys.is_saved());
+    file.save(&files).unwrap();
+    old.refresh(&keys).unwrap();
+    load(&files).refresh(&keys).unwrap();
+    assert!(keys.knows_mailbox(1) && keys.is_saved());
+    file.rotate(&files, &password("one"), None, now()).unwrap();
+    old.refresh(&keys).unwrap();
+    assert_eq!(keys.generation(), 2);
+}
+
+#[test]
 fn rotation_keeps_old_data_until_its_generation_is_dropped() {
     let (files, mut file, keys, recovery) = new();
     keys.ensure_mailbox(1);
@@ -438,7 +481,7 @@ fn parts_of_the_file_cannot_be_exchanged() {
     let forge = |change: &dyn Fn(&mut body::Body)| {
         let mut forged = body.clone();
         change(&mut forged);
-        files.put(0, body::encode(99, &forged, &machine(0)));
+        files.put(0, body::encode(99, &forged, &machine(0)).unwrap());
         load_keys(&files, &password("one"))
     };
     assert!(matches!(forge(&|_| ()), Err(SealError::KeyFileForged { .. })), "who does not know the key cannot write the file");
@@ -459,7 +502,7 @@ fn parts_of_the_file_cannot_be_exchanged() {
     ] {
         let mut forged = body.clone();
         change(&mut forged);
-        let opens = Ring::open(&forged, key.clone()).is_ok();
+        let opens = Ring::open(&forged, 1, key.clone()).is_ok();
         assert_eq!(opens, forged.mailboxes.iter().all(|entry| body.mailboxes.contains(entry)));
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn create(dir: &Path, store: &dyn Store, now: DateTime<Utc>, sealing:
 
 /// Opens a storage for writing.
 pub(super) fn open(dir: &Path, store: &dyn Store, key: &Unlock) -> Result<Opened, Error> {
-    let info = layout::read_description(store, dir, Access::Write)?;
+    let info = layout::read_description(dir, store, Access::Write)?;
     let lock = Lock::take(dir)?;
     let (keys, mut key_file) = unlock::unlock(store, &info, key)?;
     let index = Arc::new(Index::open(&dir.join(INDEX), &keys)?);

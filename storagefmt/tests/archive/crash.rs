@@ -4,7 +4,7 @@ use crate::dump::dump;
 use crate::faulty::{Fault, FaultyStore};
 use crate::support::{Place, folder, inbox, mail, noise, put, time};
 use c2b_mailbox::{Cursor, FolderId, ItemId};
-use c2b_storagefmt::{CursorScope, Error, Writer, check};
+use c2b_storagefmt::{CursorScope, Error, Unlock, Writer, check};
 use std::sync::Arc;
 
 /// Fills and commits batch `n` of the history; the batches depend only on what is committed.
@@ -40,7 +40,7 @@ fn reference() -> (usize, Vec<String>) {
     let place = Place::new();
     drop(place.create());
     let store = FaultyStore::new(&place.dir(), Fault::Never);
-    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _).unwrap();
+    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap();
     let mut dumps = vec![dump(&writer.catalog(), &writer.contents())];
     for number in 1..=BATCHES {
         batch(&mut writer, number).unwrap();
@@ -57,7 +57,7 @@ fn a_crash_at_any_step_loses_only_the_open_batch() {
         let place = Place::new();
         drop(place.create());
         let store = FaultyStore::new(&place.dir(), fault);
-        let mut writer = Writer::open_on(&place.dir(), store).unwrap();
+        let mut writer = Writer::open_on(&place.dir(), store, &Unlock::Open).unwrap();
         let done = (1..=BATCHES).take_while(|number| batch(&mut writer, *number).is_ok()).count();
         assert!(done < 3, "{fault:?} did nothing");
         drop(writer);
@@ -71,7 +71,7 @@ fn a_crash_at_any_step_loses_only_the_open_batch() {
             batch(&mut writer, number).unwrap();
         }
         assert_eq!(dump(&writer.catalog(), &writer.contents()), dumps[3], "{fault:?}, then the rest");
-        let report = check(&place.dir(), &place.scratch(), true, &mut |_| {}).unwrap();
+        let report = check(&place.dir(), &place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap();
         assert_eq!(report.damages, [], "{fault:?}");
     }
 }
@@ -83,7 +83,7 @@ fn a_writer_goes_on_after_a_full_disk() {
         let place = Place::new();
         drop(place.create());
         let store = FaultyStore::new(&place.dir(), Fault::Full(step));
-        let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _).unwrap();
+        let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap();
         let (mut number, mut failed) = (1, 0);
         while number <= BATCHES {
             match batch(&mut writer, number) {
@@ -109,7 +109,7 @@ fn a_broken_batch_cannot_be_committed() {
     let place = Place::new();
     drop(place.create());
     let store = FaultyStore::new(&place.dir(), Fault::Full(0));
-    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _).unwrap();
+    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap();
     let at = inbox(&mut writer);
     assert!(writer.put_item(at.0, at.1, mail("I", "big", &noise(100_000, 1))).unwrap_err().is_no_space());
     store.heal();
@@ -125,7 +125,7 @@ fn a_commit_without_changes_touches_nothing() {
     let place = Place::new();
     drop(place.create());
     let store = FaultyStore::new(&place.dir(), Fault::Never);
-    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _).unwrap();
+    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap();
     batch(&mut writer, 1).unwrap();
     let steps = store.steps();
     assert_eq!(steps.iter().filter(|step| *step == "publish").count(), 1);

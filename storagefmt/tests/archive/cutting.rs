@@ -36,14 +36,14 @@ impl Bench {
 
     fn shown(&self, key: ItemKey) -> Vec<u8> {
         let row = self.writer.catalog().item(key, Moment::Latest).unwrap().unwrap();
-        let bytes = read(&self.writer.contents(), &row.shown.unwrap());
+        let bytes = read(&self.writer.contents(), row.mailbox, &row.shown.unwrap());
         assert_eq!(bytes.len() as u64, row.size);
         bytes
     }
 
     fn exported(&self, key: ItemKey) -> Vec<u8> {
         let row = self.writer.catalog().item(key, Moment::Latest).unwrap().unwrap();
-        let bytes = read(&self.writer.contents(), &row.export.unwrap());
+        let bytes = read(&self.writer.contents(), row.mailbox, &row.export.unwrap());
         assert_eq!(bytes.len() as u64, row.export_bytes);
         bytes
     }
@@ -104,7 +104,7 @@ fn messages_and_streams_read_back_by_any_range() {
         assert!(bench.shown(key) == mime && bench.exported(key) == stream, "line {line}, frame {frame}");
         let row = bench.writer.catalog().item(key, Moment::Latest).unwrap().unwrap();
         for (id, bytes) in [(row.shown.unwrap(), &mime), (row.export.unwrap(), &stream)] {
-            let file = bench.contents().open(&id).unwrap();
+            let file = bench.contents().open(row.mailbox, &id).unwrap();
             for step in 0..200usize {
                 let offset = (step * 7919 * 31) % (bytes.len() + 10);
                 let len = [1, 2, 3, 75, 77, 4096, 131_072][step % 7];

@@ -2,7 +2,7 @@
 
 use crate::dump::dump;
 use crate::support::{Place, folder, inbox, list, mail, noise, put, time};
-use c2b_storagefmt::{Catalog, CheckReport, Contents, Error, FolderKey, MailboxKey, Moment, RebuildReport, Writer, check, rebuild};
+use c2b_storagefmt::{Catalog, CheckReport, Contents, Error, FolderKey, MailboxKey, Moment, RebuildReport, Sealing, Unlock, Writer, check, rebuild};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ fn readable(catalog: &Catalog, contents: &Contents, at: (MailboxKey, FolderKey))
     let whole = |row: &c2b_storagefmt::ItemRow| {
         let mut bytes = vec![0; usize::try_from(row.size).unwrap()];
         let id = row.shown.unwrap();
-        match contents.open(&id).and_then(|file| file.read_at(0, &mut bytes)) {
+        match contents.open(at.0, &id).and_then(|file| file.read_at(0, &mut bytes)) {
             Ok(n) => {
                 assert_eq!((n as u64, blake3::hash(&bytes).as_bytes()), (row.size, &id.0), "wrong bytes were handed out");
                 true
@@ -93,11 +93,11 @@ fn readable(catalog: &Catalog, contents: &Contents, at: (MailboxKey, FolderKey))
 }
 
 fn checked(place: &Place, read_data: bool) -> CheckReport {
-    check(&place.dir(), &place.scratch(), read_data, &mut |_| {}).unwrap()
+    check(&place.dir(), &place.scratch(), &Unlock::Open, read_data, &mut |_| {}).unwrap()
 }
 
 fn rebuilt(place: &Place) -> RebuildReport {
-    rebuild(&place.dir(), &mut |_| {}).unwrap()
+    rebuild(&place.dir(), &Unlock::Open, &mut |_| {}).unwrap()
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn every_damage_to_a_pack_is_found_named_and_contained() {
             assert_eq!(lost.len(), expected, "{case}");
 
             // The index still answers, so a writer may open it unless the file is gone; a rebuild uses what is left.
-            match Writer::open(&place.dir()) {
+            match Writer::open(&place.dir(), &Unlock::Open) {
                 Ok(_) => assert_ne!(action, Action::Delete),
                 Err(err) => assert!(matches!(err, Error::PackMissing { seq } if seq.0 == 2) && action == Action::Delete, "{case}: {err}"),
             }
@@ -188,9 +188,9 @@ fn an_index_that_is_gone_or_broken_is_made_anew() {
             }
         }
         if broken == "gone" {
-            assert!(matches!(Writer::open(&place.dir()), Err(Error::IndexMissing { .. })));
-            assert!(matches!(Catalog::open_reader(&place.dir(), &place.scratch()), Err(Error::IndexMissing { .. })));
-        } else if let Err(err) = Writer::open(&place.dir()) {
+            assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::IndexMissing { .. })));
+            assert!(matches!(Catalog::open_reader(&place.dir(), &place.scratch(), &Unlock::Open), Err(Error::IndexMissing { .. })));
+        } else if let Err(err) = Writer::open(&place.dir(), &Unlock::Open) {
             assert!(err.to_string().contains("storage rebuild"), "{broken}: {err}");
         }
         assert_eq!(rebuilt(&place).damages, [], "{broken}");
@@ -217,10 +217,10 @@ fn a_damaged_description_is_refused_and_nothing_is_touched() {
     for (text, expected) in cases {
         fs::write(&path, &text).unwrap();
         let errors = [
-            Writer::open(&place.dir()).err().unwrap(),
-            Catalog::open_reader(&place.dir(), &place.scratch()).err().unwrap(),
-            rebuild(&place.dir(), &mut |_| {}).err().unwrap(),
-            check(&place.dir(), &place.scratch(), true, &mut |_| {}).err().unwrap(),
+            Writer::open(&place.dir(), &Unlock::Open).err().unwrap(),
+            Catalog::open_reader(&place.dir(), &place.scratch(), &Unlock::Open).err().unwrap(),
+            rebuild(&place.dir(), &Unlock::Open, &mut |_| {}).err().unwrap(),
+            check(&place.dir(), &place.scratch(), &Unlock::Open, true, &mut |_| {}).err().unwrap(),
         ];
         for err in errors {
             assert!(expected(&err), "{text:?}: {err}");
@@ -229,11 +229,11 @@ fn a_damaged_description_is_refused_and_nothing_is_touched() {
     }
     // A flag that only writers must know keeps readers going.
     fs::write(&path, text.replace("read_only = []", "read_only = [\"later\"]").replace("compatible = []\nread", "compatible = [\"sooner\"]\nread")).unwrap();
-    assert!(matches!(Writer::open(&place.dir()), Err(Error::NewerFormat { .. })));
+    assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::NewerFormat { .. })));
     assert_eq!(place.reader().0.head().unwrap().0, 3);
     fs::remove_file(&path).unwrap();
-    assert!(matches!(Writer::open(&place.dir()), Err(Error::NotAStorage { .. })));
-    assert!(matches!(Writer::create(&place.dir(), time(0)), Err(Error::NotEmpty { .. })), "packs would be buried");
+    assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::NotAStorage { .. })));
+    assert!(matches!(Writer::create(&place.dir(), time(0), Sealing::None), Err(Error::NotEmpty { .. })), "packs would be buried");
 }
 
 #[test]
@@ -243,20 +243,20 @@ fn packs_that_do_not_fit_are_reported_never_guessed_at() {
     let (one, three) = (pack(&place, 1), pack(&place, 3));
     let twin = one.with_file_name(one.file_name().unwrap().to_string_lossy().replace(".pack", "").split('-').next().unwrap().to_owned() + "-00000000.pack");
     fs::copy(&one, &twin).unwrap();
-    assert!(matches!(Writer::open(&place.dir()), Err(Error::PackTwice { seq, .. }) if seq.0 == 1));
-    assert!(matches!(rebuild(&place.dir(), &mut |_| {}), Err(Error::PackTwice { .. })));
+    assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::PackTwice { seq, .. }) if seq.0 == 1));
+    assert!(matches!(rebuild(&place.dir(), &Unlock::Open, &mut |_| {}), Err(Error::PackTwice { .. })));
     fs::remove_file(twin).unwrap();
     // A pack of the future, with a gap before it.
     let fifth = place.dir().join("packs/05/0000000000000005-00000000.pack");
     fs::create_dir_all(fifth.parent().unwrap()).unwrap();
     fs::copy(&three, &fifth).unwrap();
-    assert!(matches!(Writer::open(&place.dir()), Err(Error::PackMissing { seq }) if seq.0 == 4));
+    assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::PackMissing { seq }) if seq.0 == 4));
     fs::remove_file(&fifth).unwrap();
     // The next pack, but damaged.
     let fourth = place.dir().join("packs/04/0000000000000004-00000000.pack");
     fs::create_dir_all(fourth.parent().unwrap()).unwrap();
     fs::copy(&three, &fourth).unwrap();
-    assert!(matches!(Writer::open(&place.dir()), Err(Error::PackDamaged { .. })), "another commit's pack was taken in");
+    assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::PackDamaged { .. })), "another commit's pack was taken in");
     fs::remove_file(&fourth).unwrap();
     assert_eq!(place.open().catalog().head().unwrap().0, 3);
 }

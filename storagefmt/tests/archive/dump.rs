@@ -1,7 +1,7 @@
 //! Everything that a catalogue answers, as text: two archives that dump alike are alike.
 
 use c2b_mailbox::ItemId;
-use c2b_storagefmt::{Catalog, CommitSeq, Contents, CursorScope, Moment};
+use c2b_storagefmt::{Catalog, CommitSeq, Contents, CursorScope, MailboxKey, Moment};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ pub(crate) fn dump(catalog: &Catalog, contents: &Contents) -> String {
                 for item in items {
                     assert_eq!(catalog.item(item.key, Moment::At(CommitSeq(seq))).unwrap().as_ref(), Some(&item));
                     ids.insert(item.meta.id.as_str().to_owned());
-                    writeln!(text, "  {item:?} {:?} {:?}", item.shown.map(|id| hash(contents, &id)), item.export.map(|id| hash(contents, &id))).unwrap();
+                    writeln!(text, "  {item:?} {:?} {:?}", item.shown.map(|id| hash(contents, key, &id)), item.export.map(|id| hash(contents, key, &id))).unwrap();
                 }
             }
         }
@@ -40,10 +40,10 @@ pub(crate) fn dump(catalog: &Catalog, contents: &Contents) -> String {
     text
 }
 
-fn hash(contents: &Contents, id: &c2b_storagefmt::ContentId) -> String {
+fn hash(contents: &Contents, mailbox: MailboxKey, id: &c2b_storagefmt::ContentId) -> String {
     let mut hasher = blake3::Hasher::new();
     let (mut offset, mut buffer) = (0, vec![0; 1 << 16]);
-    let file = match contents.open(id) {
+    let file = match contents.open(mailbox, id) {
         Ok(file) => file,
         Err(err) => return format!("unreadable: {err}"),
     };

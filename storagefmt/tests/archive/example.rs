@@ -6,7 +6,7 @@
 use crate::dump::dump;
 use crate::support::{Place, address, folder, mail, noise, put, time};
 use c2b_mailbox::{Content, Cursor, Fidelity, FolderId, Format, ItemId, Readable};
-use c2b_storagefmt::{CursorScope, Failure, Writer, check, rebuild};
+use c2b_storagefmt::{CursorScope, Failure, Unlock, Writer, check, rebuild};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn make(place: &Place) -> String {
     let text = fs::read_to_string(&description).unwrap();
     let uuid = text.lines().find(|line| line.starts_with("uuid")).unwrap();
     fs::write(&description, text.replace(uuid, "uuid = \"00000000-0000-4000-8000-000000000001\"")).unwrap();
-    let mut writer = Writer::open(&place.dir()).unwrap();
+    let mut writer = Writer::open(&place.dir(), &Unlock::Open).unwrap();
     let mailbox = writer.mailbox(&address("alice")).unwrap();
     let inbox = (mailbox, writer.put_folder(mailbox, &folder("F-1", "Inbox", None)).unwrap());
     writer.put_folder(mailbox, &folder("F-2", "Größe: a/b", Some("F-1"))).unwrap();
@@ -103,10 +103,10 @@ fn every_format_ever_released_reads_back() {
     for version in versions {
         let place = Place::new();
         copy(&version, &place.dir());
-        assert_eq!(rebuild(&place.dir(), &mut |_| {}).unwrap().damages, [], "{}", version.display());
+        assert_eq!(rebuild(&place.dir(), &Unlock::Open, &mut |_| {}).unwrap().damages, [], "{}", version.display());
         let (catalog, contents) = place.reader();
         assert_eq!(dump(&catalog, &contents), fs::read_to_string(version.with_extension("txt")).unwrap(), "{}", version.display());
-        assert_eq!(check(&place.dir(), &place.scratch(), true, &mut |_| {}).unwrap().damages, [], "{}", version.display());
+        assert_eq!(check(&place.dir(), &place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap().damages, [], "{}", version.display());
     }
 }
 

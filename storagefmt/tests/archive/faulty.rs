@@ -1,8 +1,9 @@
-//! A store that counts what is asked of it, and that can die at any step.
+//! A store that records what is asked of it, and that can die at any step, run full, or be damaged.
 
 use c2b_storagefmt::store::{DirStore, Store, StoreEntry, StoreFile};
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// Where to die.
@@ -13,122 +14,227 @@ pub(crate) enum Fault {
     Before(usize),
     /// Right after this step; of a write, only half is done.
     After(usize),
-    /// From this step on, the disk is full.
+    /// From this step on, the disk is full; what needs no room goes on.
     Full(usize),
+    /// When so many bytes were written, the disk is full.
+    FullBytes(u64),
 }
+
+/// What to do to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// One bit of the byte at this place.
+    Flip(usize),
+    /// All from this place on.
+    Truncate(usize),
+    Delete,
+}
+
+/// A read: name, offset and length.
+pub(crate) type Read = (String, u64, usize);
 
 /// A [`DirStore`] that dies.
 pub(crate) struct FaultyStore {
     inner: DirStore,
+    dir: PathBuf,
     plan: Arc<Plan>,
 }
 
+#[derive(Default)]
 struct Plan {
-    fault: Mutex<Fault>,
-    steps: Mutex<Vec<String>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    fault: Fault,
+    /// Died: nothing works any more.
+    dead: bool,
+    steps: Vec<String>,
+    written: u64,
+    reads: Vec<Read>,
 }
 
 struct FaultyFile {
-    inner: Box<dyn StoreFile>,
+    inner: Option<Box<dyn StoreFile>>,
     plan: Arc<Plan>,
+}
+
+/// What becomes of a step.
+enum Course {
+    Whole,
+    Half,
+    Then(io::Error),
 }
 
 impl FaultyStore {
     pub(crate) fn new(dir: &Path, fault: Fault) -> Arc<Self> {
-        Arc::new(Self { inner: DirStore::new(dir), plan: Arc::new(Plan { fault: Mutex::new(fault), steps: Mutex::new(Vec::new()) }) })
+        let state = Mutex::new(State { fault, ..State::default() });
+        Arc::new(Self { inner: DirStore::new(dir), dir: dir.to_owned(), plan: Arc::new(Plan { state }) })
     }
 
-    /// The steps that change something, so far.
+    /// The steps that change something, so far: `begin`, `write`, `sync`, `publish`, `sync name`, `rename`, `delete`.
     pub(crate) fn steps(&self) -> Vec<String> {
-        self.plan.steps.lock().unwrap().clone()
+        self.plan.state.lock().unwrap().steps.clone()
+    }
+
+    /// The bytes that were written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.plan.state.lock().unwrap().written
+    }
+
+    /// The reads so far; forgets them.
+    pub(crate) fn take_reads(&self) -> Vec<Read> {
+        std::mem::take(&mut self.plan.state.lock().unwrap().reads)
     }
 
     /// Makes the disk whole again.
     pub(crate) fn heal(&self) {
-        *self.plan.fault.lock().unwrap() = Fault::Never;
+        let mut state = self.plan.state.lock().unwrap();
+        (state.fault, state.dead) = (Fault::Never, false);
+    }
+
+    /// Damages a published file.
+    pub(crate) fn harm(&self, name: &str, harm: Harm) {
+        let path = self.dir.join(name);
+        match harm {
+            Harm::Delete => fs::remove_file(path).unwrap(),
+            Harm::Truncate(at) => fs::File::options().write(true).open(path).unwrap().set_len(u64::try_from(at).unwrap()).unwrap(),
+            Harm::Flip(at) => {
+                let mut bytes = fs::read(&path).unwrap();
+                bytes[at] ^= 0x10;
+                fs::write(path, bytes).unwrap();
+            }
+        }
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.plan.state.lock().unwrap().dead { Err(dead()) } else { Ok(()) }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { fault: Fault::Never, dead: false, steps: Vec::new(), written: 0, reads: Vec::new() }
     }
 }
 
 impl Plan {
-    /// Does a step, or dies at it.
-    fn step(&self, name: &str, whole: impl FnOnce() -> io::Result<()>, half: impl FnOnce()) -> io::Result<()> {
-        let mut steps = self.steps.lock().unwrap();
-        let number = steps.len();
-        steps.push(name.to_owned());
-        drop(steps);
-        match *self.fault.lock().unwrap() {
-            Fault::Full(from) if number >= from => Err(io::ErrorKind::StorageFull.into()),
-            Fault::Before(at) if number >= at => Err(io::Error::other("dead")),
-            Fault::After(at) if number > at => Err(io::Error::other("dead")),
-            Fault::After(at) if number == at => {
-                if name == "write" {
-                    half();
-                } else {
-                    whole()?;
-                }
-                Err(io::Error::other("dead"))
+    /// Counts a step and says what becomes of it.
+    fn course(&self, name: &str, bytes: u64) -> io::Result<Course> {
+        let mut state = self.state.lock().unwrap();
+        if state.dead {
+            return Err(dead());
+        }
+        let number = state.steps.len();
+        state.steps.push(name.to_owned());
+        let needs_room = name != "delete";
+        match state.fault {
+            Fault::Before(at) if number == at => {
+                state.dead = true;
+                return Err(dead());
             }
-            _ => whole(),
+            Fault::After(at) if number == at => {
+                state.dead = true;
+                return Ok(if name == "write" { Course::Half } else { Course::Then(dead()) });
+            }
+            Fault::Full(from) if number >= from && needs_room => return Err(io::ErrorKind::StorageFull.into()),
+            Fault::FullBytes(max) if state.written + bytes > max => return Err(io::ErrorKind::StorageFull.into()),
+            _ => state.written += bytes,
+        }
+        Ok(Course::Whole)
+    }
+
+    /// Does a step that cannot be done by half.
+    fn step<T>(&self, name: &str, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self.course(name, 0)? {
+            Course::Whole | Course::Half => work(),
+            Course::Then(err) => {
+                // What it made belongs to a process that is dead: nobody cleans it up.
+                std::mem::forget(work()?);
+                Err(err)
+            }
         }
     }
 }
 
 impl Store for FaultyStore {
     fn begin(&self) -> io::Result<Box<dyn StoreFile>> {
-        let mut file = None;
-        let result = self.plan.step(
-            "begin",
-            || {
-                file = Some(self.inner.begin()?);
-                Ok(())
-            },
-            || {},
-        );
-        if result.is_err() {
-            // A process that dies leaves its file: it must not be removed by our own unwinding.
-            if let Some(file) = file.take() {
-                std::mem::forget(file);
-            }
-        }
-        result?;
-        Ok(Box::new(FaultyFile { inner: file.unwrap(), plan: Arc::clone(&self.plan) }))
+        let file = self.plan.step("begin", || self.inner.begin())?;
+        Ok(Box::new(FaultyFile { inner: Some(file), plan: Arc::clone(&self.plan) }))
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.alive()?;
+        self.plan.state.lock().unwrap().reads.push((name.to_owned(), offset, buffer.len()));
         self.inner.read_at(name, offset, buffer)
     }
 
-    fn list(&self) -> io::Result<Vec<StoreEntry>> {
-        self.inner.list()
+    fn len(&self, name: &str) -> io::Result<Option<u64>> {
+        self.alive()?;
+        self.inner.len(name)
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<Vec<StoreEntry>> {
+        self.alive()?;
+        self.inner.list(prefix)
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {
-        self.plan.step("delete", || self.inner.delete(name), || {})
+        self.plan.step("delete", || self.inner.delete(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.plan.step("rename", || self.inner.rename(from, to))
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
-        self.plan.step("sync name", || self.inner.sync(name), || {})
+        self.plan.step("sync name", || self.inner.sync(name))
     }
 
     fn sweep(&self) -> io::Result<()> {
+        self.alive()?;
         self.inner.sweep()
+    }
+}
+
+impl FaultyFile {
+    fn inner(&mut self) -> io::Result<&mut Box<dyn StoreFile>> {
+        self.inner.as_mut().ok_or_else(dead)
     }
 }
 
 impl StoreFile for FaultyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Self { inner, plan } = self;
-        let inner = Mutex::new(inner);
-        plan.step("write", || inner.lock().unwrap().write(bytes), || drop(inner.lock().unwrap().write(&bytes[..bytes.len() / 2])))
+        match self.plan.course("write", bytes.len() as u64)? {
+            Course::Whole => self.inner()?.write(bytes),
+            Course::Half | Course::Then(_) => {
+                self.inner()?.write(&bytes[..bytes.len() / 2])?;
+                Err(dead())
+            }
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let Self { inner, plan } = self;
-        plan.step("sync", || inner.sync(), || {})
+        let plan = Arc::clone(&self.plan);
+        let inner = self.inner()?;
+        plan.step("sync", || inner.sync())
     }
 
-    fn publish(self: Box<Self>, name: &str) -> io::Result<()> {
-        let Self { inner, plan } = *self;
-        plan.step("publish", || inner.publish(name), || {})
+    fn publish(mut self: Box<Self>, name: &str) -> io::Result<()> {
+        let plan = Arc::clone(&self.plan);
+        plan.step("publish", || self.inner.take().ok_or_else(dead)?.publish(name))
     }
+}
+
+impl Drop for FaultyFile {
+    fn drop(&mut self) {
+        // A process that dies leaves its file: it must not be removed by our own unwinding.
+        if self.plan.state.lock().unwrap().dead {
+            std::mem::forget(self.inner.take());
+        }
+    }
+}
+
+fn dead() -> io::Error {
+    io::Error::other("dead")
 }

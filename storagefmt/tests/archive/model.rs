@@ -3,7 +3,7 @@
 use crate::dump::dump;
 use crate::support::{Place, address, folder, mail, noise, read, time};
 use c2b_mailbox::{ChangeKey, Cursor, FolderId, ItemId};
-use c2b_storagefmt::{CommitSeq, CursorScope, Error, FolderKey, MailboxKey, Moment, Writer, check, rebuild};
+use c2b_storagefmt::{CommitSeq, CursorScope, Error, FolderKey, MailboxKey, Moment, Unlock, Writer, check, rebuild};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -188,7 +188,7 @@ impl World {
                 let before = dump(&self.writer().catalog(), &self.writer().contents());
                 self.writer = None;
                 self.state = self.committed.clone();
-                assert!(matches!(rebuild(&self.place.dir(), &mut |_| {}), Ok(report) if report.damages.is_empty()));
+                assert!(matches!(rebuild(&self.place.dir(), &Unlock::Open, &mut |_| {}), Ok(report) if report.damages.is_empty()));
                 assert_eq!(dump(&self.writer().catalog(), &self.writer().contents()), before, "the rebuilt index answers otherwise");
             }
         }
@@ -214,7 +214,7 @@ impl World {
                     seen.folders.insert((mailbox, id), ModelFolder { wanted, parent: folder.parent.map(|parent| ids[&parent]), name });
                     for item in catalog.items(row.key, folder.key, moment).unwrap() {
                         let item = item.unwrap();
-                        let bytes = read(&contents, &item.shown.unwrap());
+                        let bytes = read(&contents, row.key, &item.shown.unwrap());
                         let number = (0..5).find(|number| body(*number) == bytes).unwrap();
                         let model = ModelItem { folder: id, subject: item.meta.subject[8..].parse().unwrap(), body: number, read: item.meta.read.unwrap() };
                         assert!(seen.items.insert((mailbox, item.meta.id.as_str()[1..].parse().unwrap()), model).is_none(), "listed twice");
@@ -225,7 +225,7 @@ impl World {
         }
         let (reader, reader_contents) = self.place.reader();
         assert_eq!(dump(&reader, &reader_contents), dump(&catalog, &contents), "a reader sees something else");
-        let report = check(&self.place.dir(), &self.place.scratch(), true, &mut |_| {}).unwrap();
+        let report = check(&self.place.dir(), &self.place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap();
         assert_eq!(report.damages, []);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Place, address, at, folder, inbox, list, mail, put, time};
 use c2b_mailbox::{ChangeKey, Cursor, FolderId, ItemId};
-use c2b_storagefmt::{Catalog, CommitSeq, CursorScope, Error, Failure, Moment, ProbeKind, PutOutcome, Writer, probe};
+use c2b_storagefmt::{Catalog, CommitSeq, CursorScope, Error, Failure, Moment, ProbeKind, PutOutcome, Sealing, Unlock, Writer, probe};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -67,7 +67,7 @@ fn a_reader_needs_no_writer_and_no_right_to_write() {
     readonly(0o500);
     let before = names();
     let (catalog, contents) = place.reader();
-    assert_eq!(crate::support::read(&contents, &list(&catalog, inbox, Moment::Latest)[0].shown.unwrap()), b"body");
+    assert_eq!(crate::support::read(&contents, inbox.0, &list(&catalog, inbox, Moment::Latest)[0].shown.unwrap()), b"body");
     assert_eq!(names(), before, "a reader wrote into the storage");
     readonly(0o700);
 }
@@ -82,7 +82,7 @@ fn a_reader_survives_a_rebuild() {
     drop(writer);
     let (catalog, contents) = place.reader();
     let before = list(&catalog, inbox, Moment::Latest);
-    c2b_storagefmt::rebuild(&place.dir(), &mut |_| {}).unwrap();
+    c2b_storagefmt::rebuild(&place.dir(), &Unlock::Open, &mut |_| {}).unwrap();
     assert_eq!(catalog.refresh().unwrap().0, 1);
     assert_eq!(list(&catalog, inbox, Moment::Latest), before);
     let mut writer = place.open();
@@ -90,18 +90,18 @@ fn a_reader_survives_a_rebuild() {
     writer.commit(time(2)).unwrap();
     assert_eq!(catalog.refresh().unwrap().0, 2, "the reader looks at the old index");
     assert_eq!(list(&catalog, inbox, Moment::Latest).len(), 2);
-    assert_eq!(crate::support::read(&contents, &before[0].shown.unwrap()), b"body");
+    assert_eq!(crate::support::read(&contents, inbox.0, &before[0].shown.unwrap()), b"body");
 }
 
 #[test]
 fn one_writer_at_a_time() {
     let place = Place::new();
     let writer = place.create();
-    match Writer::open(&place.dir()) {
+    match Writer::open(&place.dir(), &Unlock::Open) {
         Err(Error::InUse { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
         other => panic!("a second writer: {:?}", other.err()),
     }
-    assert!(matches!(c2b_storagefmt::rebuild(&place.dir(), &mut |_| {}), Err(Error::InUse { .. })));
+    assert!(matches!(c2b_storagefmt::rebuild(&place.dir(), &Unlock::Open, &mut |_| {}), Err(Error::InUse { .. })));
     drop(writer);
     place.open();
 }
@@ -115,15 +115,15 @@ fn other_peoples_folders_are_left_alone() {
     assert_eq!(probe(&dir).unwrap().kind, ProbeKind::Empty);
     fs::write(dir.join("letter.txt"), "dear").unwrap();
     assert!(matches!(probe(&dir).unwrap().kind, ProbeKind::Foreign(found) if found.ends_with("letter.txt")));
-    assert!(matches!(Writer::create(&dir, time(0)), Err(Error::NotEmpty { found, .. }) if found == "letter.txt"));
-    assert!(matches!(Writer::open(&dir), Err(Error::NotAStorage { .. })));
+    assert!(matches!(Writer::create(&dir, time(0), Sealing::None), Err(Error::NotEmpty { found, .. }) if found == "letter.txt"));
+    assert!(matches!(Writer::open(&dir, &Unlock::Open), Err(Error::NotAStorage { .. })));
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "something was touched");
     fs::remove_file(dir.join("letter.txt")).unwrap();
     // A creation that was interrupted before its last step can be done again.
-    drop(Writer::create(&dir, time(0)).unwrap());
+    drop(Writer::create(&dir, time(0), Sealing::None).unwrap());
     fs::remove_file(dir.join("storage.toml")).unwrap();
-    drop(Writer::create(&dir, time(0)).unwrap());
-    assert!(matches!(Writer::create(&dir, time(0)), Err(Error::AlreadyAStorage { .. })));
+    drop(Writer::create(&dir, time(0), Sealing::None).unwrap());
+    assert!(matches!(Writer::create(&dir, time(0), Sealing::None), Err(Error::AlreadyAStorage { .. })));
     assert!(matches!(probe(&dir).unwrap().kind, ProbeKind::Storage(info) if info.created == time(0)));
     assert!(probe(&dir).unwrap().free_bytes > 0);
 }
@@ -187,7 +187,8 @@ fn a_change_key_alone_makes_no_version_but_is_remembered() {
     writer.mark_point(inbox.0).unwrap();
     writer.commit(time(2)).unwrap();
     let catalog = writer.catalog();
-    assert_eq!(catalog.known(inbox.0, &[ItemId::new("I")]).unwrap()[0].as_ref().unwrap().change_key, Some(ChangeKey::new("next")));
+    assert_eq!(catalog.known(inbox.0, &[ItemId::new("I")]).unwrap()[0].unwrap().change, Some(catalog.change_mark(&ChangeKey::new("next"))));
+    assert_eq!(catalog.item(key, Moment::Latest).unwrap().unwrap().meta.change_key, Some(ChangeKey::new("next")));
     assert_eq!(catalog.item(key, Moment::Latest).unwrap().unwrap().version, 1);
     assert_eq!(catalog.points(inbox.0).unwrap().len(), 1, "a point in time without a visible change");
 }

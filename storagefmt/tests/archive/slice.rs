@@ -22,7 +22,7 @@ fn what_is_committed_is_listed_and_reads_back() {
     let rows = list(&catalog, inbox, Moment::Latest);
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].file_name, format!("2026-11-21 09.00.00 Re- budget 2027 [{}].eml", one.key));
-    assert_eq!(read(&contents, &rows[0].shown.unwrap()), b"Subject: Re: budget 2027\r\n\r\nhello\r\n");
+    assert_eq!(read(&contents, inbox.0, &rows[0].shown.unwrap()), b"Subject: Re: budget 2027\r\n\r\nhello\r\n");
     assert_eq!(catalog.cursor(inbox.0, CursorScope::Folder(inbox.1)).unwrap(), Some(Cursor::new("state-1")));
     assert_eq!(catalog.points(inbox.0).unwrap().len(), 1);
     assert_eq!(catalog.commit_time(seq).unwrap(), Some(time(1)));

@@ -1,7 +1,7 @@
 //! A storage in its own temporary folder, and short ways to fill and read it.
 
 use c2b_mailbox::{Address, ChangeKey, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{Catalog, CommitSeq, ContentId, Contents, FolderKey, ItemRow, MailboxKey, Moment, Put, Writer};
+use c2b_storagefmt::{Catalog, CommitSeq, ContentId, Contents, FolderKey, ItemRow, MailboxKey, Moment, Put, Sealing, Unlock, Writer};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -25,15 +25,15 @@ impl Place {
     }
 
     pub(crate) fn create(&self) -> Writer {
-        Writer::create(&self.dir(), time(0)).unwrap()
+        Writer::create(&self.dir(), time(0), Sealing::None).unwrap().0
     }
 
     pub(crate) fn open(&self) -> Writer {
-        Writer::open(&self.dir()).unwrap()
+        Writer::open(&self.dir(), &Unlock::Open).unwrap()
     }
 
     pub(crate) fn reader(&self) -> (Catalog, Contents) {
-        Catalog::open_reader(&self.dir(), &self.scratch()).unwrap()
+        Catalog::open_reader(&self.dir(), &self.scratch(), &Unlock::Open).unwrap()
     }
 }
 
@@ -76,8 +76,8 @@ pub(crate) fn list(catalog: &Catalog, at: (MailboxKey, FolderKey), moment: Momen
     catalog.items(at.0, at.1, moment).unwrap().map(Result::unwrap).collect()
 }
 
-pub(crate) fn read(contents: &Contents, id: &ContentId) -> Vec<u8> {
-    let file = contents.open(id).unwrap();
+pub(crate) fn read(contents: &Contents, mailbox: MailboxKey, id: &ContentId) -> Vec<u8> {
+    let file = contents.open(mailbox, id).unwrap();
     let mut bytes = vec![0; usize::try_from(file.len()).unwrap() + 1];
     let n = file.read_at(0, &mut bytes).unwrap();
     bytes.truncate(n);

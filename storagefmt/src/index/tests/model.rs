@@ -1,6 +1,6 @@
 //! Any records whatever: the rows are those of a rebuild, and counters count rows.
 
-use super::{Archive, Pack, cursor, failure, folder, item, mailbox, open_keys};
+use super::{Archive, Pack, cursor, failure, folder, item, mailbox, open_keys, small};
 use crate::format::recipe::RecipeRecord;
 use crate::format::record::{
     AllowedRecord, BlockChunk, BlockRecord, ErasedRecord, FailureGoneRecord, FolderGoneRecord, GrantRecord, ItemGoneRecord, ItemMarkRecord, LostRecord,
@@ -70,9 +70,9 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let says = proptest::collection::vec((1..=MAILBOXES, op()), 1..12).prop_map(Step::Says);
+    let says = proptest::collection::vec((1..=MAILBOXES, op()), 1..24).prop_map(Step::Says);
     let step = prop_oneof![12 => says, 1 => (1..=MAILBOXES).prop_map(Step::Erased), 1 => (1..=MAILBOXES).prop_map(Step::Allowed)];
-    proptest::collection::vec(step, 1..9)
+    proptest::collection::vec(step, 1..14)
 }
 
 /// Turns a step into records; keys of different mailboxes never meet.
@@ -103,7 +103,7 @@ fn record(m: u32, op: &Op, version: u32) -> Record {
         Op::Recipe(n) => Record::Recipe(RecipeRecord { id: [n; 32], len: 1, skeleton: Vec::new(), ops: Vec::new(), frames: Vec::new() }),
         Op::Lost(n) => Record::Lost(LostRecord { id: [n; 32], reason: "a test".to_owned(), time: 1 }),
         // Within a commit no chunk is stored twice.
-        Op::Block(n) => Record::Block(BlockRecord { n: m, hash: [n; 32], chunks: vec![BlockChunk { id: [m as u8; 20], len: 7 }] }),
+        Op::Block(n) => Record::Block(BlockRecord { n: m, hash: [n; 32], chunks: vec![BlockChunk { id: [m.to_le_bytes()[0]; 20], len: 7 }] }),
         Op::Grant(seq) => Record::Grant(GrantRecord { seq, n: 0, hash: [1; 32] }),
         Op::VersionGone(n, from) => Record::VersionGone(VersionGoneRecord { item: key(n), from, rule: 1 }),
         Op::VersionBack(n, from) => Record::VersionBack(VersionRecord { item: key(n), from }),
@@ -118,9 +118,8 @@ fn counters_count(archive: &Archive, key: MailboxKey) -> Result<(), TestCaseErro
     if row.erased {
         return Ok(());
     }
-    let rows = |table: Table| -> Vec<ItemRowValue> {
-        archive.rows.scan(table, &prefix).unwrap().iter().map(|(_, value)| decode(table, value).unwrap()).collect()
-    };
+    let rows =
+        |table: Table| -> Vec<ItemRowValue> { archive.rows.scan(table, &prefix).unwrap().iter().map(|(_, value)| decode(table, value).unwrap()).collect() };
     let (live, past, marked) = (rows(Table::ItemsLive), rows(Table::ItemsPast), rows(Table::ItemsMarked));
     prop_assert_eq!(row.items, live.len() as u64);
     prop_assert_eq!(row.versions, (live.len() + past.len() + marked.len()) as u64);
@@ -140,9 +139,7 @@ fn history_leads_to_rows(archive: &Archive) -> Result<(), TestCaseError> {
         let (mailbox, folder) = (MailboxKey(row.mailbox), crate::FolderKey(row.folder));
         let (table, key) = match (row.until, row.marked) {
             (0, _) => (Table::ItemsLive, crate::format::row::live_key(mailbox, folder, from, item)),
-            (until, marked) => {
-                (if marked { Table::ItemsMarked } else { Table::ItemsPast }, crate::format::row::past_key(mailbox, folder, until, from, item))
-            }
+            (until, marked) => (if marked { Table::ItemsMarked } else { Table::ItemsPast }, crate::format::row::past_key(mailbox, folder, until, from, item)),
         };
         let found: Option<ItemRowValue> = archive.rows.row(table, &key).unwrap();
         prop_assert!(found.is_some(), "{:?} of item {} from {} is nowhere", table, item, from);
@@ -151,13 +148,14 @@ fn history_leads_to_rows(archive: &Archive) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    // Each case makes three databases, which takes its time.
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_rebuild_gives_the_rows_of_the_commits(steps in steps()) {
         let mut archive = Archive::new(open_keys());
         for (version, step) in steps.iter().enumerate() {
-            archive.commit(&records(step, version as u32 + 1));
+            archive.commit(&records(step, small(version) + 1));
         }
         for key in 1..=MAILBOXES {
             counters_count(&archive, MailboxKey(key))?;
@@ -230,7 +228,7 @@ fn a_chunk_counts_while_its_block_is_there() {
     archive.commit(&[(1, block(0))]);
     let row = archive.rows.chunk(&chunk).unwrap().unwrap();
     assert_eq!((row.frame(), row.offset, row.len), (FrameKey::new(CommitSeq(1), 0), 7, 8));
-    assert_eq!(archive.rows.chunks(&[ChunkId([8; 32]), chunk]).unwrap(), [None, Some(row)]);
+    assert_eq!(archive.rows.chunk(&ChunkId([8; 32])).unwrap(), None);
     archive.commit(&[(1, block(77))]);
     assert_eq!(archive.rows.chunk(&chunk).unwrap(), None, "the chunk of a block that is not there");
     assert_eq!(archive.index().state().unwrap().chunks, 2);
