@@ -6,8 +6,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild};
-use c2b_tests::files;
+use c2b_storagefmt::{
+    Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild,
+};
+use c2b_tests::{files, shared};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -72,6 +74,41 @@ fn another_reader_finds_its_way_without_a_directory_and_names_what_is_damaged() 
         assert!(text(&output.stderr).contains("are missing"), "{}", text(&output.stderr));
         assert!(!output.stdout.is_empty(), "one lost pack hides everything");
     }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+fn another_reader_reads_real_mail() {
+    let Some(python) = python() else { return };
+    let Some(archive) = shared("corpus").map(|dir| dir.join("edge.tar.zst")).filter(|path| path.exists()) else {
+        println!("skipped: the corpus is not on this machine");
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let (raw, storage) = (root.path().join("raw"), root.path().join("storage"));
+    fs::create_dir(&raw).unwrap();
+    assert!(Command::new("tar").arg("--zstd").arg("-xf").arg(archive).arg("-C").arg(&raw).status().unwrap().success());
+    let (mut writer, _) = Writer::create(&storage, time(0), Sealing::None).unwrap();
+    let (mailbox, inbox, _) = folders(&mut writer, "ann");
+    let mut contents = HashMap::new();
+    for path in files(&raw) {
+        let bytes = fs::read(raw.join(&path)).unwrap();
+        let readable = Readable { format: Format::Eml, rendered: false, content: Content::from_bytes(&bytes).unwrap() };
+        let meta = ItemMeta::new(ItemId::new(path.to_string_lossy()), "IPM.Note");
+        let put = writer.put_item(mailbox, inbox, Item { meta, readable: Some(readable), export: None, fidelity: Fidelity::Mime }).unwrap();
+        contents.insert(put.key.0, bytes);
+    }
+    writer.commit(time(1)).unwrap();
+    let target = root.path().join("extracted");
+    let output = run(&python, &storage, &[], &["extract", target.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let catalog = writer.catalog();
+    for item in catalog.items(mailbox, inbox, Moment::Latest).unwrap() {
+        let item = item.unwrap();
+        let found = fs::read(target.join("ann@example.org/Inbox").join(&item.file_name)).unwrap();
+        assert!(found == contents.remove(&item.key.0).unwrap(), "{} is not what was put in", item.meta.id.as_str());
+    }
+    assert_eq!(contents.len(), 0, "not all was listed");
 }
 
 #[test]
