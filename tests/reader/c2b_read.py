@@ -288,6 +288,8 @@ class Storage:
             raise Refused(f"unknown features: {flags}")
         self.uuid = uuid.UUID(description["uuid"])
         self.sealed = description["sealed"]
+        if secret and not self.sealed:
+            raise Refused("a key was given, and the storage says that it is not sealed")
         self.keys = Keys.unlock(self.path, self.uuid, secret) if self.sealed else None
         self.frames, self.mailboxes, self.erased, self.times, self.blocks = {}, {}, {}, {}, OrderedDict()
         self.load()
