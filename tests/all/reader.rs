@@ -77,7 +77,6 @@ fn another_reader_finds_its_way_without_a_directory_and_names_what_is_damaged() 
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn another_reader_reads_real_mail() {
     let Some(python) = python() else { return };
     let Some(archive) = shared("corpus").map(|dir| dir.join("edge.tar.zst")).filter(|path| path.exists()) else {
