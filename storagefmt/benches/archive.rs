@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{ContentId, FolderKey, MailboxKey, Moment, Writer};
+use c2b_storagefmt::{ContentId, FolderKey, MailboxKey, Moment, Sealing, Writer};
 use chrono::{DateTime, Utc};
 use divan::Bencher;
 use divan::counter::BytesCount;
@@ -55,7 +55,7 @@ fn now() -> DateTime<Utc> {
 
 fn storage() -> (TempDir, Writer, MailboxKey, FolderKey) {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(&dir.path().join("storage"), now()).unwrap();
+    let mut writer = Writer::create(&dir.path().join("storage"), now(), Sealing::None).unwrap().0;
     let mailbox = writer.mailbox(&Address::parse("a@b").unwrap()).unwrap();
     let folder = Folder { id: FolderId::new("F"), parent: None, name: "Inbox".to_owned(), class: String::new(), role: None };
     let folder = writer.put_folder(mailbox, &folder).unwrap();
@@ -99,7 +99,7 @@ fn read_back(bencher: Bencher<'_, '_>, kind: Kind) {
     let shown: Vec<ContentId> = writer.catalog().items(mailbox, folder, Moment::Latest).unwrap().map(|row| row.unwrap().shown.unwrap()).collect();
     bencher.counter(BytesCount::new(bytes)).with_inputs(|| (writer.contents(), vec![0; 128 << 10])).bench_local_values(|(contents, mut buffer)| {
         for id in &shown {
-            let file = contents.open(id).unwrap();
+            let file = contents.open(mailbox, id).unwrap();
             let mut offset = 0;
             while offset < file.len() {
                 offset += file.read_at(offset, &mut buffer).unwrap() as u64;

@@ -12,7 +12,7 @@ use super::groups::{Group, Groups};
 use super::placement::{Placement, placement};
 use super::records::encode_record;
 use super::workers::Workers;
-use crate::format::pack::{CommitEntry, DIRECTORY_N, FrameKind, PackHeader};
+use crate::format::pack::{CommitEntry, DIRECTORY_N, FrameKind, PackHeader, TAG_BYTES};
 use crate::format::record::{BlockChunk, BlockRecord, CommitRecord, GrantRecord, Record};
 use crate::seal::Keys;
 use crate::store::Store;
@@ -40,6 +40,8 @@ pub(crate) struct PackWriter {
     shared: Arc<Shared>,
     frames: u32,
     groups: Groups<(ChunkId, u32)>,
+    /// Bytes of one content that do not compress: one after the other, so that few hashes open a large attachment.
+    runs: Groups<(ChunkId, u32)>,
     streams: Groups<()>,
     known: HashMap<ChunkId, BlockRef>,
     blocks: BTreeMap<u32, Block>,
@@ -99,6 +101,7 @@ impl PackWriter {
             shared: Arc::new(shared),
             frames: 0,
             groups: Groups::new(GROUP_BYTES_MAX, GROUPS_BYTES_MAX),
+            runs: Groups::new(GROUP_BYTES_MAX, GROUPS_BYTES_MAX),
             streams: Groups::new(RECORDS_BYTES_MAX, STREAMS_BYTES_MAX),
             known: HashMap::new(),
             blocks: BTreeMap::new(),
@@ -110,7 +113,7 @@ impl PackWriter {
 
     /// Returns how many bytes the pack has, those included that wait to be compressed.
     pub(crate) fn bytes(&self) -> u64 {
-        self.shared.bytes.load(Ordering::Relaxed) + (self.groups.bytes() + self.streams.bytes()) as u64
+        self.shared.bytes.load(Ordering::Relaxed) + (self.groups.bytes() + self.runs.bytes() + self.streams.bytes()) as u64
     }
 
     /// Returns how many records the pack was given.
@@ -142,19 +145,35 @@ impl PackWriter {
         let place = match placement(bytes) {
             Placement::Group => {
                 let (put, full) = self.groups.add(mailbox.0, (id, len), bytes, || next(&mut self.frames));
-                full.into_iter().for_each(|group| self.close_group(group));
+                full.into_iter().for_each(|group| self.close_block(group, true));
                 self.blocks.entry(put.n).or_insert_with(|| Block { owner: mailbox.0, chunks: Vec::new() }).chunks.push(chunk);
                 BlockRef { n: put.n, offset: small(put.offset)?, len }
             }
-            Placement::Alone { compress } => {
+            Placement::Run => {
+                let (put, full) = self.runs.add(mailbox.0, (id, len), bytes, || next(&mut self.frames));
+                full.into_iter().for_each(|run| self.close_block(run, false));
+                self.blocks.entry(put.n).or_insert_with(|| Block { owner: mailbox.0, chunks: Vec::new() }).chunks.push(chunk);
+                BlockRef { n: put.n, offset: small(put.offset)?, len }
+            }
+            Placement::Alone => {
                 let n = next(&mut self.frames);
+                // Room for the seal's tag: else all bytes would be copied for it.
+                let mut raw = Vec::with_capacity(bytes.len() + TAG_BYTES);
+                raw.extend_from_slice(bytes);
                 self.blocks.insert(n, Block { owner: mailbox.0, chunks: vec![chunk] });
-                self.frame(FrameDraft { kind: FrameKind::Block, mailbox: mailbox.0, key: self.key(n), hash: Some(id.0), raw: bytes.to_vec(), compress });
+                self.frame(FrameDraft { kind: FrameKind::Block, mailbox: mailbox.0, key: self.key(n), hash: Some(id.0), raw, compress: true });
                 BlockRef { n, offset: 0, len }
             }
         };
         self.known.insert(id, place);
         Ok(place)
+    }
+
+    /// Notes that a content of a mailbox ends: bytes that do not compress lie together with others of their content only.
+    pub(crate) fn end_content(&mut self, mailbox: MailboxKey) {
+        if let Some(run) = self.runs.close(mailbox.0) {
+            self.close_block(run, false);
+        }
     }
 
     /// Adds a record of a mailbox, or of the storage.
@@ -176,7 +195,8 @@ impl PackWriter {
 
     /// Seals the pack, makes it durable and publishes it.
     pub(crate) fn finish(mut self, time: i64) -> Result<PackSealed, Error> {
-        self.groups.close_all().into_iter().for_each(|group| self.close_group(group));
+        self.groups.close_all().into_iter().for_each(|group| self.close_block(group, true));
+        self.runs.close_all().into_iter().for_each(|run| self.close_block(run, false));
         self.wait()?;
         let mut added = Vec::new();
         for (owner, record) in self.closing()? {
@@ -209,11 +229,11 @@ impl PackWriter {
         Ok(records)
     }
 
-    fn close_group(&mut self, group: Group<(ChunkId, u32)>) {
+    fn close_block(&mut self, group: Group<(ChunkId, u32)>, compress: bool) {
         // The hash of a single chunk is known.
         let hash = if let [(id, _)] = group.parts.as_slice() { Some(id.0) } else { None };
         let key = self.key(group.n);
-        self.frame(FrameDraft { kind: FrameKind::Block, mailbox: group.mailbox, key, hash, raw: group.raw, compress: true });
+        self.frame(FrameDraft { kind: FrameKind::Block, mailbox: group.mailbox, key, hash, raw: group.raw, compress });
     }
 
     fn close_stream(&mut self, stream: Group<()>) {
@@ -292,8 +312,10 @@ impl Drop for Ticket {
         let mut state = self.shared.state();
         state.under_way -= 1;
         if let Err(err) = std::mem::replace(&mut self.result, Ok(())) {
-            state.error.get_or_insert(err);
-            self.shared.stopped.store(true, Ordering::Relaxed);
+            // The first one counts; those that were begun before it fail of the same.
+            if !self.shared.stopped.swap(true, Ordering::Relaxed) {
+                state.error = Some(err);
+            }
         }
         self.shared.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.shared.ended.notify_all();

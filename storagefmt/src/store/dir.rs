@@ -66,7 +66,7 @@ impl Store for DirStore {
 
     fn len(&self, name: &str) -> io::Result<Option<u64>> {
         match fs::metadata(self.dir.join(name)) {
-            Ok(metadata) => Ok(metadata.is_file().then(|| metadata.len())),
+            Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
             Err(err) if is_missing(&err) => Ok(None),
             Err(err) => Err(err),
         }

@@ -29,7 +29,9 @@ impl Writer {
             return Ok(found);
         }
         let mut sink = Storing { rows: &mut self.rows, pack: &mut self.pack, seq: self.seq, mailbox, stored_bytes };
-        let recipe = match self.cutter.cut(&mut content, id, kind, &mut sink) {
+        let cut = self.cutter.cut(&mut content, id, kind, &mut sink);
+        self.pack.end_content(mailbox);
+        let recipe = match cut {
             Ok(recipe) => recipe,
             Err(CutError::Read(err)) => return Err(unreadable(err)),
             Err(CutError::Sink(err)) => {

@@ -111,7 +111,9 @@ fn a_broken_batch_cannot_be_committed() {
     let store = FaultyStore::new(&place.dir(), Fault::Full(0));
     let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap();
     let at = inbox(&mut writer);
-    assert!(writer.put_item(at.0, at.1, mail("I", "big", &noise(100_000, 1))).unwrap_err().is_no_space());
+    // Frames are written meanwhile: the error comes with a later call.
+    let failed = (0..1000).find_map(|n| writer.put_item(at.0, at.1, mail(&format!("I-{n}"), "big", &noise(100_000, n))).err());
+    assert!(failed.unwrap().is_no_space());
     store.heal();
     assert!(matches!(writer.commit(time(1)), Err(Error::BatchBroken)));
     writer.abandon();

@@ -19,12 +19,11 @@ enum Spot {
     Header,
     Block,
     Records,
-    Table,
-    Footer,
+    Directory,
     Trailer,
 }
 
-const SPOTS: [Spot; 6] = [Spot::Header, Spot::Block, Spot::Records, Spot::Table, Spot::Footer, Spot::Trailer];
+const SPOTS: [Spot; 5] = [Spot::Header, Spot::Block, Spot::Records, Spot::Directory, Spot::Trailer];
 
 /// Three commits; the second is the one to be damaged. Returns the inbox.
 fn fill(place: &Place) -> (MailboxKey, FolderKey) {
@@ -49,15 +48,15 @@ fn pack(place: &Place, seq: u64) -> PathBuf {
 
 /// Finds a spot by the frames' kinds; the format document says where they are.
 fn offset(bytes: &[u8], spot: Spot) -> usize {
-    let frames: Vec<usize> =
-        (0..bytes.len() - 32).filter(|at| &bytes[*at..at + 4] == b"c2bf" && (1..=4).contains(&bytes[at + 4]) && bytes[at + 6..at + 8] == [0, 0]).collect();
-    let of = |kind: u8| frames.iter().copied().find(|at| bytes[at + 4] == kind).unwrap() + 32 + 3;
+    // The frames of the mailbox: those of the storage hold no item.
+    let is_frame = |at: &usize| &bytes[*at..at + 4] == b"c2bf" && (1..=3).contains(&bytes[at + 4]) && (bytes[at + 8] == 1 || bytes[at + 4] == 3);
+    let frames: Vec<usize> = (0..bytes.len() - 64).filter(is_frame).collect();
+    let of = |kind: u8| frames.iter().copied().find(|at| bytes[at + 4] == kind).unwrap() + 64 + 3;
     match spot {
         Spot::Header => 34,
         Spot::Block => of(1),
         Spot::Records => of(2),
-        Spot::Table => of(3),
-        Spot::Footer => of(4),
+        Spot::Directory => of(3),
         Spot::Trailer => bytes.len() - 20,
     }
 }
@@ -206,10 +205,11 @@ fn a_damaged_description_is_refused_and_nothing_is_touched() {
     let path = place.dir().join("storage.toml");
     let text = fs::read_to_string(&path).unwrap();
     type Expected = fn(&Error) -> bool;
-    let cases: [(String, Expected); 6] = [
-        (text.replace("format = 1", "format = 2\nunknown = 3"), |err| matches!(err, Error::NewerFormat { found, supported: 1, .. } if found == "2")),
+    let cases: [(String, Expected); 7] = [
+        (text.replace("format = 2", "format = 3\nunknown = 3"), |err| matches!(err, Error::NewerFormat { found, supported: 2, .. } if found == "3")),
         (text.replace("incompatible = []", "incompatible = [\"sealed\"]"), |err| matches!(err, Error::NewerFormat { found, .. } if found.contains("sealed"))),
-        (text.replace("format = 1", "format = "), |err| matches!(err, Error::Description { .. })),
+        (text.replace("format = 2", "format = 1"), |err| matches!(err, Error::PreviewFormat { found: 1, .. })),
+        (text.replace("format = 2", "format = "), |err| matches!(err, Error::Description { .. })),
         (text.replace("uuid", "uiud"), |err| matches!(err, Error::Description { .. })),
         (text[..20].to_owned(), |err| matches!(err, Error::Description { .. })),
         (String::new(), |err| matches!(err, Error::Description { .. })),
@@ -241,22 +241,31 @@ fn packs_that_do_not_fit_are_reported_never_guessed_at() {
     let place = Place::new();
     fill(&place);
     let (one, three) = (pack(&place, 1), pack(&place, 3));
-    let twin = one.with_file_name(one.file_name().unwrap().to_string_lossy().replace(".pack", "").split('-').next().unwrap().to_owned() + "-00000000.pack");
+    let named = |first: u64, last: u64, generation: u32| {
+        let path = place.dir().join(format!("packs/{:02x}/{first:016x}-{last:016x}-{generation:04x}-00000000.pack", first & 0xff));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    };
+    let twin = named(1, 1, 0);
     fs::copy(&one, &twin).unwrap();
     assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::PackTwice { seq, .. }) if seq.0 == 1));
     assert!(matches!(rebuild(&place.dir(), &Unlock::Open, &mut |_| {}), Err(Error::PackTwice { .. })));
     fs::remove_file(twin).unwrap();
     // A pack of the future, with a gap before it.
-    let fifth = place.dir().join("packs/05/0000000000000005-00000000.pack");
-    fs::create_dir_all(fifth.parent().unwrap()).unwrap();
+    let fifth = named(5, 5, 0);
     fs::copy(&three, &fifth).unwrap();
     assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::PackMissing { seq }) if seq.0 == 4));
     fs::remove_file(&fifth).unwrap();
     // The next pack, but damaged.
-    let fourth = place.dir().join("packs/04/0000000000000004-00000000.pack");
-    fs::create_dir_all(fourth.parent().unwrap()).unwrap();
+    let fourth = named(4, 4, 0);
     fs::copy(&three, &fourth).unwrap();
     assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::PackDamaged { .. })), "another commit's pack was taken in");
     fs::remove_file(&fourth).unwrap();
+    // A pack that says it replaces others, but holds something else: it replaces nothing, and nothing is deleted.
+    let wide = named(1, 2, 1);
+    fs::copy(&three, &wide).unwrap();
+    assert!(matches!(Writer::open(&place.dir(), &Unlock::Open), Err(Error::PackDamaged { .. })), "a false pack replaced others");
+    assert!(one.exists());
+    fs::remove_file(&wide).unwrap();
     assert_eq!(place.open().catalog().head().unwrap().0, 3);
 }

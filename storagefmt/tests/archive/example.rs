@@ -1,27 +1,44 @@
 //! An example archive of every released format, kept in the repository: it must be readable for ever.
 //!
 //! `tests/data/archive/<version>/` holds a storage without its index, `<version>.txt` what it answers.
-//! They were made by [`make`]; the ignored test writes them for a new format version.
+//! They were made by [`fill`]; the ignored test writes them for a new format version. A sealed one is opened by [`PASSWORD`].
 
 use crate::dump::dump;
 use crate::support::{Place, address, folder, mail, noise, put, time};
 use c2b_mailbox::{Content, Cursor, Fidelity, FolderId, Format, ItemId, Readable};
-use c2b_storagefmt::{CursorScope, Failure, Unlock, Writer, check, rebuild};
+use c2b_storagefmt::{Catalog, CursorScope, Failure, Sealing, Unlock, Writer, check, rebuild};
 use std::fs;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/archive")
 }
 
-/// A small history with a record of every kind.
-fn make(place: &Place) -> String {
+/// Opens the sealed examples.
+const PASSWORD: &str = "c2b-example";
+
+fn key(sealed: bool) -> Unlock {
+    if sealed { Unlock::Password(Zeroizing::new(PASSWORD.to_owned())) } else { Unlock::Open }
+}
+
+/// Makes an example; one that is not sealed has the same identity each time.
+fn make(place: &Place, sealed: bool) -> String {
+    if sealed {
+        let password = Some(Zeroizing::new(PASSWORD.to_owned()));
+        let sealing = Sealing::Sealed { password, machine: None, params: crate::sealed::CHEAP };
+        return fill(Writer::create(&place.dir(), time(0), sealing).unwrap().0);
+    }
     drop(place.create());
     let description = place.dir().join("storage.toml");
     let text = fs::read_to_string(&description).unwrap();
     let uuid = text.lines().find(|line| line.starts_with("uuid")).unwrap();
-    fs::write(&description, text.replace(uuid, "uuid = \"00000000-0000-4000-8000-000000000001\"")).unwrap();
-    let mut writer = Writer::open(&place.dir(), &Unlock::Open).unwrap();
+    fs::write(&description, text.replace(uuid, "uuid = \"00000000-0000-4000-8000-000000000002\"")).unwrap();
+    fill(Writer::open(&place.dir(), &Unlock::Open).unwrap())
+}
+
+/// A small history with a record of every kind that a backup writes.
+fn fill(mut writer: Writer) -> String {
     let mailbox = writer.mailbox(&address("alice")).unwrap();
     let inbox = (mailbox, writer.put_folder(mailbox, &folder("F-1", "Inbox", None)).unwrap());
     writer.put_folder(mailbox, &folder("F-2", "Größe: a/b", Some("F-1"))).unwrap();
@@ -99,30 +116,39 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn every_format_ever_released_reads_back() {
     let versions: Vec<PathBuf> = fs::read_dir(data()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
-    assert!(versions.iter().any(|path| path.ends_with("v1")), "the example of format 1 is gone");
+    for released in ["v2", "v2-sealed"] {
+        assert!(versions.iter().any(|path| path.ends_with(released)), "the example {released} is gone");
+    }
     for version in versions {
         let place = Place::new();
         copy(&version, &place.dir());
-        assert_eq!(rebuild(&place.dir(), &Unlock::Open, &mut |_| {}).unwrap().damages, [], "{}", version.display());
-        let (catalog, contents) = place.reader();
+        let key = key(version.ends_with("v2-sealed"));
+        assert_eq!(rebuild(&place.dir(), &key, &mut |_| {}).unwrap().damages, [], "{}", version.display());
+        let (catalog, contents) = Catalog::open_reader(&place.dir(), &place.scratch(), &key).unwrap();
         assert_eq!(dump(&catalog, &contents), fs::read_to_string(version.with_extension("txt")).unwrap(), "{}", version.display());
-        assert_eq!(check(&place.dir(), &place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap().damages, [], "{}", version.display());
+        assert_eq!(check(&place.dir(), &place.scratch(), &key, true, &mut |_| {}).unwrap().damages, [], "{}", version.display());
     }
 }
 
 #[test]
 fn the_same_history_gives_the_same_answers_as_ever() {
-    assert_eq!(make(&Place::new()), fs::read_to_string(data().join("v1.txt")).unwrap());
+    for (sealed, name) in [(false, "v2.txt"), (true, "v2-sealed.txt")] {
+        assert!(make(&Place::new(), sealed) == fs::read_to_string(data().join(name)).unwrap(), "{name} is something else");
+    }
 }
 
 #[test]
-#[ignore = "writes the example of a new format version into the source tree"]
-fn write_the_example() {
-    let place = Place::new();
-    let answers = make(&place);
-    let to = data().join("v1");
-    fs::create_dir_all(&to).unwrap();
-    copy(&place.dir().join("packs"), &to.join("packs"));
-    fs::copy(place.dir().join("storage.toml"), to.join("storage.toml")).unwrap();
-    fs::write(data().join("v1.txt"), answers).unwrap();
+#[ignore = "writes the examples of a new format version into the source tree"]
+fn write_the_examples() {
+    for (sealed, name) in [(false, "v2"), (true, "v2-sealed")] {
+        let place = Place::new();
+        let answers = make(&place, sealed);
+        let to = data().join(name);
+        fs::create_dir_all(&to).unwrap();
+        for folder in ["packs", "keys"].map(|folder| place.dir().join(folder)).iter().filter(|folder| folder.exists()) {
+            copy(folder, &to.join(folder.file_name().unwrap()));
+        }
+        fs::copy(place.dir().join("storage.toml"), to.join("storage.toml")).unwrap();
+        fs::write(data().join(format!("{name}.txt")), answers).unwrap();
+    }
 }

@@ -10,5 +10,7 @@ mod example;
 mod faulty;
 mod model;
 mod reading;
+mod recovery;
+mod sealed;
 mod slice;
 mod support;

@@ -87,6 +87,7 @@ fn a_pack_inside_a_mail_is_not_taken_for_frames() {
     attachment.extend(&attached);
     attachment.extend(noise(20_000, 2));
     put(&mut writer, ALICE, &attachment);
+    writer.end_content(ALICE);
     put(&mut writer, ALICE, &noise(10_000, 3));
     let sealed = writer.finish(0).unwrap();
     let entry = sealed.directory.frames.iter().find(|frame| frame.header.raw as usize == attachment.len()).unwrap();
