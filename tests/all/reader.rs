@@ -111,6 +111,22 @@ fn another_reader_reads_real_mail() {
 }
 
 #[test]
+fn another_reader_reads_the_examples_of_all_formats() {
+    let Some(python) = python() else { return };
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storagefmt/tests/data/archive");
+    let password = tempfile::NamedTempFile::new().unwrap();
+    fs::write(password.path(), "c2b-example").unwrap();
+    let folders: Vec<PathBuf> = fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    assert!(folders.len() >= 2, "{folders:?}");
+    for storage in folders {
+        let secret = if storage.join("keys").exists() { vec!["--password-file", password.path().to_str().unwrap()] } else { Vec::new() };
+        let output = run(&python, &storage, &secret, &["verify"]);
+        assert!(output.status.success(), "{}: {}", storage.display(), text(&output.stderr));
+        assert!(!run(&python, &storage, &secret, &["list"]).stdout.is_empty(), "{}", storage.display());
+    }
+}
+
+#[test]
 fn both_readers_name_the_same_items_when_a_block_is_damaged() {
     let Some(python) = python() else { return };
     let made = Made::new(sealing());
