@@ -151,6 +151,9 @@ impl ContentFile {
     /// # Errors
     /// When a part of it is damaged: never wrong bytes, never zeros.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        if offset >= self.len {
+            return Ok(0);
+        }
         let Some(frames) = &self.frames else { return self.read_data(offset, buffer) };
         let mut done = 0;
         while done < buffer.len() {

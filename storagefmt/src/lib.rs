@@ -40,6 +40,8 @@ pub mod contents;
 mod cut;
 pub mod error;
 pub mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod index;
 pub mod key;
 mod layout;

@@ -22,6 +22,8 @@
 mod aead;
 mod body;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg_attr(not(test), expect(dead_code, reason = "passwords, rotation and erasing are not reached from outside yet"))]
 mod key_file;
 mod recovery;
@@ -32,7 +34,7 @@ pub(crate) use aead::NONCE_BYTES;
 #[cfg(test)]
 use aead::TAG_BYTES;
 pub use error::SealError;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use key_file::KEY_FILES;
 pub use key_file::{CopyState, KeyStore};
 pub(crate) use key_file::{KeyFile, NewKeys};
