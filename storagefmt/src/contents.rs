@@ -103,7 +103,8 @@ impl Contents {
         }
         let skeleton = Run::of(&recipe.skeleton);
         let framing: u64 = recipe.frames.iter().map(|frame| u64::from(frame.count) * HEADER_BYTES).sum();
-        if data.saturating_add(framing) != recipe.len || held != skeleton.len {
+        let framed: u64 = recipe.frames.iter().map(|frame| u64::from(frame.len).saturating_mul(u64::from(frame.count))).fold(0, u64::saturating_add);
+        if data.saturating_add(framing) != recipe.len || held != skeleton.len || !recipe.frames.is_empty() && framed != data {
             return Err(Error::ContentDamaged { content: ContentId(recipe.id), reason: "its recipe gives another length".to_owned() });
         }
         Ok(ContentFile {
