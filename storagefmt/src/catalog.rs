@@ -292,8 +292,7 @@ impl Catalog {
     /// # Errors
     /// When the index cannot be read.
     pub fn commit_time(&self, seq: CommitSeq) -> Result<Option<DateTime<Utc>>, Error> {
-        let row: Option<CommitRow> = self.shared.index().row(Table::Commits, &Key::number(seq.0))?;
-        Ok(row.map(|row| time_of(row.time)))
+        self.shared.index().commit_time(seq)
     }
 
     /// Returns what commits after `seq` touched.

@@ -87,6 +87,12 @@ pub enum Error {
         /// The storage.
         path: PathBuf,
     },
+    /// The index could not be opened again after a failed write.
+    #[error("{path} is closed after an error: free some space and try again")]
+    IndexClosed {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// RocksDB reported an error.
     #[error("failed to {operation} the index: run `storage rebuild` if this persists")]
     Index {
@@ -200,6 +206,26 @@ pub enum Error {
         /// When.
         time: chrono::DateTime<chrono::Utc>,
     },
+    /// A folder cannot be copied into itself.
+    #[error("{path} is inside the storage, or the storage inside it: choose another folder for the copy")]
+    CopyInside {
+        /// The folder for the copy.
+        path: PathBuf,
+    },
+    /// The folder for a copy has a copy of another storage.
+    #[error("{path} has a copy of another storage ({found}): choose another folder")]
+    CopyOfAnother {
+        /// The folder.
+        path: PathBuf,
+        /// Of which.
+        found: String,
+    },
+    /// The copy is not a copy any more.
+    #[error("the copy and the storage have parted ({reason}): copy into another folder, nothing was changed")]
+    CopyDiverged {
+        /// In what.
+        reason: String,
+    },
     /// Something failed while the batch was filled, so it cannot be committed.
     #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
     BatchBroken,
@@ -209,9 +235,8 @@ impl Error {
     /// Returns whether the cause is a full file system (or quota), so that waiting or making room helps.
     pub fn is_no_space(&self) -> bool {
         match self {
-            Self::NoSpace { .. } => true,
+            Self::NoSpace { .. } | Self::IndexClosed { .. } => true,
             Self::File { err, .. } | Self::Fetched { err, .. } | Self::Seal { err: SealError::Write { err, .. } } => is_full(err),
-            Self::Index { err, .. } => err.to_string().contains("No space left") || err.to_string().contains("Disk quota"),
             _ => false,
         }
     }
@@ -223,7 +248,16 @@ impl Error {
 
     /// Wraps an error of RocksDB.
     pub(crate) fn index(operation: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
-        move |err| Self::Index { operation, err }
+        move |err| {
+            let text = err.to_string();
+            if text.contains("No space left") {
+                Self::NoSpace { path: "index".into(), err: io::Error::new(io::ErrorKind::StorageFull, err) }
+            } else if text.contains("Disk quota") {
+                Self::NoSpace { path: "index".into(), err: io::Error::new(io::ErrorKind::QuotaExceeded, err) }
+            } else {
+                Self::Index { operation, err }
+            }
+        }
     }
 }
 

@@ -14,25 +14,29 @@ pub(crate) mod commit;
 mod database;
 mod hasher;
 mod records;
+mod slot;
 pub(crate) mod staged;
 
 pub(crate) use batch::Batch;
 
 use crate::format::record::Record;
-use crate::format::row::{FrameRow, Hash20, INDEX_VERSION, Key, KeyTake, PackRow, StateRow, Table};
+use crate::format::row::{CommitRow, FrameRow, Hash20, INDEX_VERSION, Key, KeyTake, PackRow, StateRow, Table};
+use crate::format::time_of;
 use crate::seal::Keys;
 use crate::{ChunkId, CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
+use chrono::{DateTime, Utc};
 use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use slot::Slot;
+use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// An open index.
 pub(crate) struct Index {
-    db: DB,
+    db: Slot,
     secondary: bool,
     gate: RwLock<()>,
     hasher: Hasher,
@@ -84,7 +88,7 @@ impl Index {
         // Of an index of another version, nothing but the version need be readable.
         let state = decode::<StateRow>(Table::State, &state).ok().filter(|state| state.version == INDEX_VERSION).ok_or_else(|| missing(path))?;
         let hasher = Hasher::new(keys, state.keygen)?;
-        Ok(Self { db, secondary, gate: RwLock::new(()), hasher, records: Records::new(keys.clone()), rewrites: AtomicU64::new(state.rewrites) })
+        Ok(Self { db: Slot::new(path, db), secondary, gate: RwLock::new(()), hasher, records: Records::new(keys.clone()), rewrites: AtomicU64::new(state.rewrites) })
     }
 
     /// Holds the visible rows still while several are read.
@@ -96,13 +100,22 @@ impl Index {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Opens the database again if a write failed: there may be room now.
+    pub(crate) fn recover(&self) -> Result<(), Error> {
+        if !self.db.has_failed() {
+            return Ok(());
+        }
+        let _gate = self.change();
+        self.db.open_again()
+    }
+
     /// Catches up with the writer.
     pub(crate) fn catch_up(&self) -> Result<(), Error> {
         if !self.secondary {
             return Ok(());
         }
         let _gate = self.change();
-        self.db.try_catch_up_with_primary().map_err(Error::index("read"))?;
+        self.db.open()?.try_catch_up_with_primary().map_err(Error::index("read"))?;
         self.forget_rewritten(self.state()?.rewrites);
         Ok(())
     }
@@ -110,9 +123,10 @@ impl Index {
     /// Makes a batch visible in one step. Not synced: packs are the truth and are applied again after a crash.
     pub(crate) fn write(&self, batch: Batch) -> Result<(), Error> {
         let mut writes = WriteBatch::default();
+        let db = self.db.open()?;
         for (table, prefix) in batch.emptied() {
             // No prefix of ours is all ones, so there is always a key after it.
-            writes.delete_range_cf(self.table(*table)?, prefix.as_slice(), after(prefix).unwrap_or_default().as_slice());
+            writes.delete_range_cf(db.table(*table)?, prefix.as_slice(), after(prefix).unwrap_or_default().as_slice());
         }
         let mut rewrites = None;
         for (table, key, value) in batch.into_rows() {
@@ -120,12 +134,14 @@ impl Index {
                 rewrites = value.as_deref().map(|value| decode::<StateRow>(table, value)).transpose()?.map(|state| state.rewrites);
             }
             match value {
-                Some(value) => writes.put_cf(self.table(table)?, key, value),
-                None => writes.delete_cf(self.table(table)?, key),
+                Some(value) => writes.put_cf(db.table(table)?, key, value),
+                None => writes.delete_cf(db.table(table)?, key),
             }
         }
+        drop(db);
+        // The gate before the database: whoever opens it again has both.
         let _gate = self.change();
-        self.db.write(writes).map_err(Error::index("write"))?;
+        self.db.wrote(self.db.open()?.write(writes).map_err(Error::index("write")))?;
         rewrites.into_iter().for_each(|rewrites| self.forget_rewritten(rewrites));
         Ok(())
     }
@@ -137,24 +153,35 @@ impl Index {
         }
     }
 
+    /// Rewrites the frames of records without those that are gone, so that nothing is left of them in the index's files.
+    pub(crate) fn compact(&self) -> Result<(), Error> {
+        self.flush()?;
+        let db = self.db.open()?;
+        db.compact_range_cf(db.table(Table::Records)?, None::<&[u8]>, None::<&[u8]>);
+        Ok(())
+    }
+
     /// Makes everything written durable in table files.
     pub(crate) fn flush(&self) -> Result<(), Error> {
+        let db = self.db.open()?;
         for table in Table::ALL {
-            self.db.flush_cf(self.table(*table)?).map_err(Error::index("flush"))?;
+            self.db.wrote(db.flush_cf(db.table(*table)?).map_err(Error::index("flush")))?;
         }
-        self.db.flush_wal(true).map_err(Error::index("flush"))
+        self.db.wrote(db.flush_wal(true).map_err(Error::index("flush")))
     }
 
     /// Returns a value.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        self.db.get_cf(self.table(table)?, key).map_err(Error::index("read"))
+        let db = self.db.open()?;
+        db.get_cf(db.table(table)?, key).map_err(Error::index("read"))
     }
 
     /// Returns the values of many keys of a table, in their order; the keys are looked up in order of their bytes.
     pub(crate) fn get_many(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_unstable_by_key(|at| &keys[*at]);
-        let values = self.db.batched_multi_get_cf(self.table(table)?, order.iter().map(|at| keys[*at].as_slice()), true);
+        let db = self.db.open()?;
+        let values = db.batched_multi_get_cf(db.table(table)?, order.iter().map(|at| keys[*at].as_slice()), true);
         let mut found = vec![None; keys.len()];
         for (at, value) in order.into_iter().zip(values) {
             found[at] = value.map_err(Error::index("read"))?.map(|value| value.to_vec());
@@ -180,7 +207,8 @@ impl Index {
             options.set_iterate_upper_bound(end);
         }
         let start = start.max(prefix);
-        let rows = self.db.iterator_cf_opt(self.table(table)?, options, IteratorMode::From(start, Direction::Forward));
+        let db = self.db.open()?;
+        let rows = db.iterator_cf_opt(db.table(table)?, options, IteratorMode::From(start, Direction::Forward));
         rows.take(limit).map(|row| row.map(|(key, value)| (key.into(), value.into())).map_err(Error::index("read"))).collect()
     }
 
@@ -191,7 +219,8 @@ impl Index {
 
     /// Returns the last row whose key begins with `prefix` and is not above `end`.
     pub(crate) fn last(&self, table: Table, prefix: &[u8], end: &[u8]) -> Result<Option<Row>, Error> {
-        let mut rows = self.db.iterator_cf(self.table(table)?, IteratorMode::From(end, Direction::Reverse));
+        let db = self.db.open()?;
+        let mut rows = db.iterator_cf(db.table(table)?, IteratorMode::From(end, Direction::Reverse));
         match rows.next() {
             None => Ok(None),
             Some(row) => {
@@ -199,6 +228,12 @@ impl Index {
                 Ok(key.starts_with(prefix).then(|| (key.into(), value.into())))
             }
         }
+    }
+
+    /// Returns the time of a commit.
+    pub(crate) fn commit_time(&self, seq: CommitSeq) -> Result<Option<DateTime<Utc>>, Error> {
+        let row: Option<CommitRow> = self.row(Table::Commits, &Key::number(seq.0))?;
+        Ok(row.map(|row| time_of(row.time)))
     }
 
     /// Returns the keys that its frames are opened with.
@@ -273,10 +308,6 @@ impl Index {
         let first = KeyTake::new(&key).u64().map(CommitSeq).ok_or(Error::IndexRow { table: Table::Packs.name() })?;
         let row: PackRow = decode(Table::Packs, &value)?;
         Ok((seq.0 <= row.last).then_some((first, row)))
-    }
-
-    fn table(&self, table: Table) -> Result<&ColumnFamily, Error> {
-        self.db.cf_handle(table.name()).ok_or(Error::IndexRow { table: table.name() })
     }
 }
 

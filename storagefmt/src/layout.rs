@@ -35,7 +35,7 @@ pub(crate) const INDEX_NEW: &str = "index.new";
 /// The index that a rebuild set aside.
 pub(crate) const INDEX_OLD: &str = "index.old";
 /// Folders and files that an interrupted creation may leave, and what file systems put at their root.
-const FURNITURE: [&str; 10] = [LOCK, INDEX, INDEX_NEW, INDEX_OLD, "packs", "keys", "reserve", "tmp", README, "lost+found"];
+const FURNITURE: [&str; 11] = [LOCK, INDEX, INDEX_NEW, INDEX_OLD, "packs", "incoming", "keys", "reserve", "tmp", README, "lost+found"];
 
 /// The text of [`README`].
 const README_TEXT: &str = "This folder is a c2b storage: a backup of mailboxes. Do not change, rename or delete anything in it; \
@@ -117,7 +117,12 @@ pub(crate) fn furnish(dir: &Path, store: &dyn Store) -> Result<(), Error> {
         return Err(Error::NotEmpty { path: dir.to_owned(), found: found.to_string_lossy().into_owned() });
     }
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::file("create", dir))?;
-    store::put(store, README, README_TEXT.as_bytes()).map_err(Error::file("write", dir.join(README)))
+    furniture(store)
+}
+
+/// Writes what is for people to read.
+pub(crate) fn furniture(store: &dyn Store) -> Result<(), Error> {
+    store::put(store, README, README_TEXT.as_bytes()).map_err(Error::file("write", README))
 }
 
 /// Writes the description: from now on the folder is a storage.
@@ -168,7 +173,8 @@ pub(crate) fn foreign(dir: &Path) -> Result<Option<PathBuf>, Error> {
     for entry in entries {
         let name = PathBuf::from(entry.map_err(Error::file("list", dir))?.file_name());
         let ours = name.to_str().is_some_and(|name| FURNITURE.contains(&name));
-        let holds_packs = name.as_os_str() == "packs" && fs::read_dir(dir.join("packs")).map_err(Error::file("list", dir.join("packs")))?.next().is_some();
+        let holds_packs = name == Path::new("packs") || name == Path::new("incoming");
+        let holds_packs = holds_packs && fs::read_dir(dir.join(&name)).map_err(Error::file("list", dir.join(&name)))?.next().is_some();
         if !ours || holds_packs {
             return Ok(Some(name));
         }
@@ -196,8 +202,11 @@ impl Lock {
             file.seek(SeekFrom::Start(0))?;
             writeln!(file, "{}", std::process::id())
         };
-        write(&mut file).map_err(Error::file("write", path))?;
-        Ok(Self { _file: file })
+        match write(&mut file).map_err(Error::file("write", path)) {
+            // The number is a courtesy; the disk may be full, and the writer have come to make room.
+            Ok(()) | Err(Error::NoSpace { .. }) => Ok(Self { _file: file }),
+            Err(err) => Err(err),
+        }
     }
 }
 

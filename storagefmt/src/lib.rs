@@ -34,9 +34,11 @@
 //!
 //! Nobody waits for anybody: readers take no lock, and the lock of the one writer is the kernel's, so it ends with its process.
 
+mod ballast;
 pub mod catalog;
 pub mod check;
 pub mod contents;
+pub mod copy;
 mod cut;
 pub mod error;
 pub mod format;
@@ -47,6 +49,7 @@ pub mod key;
 mod layout;
 mod name;
 mod pack;
+pub mod pins;
 pub mod probe;
 pub mod rebuild;
 pub mod row;
@@ -55,12 +58,15 @@ pub mod store;
 mod unlock;
 pub mod writer;
 
+pub use ballast::RESERVE_BYTES;
 pub use catalog::{Catalog, ItemRows};
 pub use check::{CheckProgress, CheckReport, Damage, DamagedItem, check};
 pub use contents::{ContentFile, Contents};
+pub use copy::{CopyProgress, CopyReport, copy};
 pub use error::Error;
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
-pub use probe::probe;
+pub use pins::{Pin, pins};
+pub use probe::{Space, probe, space};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,

@@ -26,10 +26,35 @@ pub fn probe(dir: &Path) -> Result<Probe, Error> {
     Ok(Probe { kind, free_bytes })
 }
 
+/// What a file system has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes left for ordinary users.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+}
+
+impl Space {
+    /// Returns whether less is left than `reserve` bytes: then what can wait should.
+    pub fn is_low(self, reserve: u64) -> bool {
+        self.free_bytes < reserve
+    }
+}
+
+/// Returns what the file system of `path` has.
+///
+/// # Errors
+/// When it does not answer.
+pub fn space(path: &Path) -> Result<Space, Error> {
+    let stat = nix::sys::statvfs::statvfs(path).map_err(|errno| Error::file("ask the file system of", path)(io::Error::from(errno)))?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+    Ok(Space { free_bytes: bytes(stat.blocks_available()), total_bytes: bytes(stat.blocks()) })
+}
+
 /// Returns how many bytes the file system of `path` has left for ordinary users.
 pub(crate) fn free_bytes(path: &Path) -> Result<u64, Error> {
-    let stat = nix::sys::statvfs::statvfs(path).map_err(|errno| Error::file("ask the file system of", path)(io::Error::from(errno)))?;
-    Ok(stat.blocks_available() * stat.fragment_size())
+    Ok(space(path)?.free_bytes)
 }
 
 /// Returns the bytes of the files in a flat folder; files that vanish meanwhile count nothing.

@@ -6,10 +6,12 @@
 //! the batch must be abandoned.
 
 mod bodies;
+mod room;
 mod folders;
 mod items;
 pub(crate) mod recover;
 
+use crate::ballast;
 use crate::catalog::{Shared, cursor_key};
 use crate::cut::Cutter;
 use crate::format::micros;
@@ -112,7 +114,11 @@ impl Writer {
     /// # Errors
     /// As [`Writer::open`].
     pub fn open_on(dir: &Path, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Self, Error> {
-        let opened = recover::open(dir, store.as_ref(), unlock)?;
+        let opened = match recover::open(dir, store.as_ref(), unlock) {
+            // Whoever makes room must be able to open it.
+            Err(err) if err.is_no_space() && ballast::release(store.as_ref())? => recover::open(dir, store.as_ref(), unlock)?,
+            other => other?,
+        };
         Self::new(dir, store, opened)
     }
 
@@ -308,6 +314,7 @@ impl Writer {
 
     /// Makes sure that the batch can be filled; after a failed commit, finds out what became of it.
     fn ready(&mut self) -> Result<(), Error> {
+        self.shared.index().recover()?;
         match self.state {
             BatchState::Good => Ok(()),
             BatchState::Broken => Err(Error::BatchBroken),

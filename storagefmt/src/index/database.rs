@@ -34,6 +34,11 @@ pub(super) fn open(path: &Path) -> Result<DB, Error> {
     DB::open_cf_descriptors(&options(), path, descriptors()).map_err(Error::index("open"))
 }
 
+/// Opens a database for reading when nobody writes; writes nothing.
+pub(super) fn open_read_only(path: &Path) -> Result<DB, Error> {
+    DB::open_cf_descriptors_read_only(&options(), path, descriptors(), false).map_err(Error::index("open"))
+}
+
 /// Opens a database beside its writer.
 pub(super) fn open_secondary(path: &Path, scratch: &Path) -> Result<DB, Error> {
     DB::open_cf_descriptors_as_secondary(&options(), path, scratch, descriptors()).map_err(Error::index("open"))

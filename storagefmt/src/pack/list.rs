@@ -62,6 +62,19 @@ impl PackList {
         Ok(list)
     }
 
+    /// Returns the commits before the last that no pack has, as ranges.
+    pub(crate) fn gaps(&self) -> Vec<(CommitSeq, CommitSeq)> {
+        let mut expected = 1;
+        let mut gaps = Vec::new();
+        for pack in self.live.values() {
+            if pack.name.first.0 > expected {
+                gaps.push((CommitSeq(expected), CommitSeq(pack.name.first.0 - 1)));
+            }
+            expected = pack.name.last.0 + 1;
+        }
+        gaps
+    }
+
     /// Returns the live pack that has a commit.
     pub(crate) fn of_commit(&self, seq: CommitSeq) -> Option<&Found> {
         self.live.range(..=seq).next_back().map(|(_, pack)| pack).filter(|pack| seq <= pack.name.last)
@@ -70,7 +83,7 @@ impl PackList {
 
 impl Found {
     /// Returns whether this pack was written in place of another.
-    fn replaces(&self, other: &Self) -> bool {
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
         self.name.generation > other.name.generation && self.name.first <= other.name.first && other.name.last <= self.name.last
     }
 }

@@ -139,6 +139,16 @@ impl KeyFile {
         Ok(Self { storage, edition, generation: body.generation, wraps: body.wraps, bytes, copies, keys: None })
     }
 
+    /// Returns which edition this is: it grows with each save.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    /// Returns the file as it was loaded or saved last.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Returns how each copy was found; after a save both are good.
     pub(crate) fn copies(&self) -> impl Iterator<Item = (&'static str, &CopyState)> {
         KEY_FILES.into_iter().zip(&self.copies)

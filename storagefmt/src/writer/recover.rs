@@ -5,6 +5,7 @@
 //! replaced are deleted. Anything else that does not fit (a missing pack, two for one commit, a damaged one
 //! that was never taken in) is reported, never guessed at.
 
+use crate::copy::incoming;
 use crate::format::pack::{Directory, FrameEntry, FrameKind, PackName, parse_name};
 use crate::format::row::{KeyTake, PackRow, Table};
 use crate::index::apply::apply;
@@ -69,9 +70,10 @@ pub(super) fn create(dir: &Path, store: &dyn Store, now: DateTime<Utc>, sealing:
 pub(super) fn open(dir: &Path, store: &dyn Store, key: &Unlock) -> Result<Opened, Error> {
     let info = layout::read_description(dir, store, Access::Write)?;
     let lock = Lock::take(dir)?;
+    store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
+    incoming::land(store)?;
     let (keys, mut key_file) = unlock::unlock(store, &info, key)?;
     let index = Arc::new(Index::open(&dir.join(INDEX), &keys)?);
-    store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
     if let Some(file) = &mut key_file {
         for name in file.repair(&KeysIn(store))? {
             tracing::warn!(file = name, "a copy of the keys was written anew from the other");
@@ -91,7 +93,7 @@ pub(super) fn finish(rows: &mut Staged, sealed: &PackSealed) -> Result<(), Error
 }
 
 /// Brings the index to the state of the packs, and deletes the packs that were replaced.
-pub(super) fn sync_with_packs(store: &dyn Store, storage: Uuid, keys: &Keys, index: &Arc<Index>) -> Result<(), Error> {
+pub(crate) fn sync_with_packs(store: &dyn Store, storage: Uuid, keys: &Keys, index: &Arc<Index>) -> Result<(), Error> {
     let list = PackList::read(store)?;
     let known = known(index)?;
     for (first, row) in &known {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod copy;
 mod crash;
 mod cutting;
 mod damage;
@@ -14,4 +15,5 @@ mod reading;
 mod recovery;
 mod sealed;
 mod slice;
+mod space;
 mod support;
