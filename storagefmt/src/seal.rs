@@ -34,10 +34,8 @@ pub(crate) use aead::NONCE_BYTES;
 #[cfg(test)]
 use aead::TAG_BYTES;
 pub use error::SealError;
-#[cfg(any(test, fuzzing))]
-use key_file::KEY_FILES;
 pub use key_file::{CopyState, KeyStore};
-pub(crate) use key_file::{KeyFile, NewKeys};
+pub(crate) use key_file::{KEY_FILES, KeyFile, NewKeys};
 pub use recovery::RecoveryKey;
 pub use wrap::{Argon2Params, WrapInfo, WrapKind};
 

@@ -10,7 +10,7 @@ impl Writer {
     /// # Errors
     /// When it cannot be written for another reason than a full disk.
     pub fn keep_reserve(&self, bytes: u64) -> Result<bool, Error> {
-        ballast::keep(&self.dir, self.store.as_ref(), bytes)
+        ballast::keep(self.shared.dir(), self.store.as_ref(), bytes)
     }
 
     /// Returns what the storage's file system has.
@@ -18,7 +18,7 @@ impl Writer {
     /// # Errors
     /// When it does not answer.
     pub fn space(&self) -> Result<Space, Error> {
-        crate::space(&self.dir)
+        crate::space(self.shared.dir())
     }
 
     /// Does a step that makes room or must not fail for want of it. When the disk is full, the ballast is given up, the open batch forgotten and

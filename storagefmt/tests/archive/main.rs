@@ -10,6 +10,7 @@ mod dump;
 mod example;
 #[expect(dead_code, reason = "low space and damage of every operation are tested with it next")]
 mod faulty;
+mod history;
 mod model;
 mod reading;
 mod recovery;

@@ -1,0 +1,51 @@
+//! What can happen: at the sources, here, and to us.
+
+use proptest::prelude::*;
+
+/// Mailboxes.
+pub(super) const MAILBOXES: u8 = 3;
+/// Contents; see [`super::world::body`].
+pub(super) const BODIES: u8 = 7;
+
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Put { mailbox: u8, id: u8, folder: u8, subject: u8, body: u8, export: bool },
+    Read { mailbox: u8, id: u8, read: bool },
+    Delete { mailbox: u8, id: u8 },
+    PutFolder { mailbox: u8, id: u8, parent: Option<u8>, name: u8 },
+    DeleteFolder { mailbox: u8, id: u8 },
+    Cursor { mailbox: u8, folder: Option<u8>, state: Option<u8> },
+    Failure { mailbox: u8, id: u8, attempts: u8 },
+    FailureGone { mailbox: u8, id: u8 },
+    Commit,
+    Abandon,
+    /// The process ends between two calls.
+    Crash,
+    /// The process ends at a step of the store from now on.
+    Fault { step: usize, after: bool },
+    Rebuild,
+    Check,
+    Copy,
+}
+
+pub(super) fn op() -> impl Strategy<Value = Op> {
+    let (mailbox, item, place) = (0..MAILBOXES, 0..6u8, 0..4u8);
+    let put = (mailbox.clone(), item.clone(), place.clone(), 0..2u8, 0..BODIES, prop::bool::weighted(0.3));
+    prop_oneof![
+        20 => put.prop_map(|(mailbox, id, folder, subject, body, export)| Op::Put { mailbox, id, folder, subject, body, export }),
+        4 => (mailbox.clone(), item.clone(), any::<bool>()).prop_map(|(mailbox, id, read)| Op::Read { mailbox, id, read }),
+        5 => (mailbox.clone(), item.clone()).prop_map(|(mailbox, id)| Op::Delete { mailbox, id }),
+        12 => (mailbox.clone(), place.clone(), prop::option::of(0..4u8), 0..4u8).prop_map(|(mailbox, id, parent, name)| Op::PutFolder { mailbox, id, parent, name }),
+        2 => (mailbox.clone(), place.clone()).prop_map(|(mailbox, id)| Op::DeleteFolder { mailbox, id }),
+        3 => (mailbox.clone(), prop::option::of(place), prop::option::of(0..3u8)).prop_map(|(mailbox, folder, state)| Op::Cursor { mailbox, folder, state }),
+        2 => (mailbox.clone(), item.clone(), 1..3u8).prop_map(|(mailbox, id, attempts)| Op::Failure { mailbox, id, attempts }),
+        1 => (mailbox, item).prop_map(|(mailbox, id)| Op::FailureGone { mailbox, id }),
+        12 => Just(Op::Commit),
+        1 => Just(Op::Abandon),
+        1 => Just(Op::Crash),
+        3 => (0usize..14, any::<bool>()).prop_map(|(step, after)| Op::Fault { step, after }),
+        1 => Just(Op::Rebuild),
+        1 => Just(Op::Check),
+        1 => Just(Op::Copy),
+    ]
+}
