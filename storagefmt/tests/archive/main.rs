@@ -12,6 +12,7 @@ mod example;
 mod faulty;
 mod history;
 mod model;
+mod readers;
 mod reading;
 mod recovery;
 mod sealed;

@@ -1,12 +1,14 @@
 //! A full disk: nothing committed is lost, reading goes on, and so does the writer once there is room.
 
 use crate::dump::dump;
-use crate::support::{Place, address, folder, inbox, list, mail, noise, read, time};
-use c2b_storagefmt::{Catalog, Error, Moment, Sealing, Unlock, Writer, check, space};
+use crate::support::{address, folder, inbox, list, mail, noise, read, time};
+use c2b_storagefmt::store::DirStore;
+use c2b_storagefmt::{Catalog, Error, FolderKey, MailboxKey, Moment, Sealing, Unlock, Writer, check, space};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 /// Where a process that this test starts finds its small file system.
 const SMALL: &str = "C2B_TEST_SMALL_DISK";
@@ -97,39 +99,40 @@ fn a_disk_that_runs_full_stops_the_writer_only_until_there_is_room() {
 #[test]
 fn an_index_that_could_not_be_written_is_opened_again() {
     let Some(disk) = small_disk("space::an_index_that_could_not_be_written_is_opened_again") else { return };
-    // Only the index is on the small disk: packs are durable, the index does not get them.
-    let (packs, scratch) = (Place::new(), tempfile::tempdir().unwrap());
-    fs::create_dir_all(packs.dir()).unwrap();
-    let dir = disk.join("storage");
-    fs::create_dir(&dir).unwrap();
-    fs::create_dir(packs.dir().join("packs")).unwrap();
-    std::os::unix::fs::symlink(packs.dir().join("packs"), dir.join("packs")).unwrap();
-    fs::create_dir(packs.dir().join("tmp")).unwrap();
-    std::os::unix::fs::symlink(packs.dir().join("tmp"), dir.join("tmp")).unwrap();
-    let mut writer = Writer::create(&dir, time(0), Sealing::None).unwrap().0;
-    batch(&mut writer, 1).unwrap();
+    // Only index and lock are on the small disk: packs are durable, and the index does not get them.
+    let (place, dir) = (tempfile::tempdir().unwrap(), disk.join("storage"));
+    let mut writer = Writer::create_on(&dir, Arc::new(DirStore::new(place.path())), time(0), Sealing::None).unwrap().0;
+    let wide = |writer: &mut Writer, number: u64| {
+        let at = inbox(writer);
+        for n in 0..200u64 {
+            writer.put_item(at.0, at.1, mail(&format!("I-{number}-{n}"), "mail", &noise(100, number * 1000 + n)))?;
+        }
+        writer.commit(time(i64::try_from(number).unwrap()))
+    };
+    wide(&mut writer, 1).unwrap();
     let filler = fill(&disk);
     let mut number = 1;
     let failed = loop {
         number += 1;
-        match batch(&mut writer, number) {
-            Ok(()) => assert!(number < 2000, "the index never ran full"),
+        match wide(&mut writer, number) {
+            Ok(_) => assert!(number < 1000, "the index never ran full"),
             Err(err) => break err,
         }
     };
     assert!(failed.is_no_space(), "{failed:?}");
     // It refuses all writes now, and answers all the same.
-    assert!(batch(&mut writer, number).unwrap_err().is_no_space());
     assert_eq!(writer.catalog().head().unwrap().0, number - 1);
+    assert!(writer.mailbox(&address("alice")).unwrap_err().is_no_space());
+    let before = list(&writer.catalog(), (MailboxKey(1), FolderKey(1)), Moment::Latest);
+    assert_eq!(before.len() as u64, 200 * (number - 1));
     fs::remove_file(&filler).unwrap();
     writer.abandon();
     let at = inbox(&mut writer);
     // The pack that the index missed is taken in.
     assert_eq!(writer.catalog().head().unwrap().0, number);
-    assert_eq!(list(&writer.catalog(), at, Moment::Latest).len() as u64, number);
+    assert_eq!(list(&writer.catalog(), at, Moment::Latest).len() as u64, 200 * number);
     batch(&mut writer, number + 1).unwrap();
-    drop(writer);
-    assert_eq!(check(&dir, scratch.path(), &Unlock::Open, true, &mut |_| {}).unwrap().damages, []);
+    assert_eq!(list(&writer.catalog(), at, Moment::Latest).len() as u64, 200 * number + 1);
 }
 
 #[test]
