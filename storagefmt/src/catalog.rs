@@ -428,6 +428,13 @@ fn mailbox_row(index: &Index, key: MailboxKey, row: &MailboxRowValue) -> Result<
     Ok(Some(MailboxRow { key, address: address.map_err(|_| damaged(Table::Mailboxes))?, first: CommitSeq(row.first) }))
 }
 
+/// Returns the address of a mailbox; `None` when it was erased or never there.
+pub(crate) fn address(shared: &Shared, key: MailboxKey) -> Result<Option<Address>, Error> {
+    let index = shared.index();
+    let row: Option<MailboxRowValue> = index.row(Table::Mailboxes, &Key::mailbox(key))?;
+    Ok(row.map_or(Ok(None), |row| mailbox_row(&index, key, &row))?.map(|row| row.address))
+}
+
 fn erasure(index: &Index, place: Place) -> Result<Option<Erasure>, Error> {
     let record = index.record(place)?;
     let Some(Record::Erased(ErasedRecord { mailbox, address, time, who, items, versions })) = record.as_deref() else { return Ok(None) };

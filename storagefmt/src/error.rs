@@ -226,6 +226,32 @@ pub enum Error {
         /// In what.
         reason: String,
     },
+    /// A retention policy says nothing, or contradicts itself.
+    #[error("the retention policy is refused: {reason}")]
+    Policy {
+        /// Why.
+        reason: String,
+    },
+    /// The present time does not fit to the times of commits, so nothing can be said to be old.
+    #[error("the clock says {}, but the last commit says {}: correct the clock, or say that it is to be trusted", now.format("%Y-%m-%d %H:%M"), last.format("%Y-%m-%d %H:%M"))]
+    SuspectClock {
+        /// The time that was given.
+        now: chrono::DateTime<chrono::Utc>,
+        /// The newest time of a commit.
+        last: chrono::DateTime<chrono::Utc>,
+    },
+    /// Something that must be known before anything is removed could not be read.
+    #[error("nothing is removed while the archive cannot be read whole: {what}; run `storage check`")]
+    ScanFailed {
+        /// What.
+        what: String,
+    },
+    /// There is a batch open, and this needs none.
+    #[error("a batch is open: commit or abandon it first")]
+    BatchOpen,
+    /// Another freeing was begun meanwhile.
+    #[error("this freeing was given up for another one: begin anew")]
+    FreeingReplaced,
     /// Something failed while the batch was filled, so it cannot be committed.
     #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
     BatchBroken,

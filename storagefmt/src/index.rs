@@ -16,6 +16,7 @@ mod hasher;
 mod records;
 mod slot;
 pub(crate) mod staged;
+mod unapply;
 
 pub(crate) use batch::Batch;
 
@@ -168,6 +169,11 @@ impl Index {
             self.db.wrote(db.flush_cf(db.table(*table)?).map_err(Error::index("flush")))?;
         }
         self.db.wrote(db.flush_wal(true).map_err(Error::index("flush")))
+    }
+
+    /// Makes everything written durable, in the log.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.db.flush_wal(true).map_err(Error::index("sync"))
     }
 
     /// Returns a value.

@@ -44,6 +44,7 @@ pub mod error;
 pub mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod free;
 mod index;
 pub mod key;
 mod layout;
@@ -52,6 +53,7 @@ mod pack;
 pub mod pins;
 pub mod probe;
 pub mod rebuild;
+pub mod retention;
 pub mod row;
 mod seal;
 pub mod store;
@@ -67,7 +69,9 @@ pub use error::Error;
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
 pub use pins::{Pin, pins};
 pub use probe::{Space, probe, space};
+pub use free::{FreePlan, FreeReport, FreeRun, FreeStep, PendingReason, PendingSpace};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
+pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
     StorageInfo, StorageStats, Touched,

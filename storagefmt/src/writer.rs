@@ -9,6 +9,7 @@ mod bodies;
 mod room;
 mod folders;
 mod items;
+mod packs;
 pub(crate) mod recover;
 
 use crate::ballast;
@@ -18,6 +19,7 @@ use crate::format::micros;
 use crate::format::record::{CursorRecord, FailureGoneRecord, FailureRecord, MailboxRecord, PointRecord, Record};
 use crate::format::row::{Key, MailboxRowValue, Table};
 use crate::format::time_of;
+use crate::free::claims::Claims;
 use crate::index::apply::apply;
 use crate::index::staged::Staged;
 use crate::layout::Lock;
@@ -32,7 +34,7 @@ use chrono::{DateTime, Utc};
 use folders::Tree;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use zeroize::Zeroizing;
 
 /// The one writer of a storage. Holds the storage's kernel lock, which ends with it or with its process.
@@ -53,6 +55,8 @@ pub struct Writer {
     introduced: HashSet<MailboxKey>,
     trees: HashMap<MailboxKey, Tree>,
     state: BatchState,
+    /// What is referred to anew while something is freed.
+    claims: Weak<Claims>,
     _lock: Lock,
 }
 
@@ -144,6 +148,7 @@ impl Writer {
             introduced: HashSet::new(),
             trees: HashMap::new(),
             state: BatchState::Good,
+            claims: Weak::new(),
             _lock: lock,
         })
     }
@@ -340,6 +345,9 @@ impl Writer {
     }
 
     fn add(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+        if let Some(claims) = self.claims.upgrade() {
+            claims.note(mailbox, record);
+        }
         let place = self.pack.record(Some(mailbox), record)?;
         apply(&mut self.rows, place, Some(mailbox), record)
     }
@@ -359,6 +367,23 @@ impl Writer {
         // After a rotation that was interrupted it may have none of the present generation.
         self.keys.ensure_mailbox(mailbox.0);
         self.record(mailbox, &Record::Mailbox(MailboxRecord { key: mailbox.0, address, first: row.first }))
+    }
+
+    /// Returns the rows that the open batch is laid over.
+    pub(crate) fn rows(&self) -> &Staged {
+        &self.rows
+    }
+
+    /// Makes sure that no batch is open.
+    pub(crate) fn idle(&mut self) -> Result<(), Error> {
+        self.ready()?;
+        if self.pack.records() == 0 && self.pack.bytes() == 0 { Ok(()) } else { Err(Error::BatchOpen) }
+    }
+
+    /// Adds a record about a version of a mailbox's item.
+    pub(crate) fn version_record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+        self.introduce(mailbox)?;
+        self.record(mailbox, record)
     }
 
     fn mailbox_row(&self, mailbox: MailboxKey) -> Result<MailboxRowValue, Error> {

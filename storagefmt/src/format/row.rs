@@ -278,6 +278,9 @@ pub struct ItemRowValue {
     /// The rule by which retention marked it.
     #[n(4)]
     pub rule: Option<u8>,
+    /// The last commit in which retention marked it, or took the mark back.
+    #[n(5)]
+    pub judged: Option<u64>,
 }
 
 /// Where an item is now, or was last.
@@ -524,7 +527,7 @@ mod tests {
     #[test]
     fn a_row_is_small() {
         let place = Place { frame: FrameKey::new(CommitSeq(1000), 20), index: 100 };
-        let row = ItemRowValue { place, brought: 100_000, version: 1, mark: None, rule: None };
+        let row = ItemRowValue { place, brought: 100_000, version: 1, mark: None, rule: None, judged: None };
         assert_eq!(minicbor::to_vec(row).unwrap().len(), 14);
         assert_eq!(minicbor::to_vec(ChunkRow { seq: 1000, n: 20, offset: 100_000, len: 9000 }).unwrap().len(), 13);
     }
@@ -539,7 +542,7 @@ mod tests {
         #[test]
         fn rows_read_back(seq: u64, n: u32, index: u32, brought: u64, version: u32, mark: bool, rule: Option<u8>, change: Option<[u8; 8]>, flag: bool) {
             let place = Place { frame: FrameKey::new(CommitSeq(seq), n), index };
-            let row = ItemRowValue { place, brought, version, mark: mark.then_some(place), rule };
+            let row = ItemRowValue { place, brought, version, mark: mark.then_some(place), rule, judged: mark.then_some(seq) };
             prop_assert_eq!(round(&row), row);
             let row = ItemIdRow { key: brought, folder: seq, change, fidelity: 3, live: flag };
             prop_assert_eq!(round(&row), row);

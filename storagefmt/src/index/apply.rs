@@ -29,7 +29,7 @@ pub(crate) fn apply(rows: &mut Staged, place: Place, mailbox: Option<MailboxKey>
         (Record::Folder(record), _) => folder(rows, place, record),
         (Record::FolderGone(record), _) => folder_gone(rows, seq, record),
         (Record::Item(record), _) => items::item(rows, place, record),
-        (Record::ItemGone(record), _) => items::item_gone(rows, seq, record),
+        (Record::ItemGone(record), _) => items::item_gone(rows, seq, mailbox, record),
         (Record::ItemMark(record), _) => items::item_mark(rows, place, record),
         (Record::Cursor(record), _) => cursor(rows, place, record),
         (Record::Failure(record), _) => failure(rows, place, record),

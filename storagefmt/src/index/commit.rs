@@ -3,6 +3,7 @@
 use super::apply::is_erased;
 use super::decode;
 use super::staged::Staged;
+use super::unapply::unapply;
 use crate::format::pack::{Directory, PackName};
 use crate::format::row::{CommitRow, FrameRow, Key, KeyTake, PackRow, StateRow, Table};
 use crate::{CommitSeq, Error, FrameKey, MailboxKey};
@@ -10,6 +11,8 @@ use std::collections::{HashMap, HashSet};
 
 /// Rows looked at at once.
 const PAGE_ROWS: usize = 4096;
+/// Frames of records looked at at once: four megabytes at most.
+const PAGE_FRAMES: usize = 64;
 
 /// What the index notes of a pack.
 pub(crate) struct PackFacts<'a> {
@@ -41,8 +44,8 @@ pub(crate) fn commit(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> 
 
 /// Notes a pack that took the place of others: `old` are the first commits of these.
 ///
-/// Frames that the new pack does not have are forgotten with their records. Records that are not
-/// given stay as they were.
+/// Frames that the new pack does not have are forgotten with their records, and with them what they alone
+/// said. Records that are not given stay as they were.
 pub(crate) fn replace_packs(rows: &mut Staged, old: &[CommitSeq], facts: &PackFacts) -> Result<(), Error> {
     for first in old {
         forget_pack(rows, *first)?;
@@ -50,8 +53,32 @@ pub(crate) fn replace_packs(rows: &mut Staged, old: &[CommitSeq], facts: &PackFa
     let state = rows.state()?;
     rows.put(Table::State, Key::default(), &StateRow { rewrites: state.rewrites + 1, ..state });
     put_pack(rows, facts)?;
+    forget_records(rows, facts)?;
     drop_frames(rows, facts)?;
     put_frames(rows, facts)
+}
+
+/// Forgets what the records say that the new pack does not have.
+fn forget_records(rows: &mut Staged, facts: &PackFacts) -> Result<(), Error> {
+    let new: HashMap<FrameKey, &[u8]> = facts.records.iter().map(|(frame, bytes)| (*frame, bytes.as_slice())).collect();
+    let kept: HashSet<FrameKey> = facts.directory.frames.iter().map(|entry| entry.header.key).collect();
+    let mut start = Some(Key::number(facts.name.first.0).0);
+    while let Some(from) = start {
+        let page = rows.page(Table::Records, &Key::default(), &from, PAGE_FRAMES)?;
+        start = page.next;
+        for (key, old) in page.rows {
+            let frame = KeyTake::new(&key).frame().ok_or(Error::IndexRow { table: Table::Records.name() })?;
+            if frame.seq > facts.name.last {
+                return Ok(());
+            }
+            let new = new.get(&frame).copied();
+            // A frame that the pack has and that is not given stays as it was.
+            if new.is_some() || !kept.contains(&frame) {
+                unapply(rows, frame, old, new)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Notes a pack, or notes it again.

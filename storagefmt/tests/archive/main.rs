@@ -11,11 +11,14 @@ mod example;
 #[expect(dead_code, reason = "low space and damage of every operation are tested with it next")]
 mod faulty;
 mod history;
+mod free;
 mod model;
 mod readers;
 mod reading;
 mod recovery;
+mod retention;
 mod sealed;
 mod slice;
 mod space;
 mod support;
+mod tables;

@@ -1,6 +1,6 @@
 //! Items: where each version is listed, and what it brought.
 
-use super::{change, count, touch};
+use super::{change, count, touch, update};
 use crate::format::record::{ContentRef, ItemGoneRecord, ItemMarkRecord, ItemRecord, Record};
 use crate::format::row::{HistoryRow, ItemIdRow, ItemPlaceRow, ItemRowValue, Key, KeyTake, Table, live_key, past_key};
 use crate::index::decode;
@@ -10,20 +10,20 @@ use crate::{CommitSeq, Error, FolderKey, ItemKey, MailboxKey, Place};
 pub(super) fn item(rows: &mut Staged, place: Place, record: &ItemRecord) -> Result<(), Error> {
     let (mailbox, folder, key, seq) = (MailboxKey(record.mailbox), FolderKey(record.folder), ItemKey(record.key), place.frame.seq);
     let before = close_item(rows, seq, key)?;
-    let held = match &before {
-        Some((_, row)) => contents(rows, row)?,
+    // What the version brings is more than the one before it that was ever visible had.
+    let held = match last_version(rows, key)? {
+        Some((_, row)) => contents(rows, &row)?,
         None => None,
     };
-    // A version replaced within its own commit hands on what it brought.
-    let replaced = before.as_ref().filter(|(was, _)| was.live && was.from == seq.0);
-    let brought = new_bytes(record, held) + replaced.map_or(0, |(_, row)| row.brought);
+    let brought = new_bytes(record, held);
     if let Some((was, _)) = &before
         && was.live
+        && was.from != seq.0
         && was.folder != folder.0
     {
         change(rows, seq, MailboxKey(was.mailbox), was.folder, key.0);
     }
-    let row = ItemRowValue { place, brought, version: record.version, mark: None, rule: None };
+    let row = ItemRowValue { place, brought, version: record.version, mark: None, rule: None, judged: None };
     rows.put(Table::ItemsLive, live_key(mailbox, folder, seq.0, key), &row);
     rows.put(Table::History, Key::number(key.0).u64(seq.0), &HistoryRow { mailbox: mailbox.0, folder: folder.0, until: 0, marked: false });
     rows.put(Table::Places, Key::number(key.0), &ItemPlaceRow { mailbox: mailbox.0, folder: folder.0, from: seq.0, version: record.version, live: true });
@@ -37,15 +37,24 @@ pub(super) fn item(rows: &mut Staged, place: Place, record: &ItemRecord) -> Resu
     count(rows, |state| state.items = state.items.max(key.0))
 }
 
-pub(super) fn item_gone(rows: &mut Staged, seq: CommitSeq, record: &ItemGoneRecord) -> Result<(), Error> {
+pub(super) fn item_gone(rows: &mut Staged, seq: CommitSeq, mailbox: Option<MailboxKey>, record: &ItemGoneRecord) -> Result<(), Error> {
     let key = ItemKey(record.key);
     count(rows, |state| state.items = state.items.max(key.0))?;
-    let Some((place, row)) = close_item(rows, seq, key)?.filter(|(place, _)| place.live) else { return Ok(()) };
+    let Some((place, row)) = close_item(rows, seq, key)?.filter(|(place, _)| place.live) else {
+        // The item was freed; that the mailbox changed is still so.
+        return mailbox.map_or(Ok(()), |mailbox| update(rows, mailbox, |row| row.changed = row.changed.max(seq.0)));
+    };
     rows.put(Table::Places, Key::number(key.0), &ItemPlaceRow { live: false, ..place });
     if let Some(record) = rows.item(&row)? {
         put_id(rows, &record, record.meta.change_key.as_deref(), false);
     }
-    touch(rows, seq, MailboxKey(place.mailbox), place.folder, key.0, |row| row.items = row.items.saturating_sub(1))
+    if place.from != seq.0 {
+        change(rows, seq, MailboxKey(place.mailbox), place.folder, key.0);
+    }
+    update(rows, MailboxKey(place.mailbox), |row| {
+        row.changed = seq.0;
+        row.items = row.items.saturating_sub(1);
+    })
 }
 
 pub(super) fn item_mark(rows: &mut Staged, place: Place, record: &ItemMarkRecord) -> Result<(), Error> {
@@ -67,7 +76,7 @@ fn close_item(rows: &mut Staged, seq: CommitSeq, key: ItemKey) -> Result<Option<
     let Some(place): Option<ItemPlaceRow> = rows.row(Table::Places, &Key::number(key.0))? else { return Ok(None) };
     let (mailbox, folder) = (MailboxKey(place.mailbox), FolderKey(place.folder));
     if !place.live {
-        return Ok(last_version(rows, key)?.map(|row| (place, row)));
+        return Ok(last_version(rows, key)?.map(|(_, row)| (place, row)));
     }
     let live = live_key(mailbox, folder, place.from, key);
     let Some(row): Option<ItemRowValue> = rows.row(Table::ItemsLive, &live)? else { return Ok(None) };
@@ -76,7 +85,11 @@ fn close_item(rows: &mut Staged, seq: CommitSeq, key: ItemKey) -> Result<Option<
     if place.from == seq.0 {
         // A version that began in this very commit was never visible.
         rows.delete(Table::History, history);
-        touch(rows, seq, mailbox, place.folder, key.0, |mailbox| {
+        if last_version(rows, key)?.is_none_or(|(last, _)| (last.until, last.folder) != (seq.0, place.folder)) {
+            rows.delete(Table::Changes, Key::number(seq.0).u32(place.mailbox).u64(place.folder).u64(key.0));
+        }
+        update(rows, mailbox, |mailbox| {
+            mailbox.changed = seq.0;
             mailbox.versions = mailbox.versions.saturating_sub(1);
             mailbox.logical_bytes = mailbox.logical_bytes.saturating_sub(row.brought);
         })?;
@@ -87,19 +100,20 @@ fn close_item(rows: &mut Staged, seq: CommitSeq, key: ItemKey) -> Result<Option<
     Ok(Some((place, row)))
 }
 
-/// Returns the last version of an item that is gone.
-fn last_version(rows: &Staged, key: ItemKey) -> Result<Option<ItemRowValue>, Error> {
+/// Returns the last version of an item of those that hold no more, and where it is listed.
+fn last_version(rows: &Staged, key: ItemKey) -> Result<Option<(HistoryRow, ItemRowValue)>, Error> {
     let Some((id, value)) = rows.last(Table::History, &Key::number(key.0))? else { return Ok(None) };
     let row: HistoryRow = decode(Table::History, &value)?;
     let from = KeyTake::new(id.get(8..).unwrap_or_default()).u64().ok_or(Error::IndexRow { table: Table::History.name() })?;
     let table = if row.marked { Table::ItemsMarked } else { Table::ItemsPast };
-    rows.row(table, &past_key(MailboxKey(row.mailbox), FolderKey(row.folder), row.until, from, key))
+    let value = rows.row(table, &past_key(MailboxKey(row.mailbox), FolderKey(row.folder), row.until, from, key))?;
+    Ok(value.map(|value| (row, value)))
 }
 
 /// What a version shows, and its export stream.
-type Contents = (Option<ContentRef>, Option<ContentRef>);
+pub(super) type Contents = (Option<ContentRef>, Option<ContentRef>);
 
-fn contents(rows: &Staged, row: &ItemRowValue) -> Result<Option<Contents>, Error> {
+pub(super) fn contents(rows: &Staged, row: &ItemRowValue) -> Result<Option<Contents>, Error> {
     Ok(rows.record(row.place)?.and_then(|record| match record.as_ref() {
         Record::Item(record) => Some((record.shown, record.export)),
         _ => None,
@@ -107,7 +121,7 @@ fn contents(rows: &Staged, row: &ItemRowValue) -> Result<Option<Contents>, Error
 }
 
 /// Returns how many bytes a version brings: neither again for new metadata, nor twice when the stream is also what is shown.
-fn new_bytes(record: &ItemRecord, held: Option<Contents>) -> u64 {
+pub(super) fn new_bytes(record: &ItemRecord, held: Option<Contents>) -> u64 {
     let of = |content: Option<ContentRef>| content.map_or(0, |content| content.len);
     let (held_shown, held_export) = held.unwrap_or_default();
     let shown = if held.is_some() && record.shown == held_shown { 0 } else { of(record.shown) };

@@ -1,0 +1,106 @@
+//! Packs in place of others: what freeing needs of the writer.
+//!
+//! The order is that of a commit: the new pack is durable and visible, then the index goes over to it in one step, then
+//! the old files go. After an error the packs are looked at again before anything else is done, as after a crash.
+
+use super::{BatchState, Writer};
+use crate::catalog::Shared;
+use crate::format::pack::parse_name;
+use crate::format::row::{KeyTake, MailboxRowValue, Table};
+use crate::free::claims::Claims;
+use crate::index::commit::{PackFacts, replace_packs};
+use crate::index::decode;
+use crate::pack::file::PackSealed;
+use crate::store::Store;
+use crate::unlock::KeysIn;
+use crate::{CommitSeq, Error, FrameKey};
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+
+/// A file that only takes room, so that there is some when it is needed.
+const RESERVE: &str = "reserve";
+
+impl Writer {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// From now on notes in `claims` what is referred to, as long as anybody has them.
+    pub(crate) fn set_claims(&mut self, claims: &Arc<Claims>) {
+        self.claims = Arc::downgrade(claims);
+    }
+
+    /// Returns whether these are the claims that are noted.
+    pub(crate) fn has_claims(&self, claims: &Arc<Claims>) -> bool {
+        self.claims.as_ptr() == Arc::as_ptr(claims)
+    }
+
+    /// Makes sure that every mailbox has a key of the present generation, and that it is saved, before anything is sealed anew.
+    pub(crate) fn save_keys(&mut self) -> Result<(), Error> {
+        let Some(file) = self.key_file.as_mut() else { return Ok(()) };
+        for row in self.shared.walk(Table::Mailboxes) {
+            let (key, value) = row?;
+            if !decode::<MailboxRowValue>(Table::Mailboxes, &value)?.erased
+                && let Some(mailbox) = KeyTake::new(&key).mailbox()
+            {
+                self.keys.ensure_mailbox(mailbox.0);
+            }
+        }
+        if !self.keys.is_saved() {
+            file.save(&KeysIn(self.store.as_ref()))?;
+        }
+        Ok(())
+    }
+
+    /// Does what may publish a pack: if it fails, whether the pack is there must be looked at.
+    pub(crate) fn replacing<T>(&mut self, publish: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.state = BatchState::Unsure;
+        let published = publish()?;
+        self.state = BatchState::Good;
+        Ok(published)
+    }
+
+    /// Goes over to a pack that was published in place of others, given with their first commits, and removes these.
+    /// `changed` are the frames of records that are not as they were.
+    pub(crate) fn replace_packs(&mut self, new: &PackSealed, changed: &HashSet<FrameKey>, old: &[(CommitSeq, &str)]) -> Result<(), Error> {
+        self.state = BatchState::Unsure;
+        let name = parse_name(&new.name).ok_or(Error::BatchBroken)?;
+        let records: Vec<_> = new.records.iter().filter(|(frame, _)| changed.contains(frame)).cloned().collect();
+        let firsts: Vec<CommitSeq> = old.iter().map(|(first, _)| *first).collect();
+        replace_packs(&mut self.rows, &firsts, &PackFacts { name, bytes: new.bytes, directory: &new.directory, records: &records })?;
+        self.rows.write()?;
+        for (_, name) in old {
+            self.store.delete(name).and_then(|()| self.store.sync(name)).map_err(Error::file("delete", *name))?;
+        }
+        self.state = BatchState::Good;
+        Ok(())
+    }
+
+    /// Tries once more with the room of the ballast when the disk is full.
+    pub(crate) fn with_room<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        match work(self) {
+            Err(err) if err.is_no_space() => {
+                self.abandon();
+                if self.release_reserve()? { work(self) } else { Err(err) }
+            }
+            other => other,
+        }
+    }
+
+    /// Gives up the ballast; `false` when there is none.
+    pub(crate) fn release_reserve(&mut self) -> Result<bool, Error> {
+        match self.store.delete(RESERVE) {
+            Ok(()) => {
+                tracing::warn!("the disk is full: the reserve is given up");
+                Ok(true)
+            }
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(err) => Err(Error::file("delete", RESERVE)(err)),
+        }
+    }
+}
