@@ -173,7 +173,7 @@ impl Index {
 
     /// Makes everything written durable, in the log.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        self.db.flush_wal(true).map_err(Error::index("sync"))
+        self.db.wrote(self.db.open()?.flush_wal(true).map_err(Error::index("sync")))
     }
 
     /// Returns a value.

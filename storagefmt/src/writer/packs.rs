@@ -81,17 +81,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Tries once more with the room of the ballast when the disk is full.
-    pub(crate) fn with_room<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
-        match work(self) {
-            Err(err) if err.is_no_space() => {
-                self.abandon();
-                if self.release_reserve()? { work(self) } else { Err(err) }
-            }
-            other => other,
-        }
-    }
-
     /// Gives up the ballast; `false` when there is none.
     pub(crate) fn release_reserve(&mut self) -> Result<bool, Error> {
         match self.store.delete(RESERVE) {
