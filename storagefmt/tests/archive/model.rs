@@ -47,6 +47,12 @@ pub(crate) struct Policy {
     pub(crate) max: Option<u32>,
 }
 
+impl Policy {
+    pub(crate) fn is_empty(self) -> bool {
+        self.superseded.is_none() && self.deleted.is_none() && self.max.is_none()
+    }
+}
+
 impl State {
     fn within(&self, mailbox: u8, folder: u8, ancestor: u8) -> bool {
         std::iter::successors(Some(folder), |at| self.folders.get(&(mailbox, *at)).and_then(|folder| folder.parent)).any(|at| at == ancestor)

@@ -1,5 +1,6 @@
 //! What can happen: at the sources, here, and to us.
 
+use crate::model::Policy;
 use proptest::prelude::*;
 
 /// Mailboxes.
@@ -23,6 +24,11 @@ pub(super) enum Op {
     Crash,
     /// The process ends at a step of the store from now on.
     Fault { step: usize, after: bool },
+    /// Retention by this policy, planned and marked.
+    Retain(Policy),
+    Undo,
+    /// Freeing: to its end, or so many steps of it.
+    Free { steps: Option<u8> },
     Rebuild,
     Check,
     Copy,
@@ -44,8 +50,15 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Abandon),
         1 => Just(Op::Crash),
         3 => (0usize..14, any::<bool>()).prop_map(|(step, after)| Op::Fault { step, after }),
+        3 => policy().prop_map(Op::Retain),
+        1 => Just(Op::Undo),
+        2 => prop::option::weighted(0.3, 1..6u8).prop_map(|steps| Op::Free { steps }),
         1 => Just(Op::Rebuild),
         1 => Just(Op::Check),
         1 => Just(Op::Copy),
     ]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (prop::option::of(1..5i64), prop::option::of(1..5i64), prop::option::of(1..3u32)).prop_map(|(superseded, deleted, max)| Policy { superseded, deleted, max })
 }

@@ -37,6 +37,9 @@ impl World {
             }
             let counts = catalog.counts(row.key).unwrap();
             assert_eq!(counts.items, expected.items.keys().filter(|(m, _)| *m == mailbox).count() as u64);
+            let versions = || self.versions.iter().filter(|((m, _), _)| *m == mailbox).flat_map(|(_, (key, versions))| versions.iter().map(|(from, _)| (*key, *from)));
+            assert_eq!(counts.versions, versions().count() as u64);
+            assert_eq!(counts.marked_versions, versions().filter(|version| self.marked.contains(version)).count() as u64);
             assert_eq!(counts.folders, expected.folders.keys().filter(|(m, _)| *m == mailbox).count() as u64);
         }
         assert_eq!(seen, expected, "now");
@@ -48,7 +51,8 @@ impl World {
         let (catalog, contents) = (self.writer().catalog(), self.writer().contents());
         assert_eq!(catalog.head().unwrap().0, self.history.len() as u64 - 1);
         let mut compared = Compared::default();
-        for (seq, state) in self.history.iter().enumerate() {
+        for seq in 0..self.history.len() {
+            let state = &self.shown(seq);
             let mut seen = listed(&catalog, &contents, Moment::At(CommitSeq(seq as u64)), state, &mut compared);
             // Only the present has them.
             (seen.cursors, seen.failures) = (state.cursors.clone(), state.failures.clone());

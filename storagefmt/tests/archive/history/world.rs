@@ -3,12 +3,16 @@
 use super::op::{MAILBOXES, Op};
 use crate::dump::dump;
 use crate::faulty::{Fault, FaultyStore};
-use crate::model::{ModelItem, State};
+use crate::model::{ModelItem, Policy, Rule, State, Version, decide};
 use crate::sealed::CHEAP;
 use crate::support::{Place, address, folder, mail, noise, time};
 use base64::Engine as _;
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, FolderId, Item, ItemId};
-use c2b_storagefmt::{Catalog, CursorScope, Error, Failure, FolderKey, MailboxKey, Sealing, Unlock, Writer, check, copy, rebuild};
+use c2b_storagefmt::{
+    Catalog, CursorScope, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer, check, copy, rebuild,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -23,9 +27,22 @@ pub(super) struct World {
     pub(super) state: State,
     /// What each commit holds, from 0.
     pub(super) history: Vec<State>,
+    /// When each commit was, in minutes.
+    minutes: Vec<i64>,
     minute: i64,
+    /// The versions of each item that are not freed, oldest first, as the listings after each commit showed them begin and end.
+    pub(super) versions: BTreeMap<(u8, u8), (ItemKey, Vec<Version>)>,
+    /// Versions that retention marked.
+    pub(super) marked: BTreeSet<(ItemKey, u64)>,
+    /// Versions that were freed.
+    pub(super) freed: BTreeSet<(ItemKey, u64)>,
+    /// What the marking under way is to mark.
+    marking: BTreeSet<(ItemKey, u64)>,
     copied: bool,
 }
+
+/// The folder in which all failures are.
+const FAILURES_IN: u8 = 0;
 
 pub(super) const NAMES: [&str; 4] = ["Inbox", "inbox", "CON", "a/b"];
 
@@ -88,7 +105,7 @@ impl World {
             (Sealing::None, Unlock::Open)
         };
         let writer = Some(Writer::create(&place.dir(), time(0), sealing).unwrap().0);
-        Self { place, key, writer, fault: Fault::Never, state: State::default(), history: vec![State::default()], minute: 0, copied: false }
+        Self { place, key, writer, fault: Fault::Never, state: State::default(), history: vec![State::default()], minutes: vec![0], minute: 0, versions: BTreeMap::new(), marked: BTreeSet::new(), freed: BTreeSet::new(), marking: BTreeSet::new(), copied: false }
     }
 
     pub(super) fn committed(&self) -> &State {
@@ -132,7 +149,10 @@ impl World {
         let head = self.writer().catalog().head().unwrap().0;
         let before = self.history.len() as u64 - 1;
         match op {
-            Op::Commit if head == before + 1 => self.history.push(self.state.clone()),
+            Op::Commit if head == before + 1 => self.committed_now(self.state.clone()),
+            Op::Retain(_) if head == before + 1 => self.marked_now(),
+            Op::Undo if head == before + 1 => self.undone_now(),
+            Op::Free { .. } if head == before + 1 => self.freed_now(),
             _ => assert_eq!(head, before, "{op:?} crashed and left commits"),
         }
         self.state = self.committed().clone();
@@ -162,6 +182,8 @@ impl World {
                 let at = self.mailbox(mailbox)?;
                 self.open()?.put_item(at, key, item(id, subject, number, export))?;
                 self.state.items.insert((mailbox, id), ModelItem { folder, subject, body: number, read: false, export });
+                // What is here is no failure any more.
+                self.state.failures.remove(&(mailbox, id));
             }
             Op::Read { mailbox, id, read } => {
                 let at = self.mailbox(mailbox)?;
@@ -176,6 +198,7 @@ impl World {
                 let at = self.mailbox(mailbox)?;
                 let known = self.open()?.delete_item(at, &ItemId::new(format!("I{id}")))?;
                 assert_eq!(known, self.state.items.remove(&(mailbox, id)).is_some());
+                self.state.failures.remove(&(mailbox, id));
             }
             Op::PutFolder { mailbox, id, parent, name } => {
                 let (at, text) = (self.mailbox(mailbox)?, parent.map(|parent| format!("F{parent}")));
@@ -186,6 +209,9 @@ impl World {
                 let at = self.mailbox(mailbox)?;
                 self.open()?.delete_folder(at, &FolderId::new(format!("F{id}")))?;
                 self.state.delete_folder(mailbox, id);
+                if !self.state.folders.contains_key(&(mailbox, FAILURES_IN)) {
+                    self.state.failures.retain(|(m, _), _| *m != mailbox);
+                }
             }
             Op::Cursor { mailbox, folder, state } => {
                 let scope = match folder {
@@ -203,7 +229,7 @@ impl World {
                 };
             }
             Op::Failure { mailbox, id, attempts } => {
-                let Some(key) = self.folder(mailbox, 0)? else { return Ok(()) };
+                let Some(key) = self.folder(mailbox, FAILURES_IN)? else { return Ok(()) };
                 let at = self.mailbox(mailbox)?;
                 self.open()?.put_failure(at, failure(key, id, attempts))?;
                 self.state.failures.insert((mailbox, id), attempts);
@@ -222,6 +248,30 @@ impl World {
             Op::Fault { step, after } => {
                 self.close();
                 self.fault = if after { Fault::After(step) } else { Fault::Before(step) };
+            }
+            Op::Retain(policy) => self.retain(policy)?,
+            Op::Undo => {
+                let now = self.idle()?;
+                let undone = self.open()?.retention_undo(now)?;
+                assert_eq!(undone, self.marked.len() as u64);
+                if undone > 0 {
+                    self.undone_now();
+                }
+                self.verify_latest();
+            }
+            Op::Free { steps } => {
+                let now = self.idle()?;
+                let mut run = self.open()?.free_begin()?;
+                for _ in 0..steps.unwrap_or(u8::MAX) {
+                    if self.open()?.free_step(&mut run, now)? == FreeStep::Done {
+                        break;
+                    }
+                }
+                if run.report().versions > 0 {
+                    assert_eq!(run.report().versions, self.marked.len() as u64);
+                    self.freed_now();
+                }
+                self.verify_latest();
             }
             Op::Rebuild => {
                 self.settle();
@@ -247,6 +297,109 @@ impl World {
         Ok(())
     }
 
+    /// Makes sure that no batch is open, and returns the time. A fault stays.
+    fn idle(&mut self) -> Result<DateTime<Utc>, Error> {
+        self.open()?.abandon();
+        self.state = self.committed().clone();
+        self.minute += 1;
+        Ok(time(self.minute))
+    }
+
+    fn retain(&mut self, policy: Policy) -> Result<(), Error> {
+        let now = self.idle()?;
+        let minutes = |minutes: Option<i64>| minutes.map(TimeDelta::minutes);
+        let ours = RetentionPolicy { superseded_after: minutes(policy.superseded), deleted_after: minutes(policy.deleted), versions_max: policy.max };
+        let mut decided = BTreeMap::new();
+        let mut each = |decision: &c2b_storagefmt::Decision| {
+            let rule = match decision.rule {
+                RetentionRule::Deleted => Rule::Deleted,
+                RetentionRule::Superseded => Rule::Superseded,
+                RetentionRule::TooMany => Rule::TooMany,
+            };
+            assert!(decided.insert((decision.key, decision.from.0), rule).is_none());
+        };
+        let plan = match self.open()?.retention_plan(&ours, now, false, &mut each) {
+            Err(Error::Policy { .. }) if policy.max == Some(1) && policy.superseded.is_some() || policy.is_empty() => return Ok(()),
+            other => other?,
+        };
+        let mut expected = BTreeMap::new();
+        for (key, versions) in self.versions.values() {
+            let marked = self.marked.iter().filter(|(item, _)| item == key).map(|(_, from)| *from).collect();
+            let time = |seq: u64| self.minutes[usize::try_from(seq).unwrap()];
+            expected.extend(decide(versions, &marked, policy, self.minute, &time).into_iter().map(|(from, rule)| ((*key, from), rule)));
+        }
+        assert_eq!(decided, expected, "{policy:?}");
+        self.marking = expected.into_keys().collect();
+        assert_eq!(self.open()?.retention_mark(&plan, now)?, self.marking.len() as u64);
+        if !self.marking.is_empty() {
+            self.marked_now();
+        }
+        self.verify_latest();
+        Ok(())
+    }
+
+    /// A commit was made that holds this.
+    fn committed_now(&mut self, state: State) {
+        self.history.push(state);
+        self.minutes.push(self.minute);
+        let seq = self.history.len() as u64 - 1;
+        let catalog = self.writer().catalog();
+        let mut live = BTreeMap::new();
+        for mailbox in catalog.mailboxes().unwrap() {
+            let number: u8 = mailbox.address.as_str()[1..2].parse().unwrap();
+            for folder in catalog.folders(mailbox.key, Moment::Latest).unwrap() {
+                for row in catalog.items(mailbox.key, folder.key, Moment::Latest).unwrap().map(Result::unwrap) {
+                    live.insert((number, row.meta.id.as_str()[1..].parse::<u8>().unwrap()), (row.key, row.from.0));
+                }
+            }
+        }
+        for (id, (_, versions)) in &mut self.versions {
+            let last = versions.last_mut().filter(|(from, until)| until.is_none() && live.get(id).is_none_or(|(_, live)| live != from));
+            if let Some((_, until)) = last {
+                *until = Some(seq);
+            }
+        }
+        for (id, (key, from)) in live {
+            let (known, versions) = self.versions.entry(id).or_insert((key, Vec::new()));
+            assert_eq!(*known, key, "an item that came again has another key");
+            if versions.last().is_none_or(|(last, _)| *last != from) {
+                assert_eq!(from, seq, "a version began before it was seen");
+                versions.push((from, None));
+            }
+        }
+    }
+
+    fn marked_now(&mut self) {
+        self.committed_now(self.committed().clone());
+        let marking = std::mem::take(&mut self.marking);
+        self.marked.extend(marking);
+    }
+
+    fn undone_now(&mut self) {
+        self.committed_now(self.committed().clone());
+        self.marked.clear();
+    }
+
+    fn freed_now(&mut self) {
+        self.committed_now(self.committed().clone());
+        let freed = std::mem::take(&mut self.marked);
+        for (key, versions) in self.versions.values_mut() {
+            versions.retain(|(from, _)| !freed.contains(&(*key, *from)));
+        }
+        self.freed.extend(freed);
+    }
+
+    /// What a moment shows: what it held, but for versions that retention took.
+    pub(super) fn shown(&self, seq: usize) -> State {
+        let mut state = self.history[seq].clone();
+        let at = seq as u64;
+        state.items.retain(|id, _| {
+            let Some((key, versions)) = self.versions.get(id) else { return false };
+            versions.iter().any(|(from, until)| *from <= at && until.is_none_or(|until| at < until) && !self.marked.contains(&(*key, *from)))
+        });
+        state
+    }
+
     fn commit(&mut self) -> Result<(), Error> {
         self.minute += 1;
         for mailbox in 0..MAILBOXES {
@@ -256,7 +409,7 @@ impl World {
         let now = time(self.minute);
         match self.open()?.commit(now)? {
             Some(seq) => {
-                self.history.push(self.state.clone());
+                self.committed_now(self.state.clone());
                 assert_eq!(seq.0, self.history.len() as u64 - 1);
                 self.verify_latest();
             }
