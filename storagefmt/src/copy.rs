@@ -97,7 +97,8 @@ pub fn copy_on(
     dest.1.sweep().map_err(Error::file("clear", dest.0.join("tmp")))?;
     let incoming = Incoming::open(dest.1, is_new.then_some((source.1, &info)))?;
     incoming::land(dest.1)?;
-    let mut copy = Copy { source: source.1, dest: dest.1, info: &info, incoming, progress, done: CopyProgress::default(), report: CopyReport::default(), replaced: false };
+    let mut copy =
+        Copy { source: source.1, dest: dest.1, info: &info, incoming, progress, done: CopyProgress::default(), report: CopyReport::default(), replaced: false };
     if copy.packs()?.is_break() {
         return Ok(copy.report);
     }
@@ -204,7 +205,8 @@ impl Copy<'_> {
                     found
                 }
             };
-            damages.extend(found.iter().map(|damage| Damage { what: format!("{} at byte {}: {}", file.name, damage.offset, damage.reason), items: Vec::new() }));
+            damages
+                .extend(found.iter().map(|damage| Damage { what: format!("{} at byte {}: {}", file.name, damage.offset, damage.reason), items: Vec::new() }));
             if !found.is_empty() {
                 tracing::warn!(pack = %file.name, damages = found.len(), "a pack of the source is damaged");
                 damaged.push(file.name.clone());

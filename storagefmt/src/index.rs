@@ -29,8 +29,8 @@ use chrono::{DateTime, Utc};
 use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
-use slot::Slot;
 use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use slot::Slot;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -89,7 +89,14 @@ impl Index {
         // Of an index of another version, nothing but the version need be readable.
         let state = decode::<StateRow>(Table::State, &state).ok().filter(|state| state.version == INDEX_VERSION).ok_or_else(|| missing(path))?;
         let hasher = Hasher::new(keys, state.keygen)?;
-        Ok(Self { db: Slot::new(path, db), secondary, gate: RwLock::new(()), hasher, records: Records::new(keys.clone()), rewrites: AtomicU64::new(state.rewrites) })
+        Ok(Self {
+            db: Slot::new(path, db),
+            secondary,
+            gate: RwLock::new(()),
+            hasher,
+            records: Records::new(keys.clone()),
+            rewrites: AtomicU64::new(state.rewrites),
+        })
     }
 
     /// Holds the visible rows still while several are read.

@@ -6,6 +6,7 @@
 //!   [`Moment`]; [`Contents`] reads bytes by range. These three are all that the rest of c2b knows.
 //! * [`mod@check`] says whether everything is whole, [`mod@rebuild`] makes the index anew, [`mod@probe`] looks at a path.
 //!   [`Sealing`] says how a new storage is sealed, [`Unlock`] what an existing one is opened with.
+//! * [`mod@copy`] makes a copy and keeps it up to date; [`mod@pins`] shows who holds space that is not free although files are deleted.
 //! * Inside: `cut` decides where contents are cut into chunks; `pack` writes, reads and rewrites the immutable files that
 //!   hold everything; `seal` keeps the keys; `index` turns records into rows; [`mod@format`] alone names bytes; [`store`] is the
 //!   seam to the file system.
@@ -31,6 +32,10 @@
 //! | **check** | yes: looks at what was committed when it began | yes | yes, of the index it opened | yes |
 //! | **rebuild** | refused: `InUse` | yes | refused: `InUse` | yes: readers go over to the new index when they refresh |
 //! | **mount** | yes: new commits and mailboxes show after a refresh; packs that were replaced are found again | yes | yes | any number |
+//!
+//! A copy reads its source like a mount, beside all of these, freeing included; the folder that it writes to is locked like by a backup.
+//!
+//! When the disk is full, reading goes on, commits fail with [`Error::NoSpace`], and the same writer goes on once there is room.
 //!
 //! Nobody waits for anybody: readers take no lock, and the lock of the one writer is the kernel's, so it ends with its process.
 

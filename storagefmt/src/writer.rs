@@ -6,11 +6,11 @@
 //! the batch must be abandoned.
 
 mod bodies;
-mod room;
 mod folders;
 mod items;
 mod packs;
 pub(crate) mod recover;
+mod room;
 
 use crate::ballast;
 use crate::catalog::{Shared, cursor_key};
@@ -281,7 +281,13 @@ impl Writer {
         let next = self.next_pack(seq);
         let published = std::mem::replace(&mut self.pack, next).finish(micros(now))?;
         recover::finish(&mut self.rows, &published)?;
-        self.rows.write()?;
+        if let Err(err) = self.rows.write() {
+            // The pack is durable. If the disk was full only for a moment, the index takes it in once it is opened again.
+            return match self.ready() {
+                Ok(()) if self.seq > seq => Ok(Some(seq)),
+                _ => Err(err),
+            };
+        }
         self.seq = CommitSeq(seq.0 + 1);
         self.state = BatchState::Good;
         self.forget();

@@ -178,7 +178,8 @@ fn crash_everywhere(copied: u64, commits: u64) {
             clone_folder(&kept, &dest(&place));
         }
     };
-    let copy_with = |store: &dyn Store| copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), store), &Unlock::Open, &mut |_| ControlFlow::Continue(()));
+    let copy_with =
+        |store: &dyn Store| copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), store), &Unlock::Open, &mut |_| ControlFlow::Continue(()));
     restore();
     let store = FaultyStore::new(&dest(&place), Fault::Never);
     copy_with(&*store).unwrap();
@@ -324,7 +325,9 @@ fn a_full_disk_loses_nothing_of_a_copy() {
     let mut writer = place.create();
     (1..=4).for_each(|number| batch(&mut writer, number));
     let store = FaultyStore::new(&dest(&place), Fault::FullBytes(70_000));
-    let all = |store: &Arc<FaultyStore>| copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), &**store), &Unlock::Open, &mut |_| ControlFlow::Continue(()));
+    let all = |store: &Arc<FaultyStore>| {
+        copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), &**store), &Unlock::Open, &mut |_| ControlFlow::Continue(()))
+    };
     assert!(all(&store).unwrap_err().is_no_space());
     store.heal();
     let report = all(&store).unwrap();

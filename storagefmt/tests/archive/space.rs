@@ -25,7 +25,10 @@ fn small_disk(test: &str) -> Option<PathBuf> {
     let run = |namespaces: &[&str]| {
         let mut unshare = Command::new("unshare");
         unshare.args(namespaces).args(["sh", "-c", &script]).arg(std::env::current_exe().unwrap()).env(SMALL, place.path());
-        unshare.output().ok().filter(|output| output.status.code() != Some(NOT_PERMITTED) && !String::from_utf8_lossy(&output.stderr).contains("unshare failed"))
+        unshare
+            .output()
+            .ok()
+            .filter(|output| output.status.code() != Some(NOT_PERMITTED) && !String::from_utf8_lossy(&output.stderr).contains("unshare failed"))
     };
     let Some(output) = run(&["--mount"]).or_else(|| run(&["--user", "--map-root-user", "--mount"])) else {
         println!("skipped: no file system can be mounted here");
