@@ -8,6 +8,7 @@ mod inside;
 mod items;
 mod shared;
 
+pub(crate) use inside::Walk;
 pub use items::ItemRows;
 pub(crate) use shared::Shared;
 
@@ -437,7 +438,7 @@ pub(crate) fn address(shared: &Shared, key: MailboxKey) -> Result<Option<Address
 
 fn erasure(index: &Index, place: Place) -> Result<Option<Erasure>, Error> {
     let record = index.record(place)?;
-    let Some(Record::Erased(ErasedRecord { mailbox, address, time, who, items, versions })) = record.as_deref() else { return Ok(None) };
+    let Some(Record::Erased(ErasedRecord { mailbox, address, time, who, items, versions, .. })) = record.as_deref() else { return Ok(None) };
     let address = Address::parse(address).map_err(|_| damaged(Table::Erased))?;
     Ok(Some(Erasure { key: MailboxKey(*mailbox), address, time: time_of(*time), who: who.clone(), items: *items, versions: *versions }))
 }

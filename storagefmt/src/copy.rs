@@ -285,7 +285,7 @@ impl Target<'_> {
         sync_with_packs(self.store, self.info.uuid, &keys, &index)?;
         if cleaned {
             // What was erased must not stay in the index's files.
-            index.compact()?;
+            index.compact(crate::format::row::Table::Records)?;
         }
         index.flush()?;
         let head = CommitSeq(index.state()?.head);

@@ -246,15 +246,15 @@ pub enum Error {
         /// What.
         what: String,
     },
-    /// There is a batch open, and this needs none.
-    #[error("a batch is open: commit or abandon it first")]
-    BatchOpen,
     /// Another freeing was begun meanwhile.
     #[error("this freeing was given up for another one: begin anew")]
     FreeingReplaced,
     /// Something failed while the batch was filled, so it cannot be committed.
     #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
     BatchBroken,
+    /// Work on all of the archive cannot begin while a batch is being filled.
+    #[error("there is an open batch: commit or abandon it first")]
+    BatchOpen,
 }
 
 impl Error {

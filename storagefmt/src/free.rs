@@ -183,7 +183,7 @@ impl Writer {
     /// # Errors
     /// When there is an open batch.
     pub fn free_begin(&mut self) -> Result<FreeRun, Error> {
-        self.idle()?;
+        self.between_batches()?;
         let claims = Arc::new(Claims::default());
         self.set_claims(&claims);
         Ok(FreeRun { claims, stage: Stage::Versions(Vec::new()), report: FreeReport::default() })
@@ -195,7 +195,7 @@ impl Writer {
     /// When anything that decides cannot be read ([`Error::ScanFailed`]), or something cannot be written. The run is over
     /// then; what it freed so far stays freed, everything else is as it was.
     pub fn free_step(&mut self, run: &mut FreeRun, now: DateTime<Utc>) -> Result<FreeStep, Error> {
-        self.idle()?;
+        self.between_batches()?;
         if !self.has_claims(&run.claims) {
             return Err(Error::FreeingReplaced);
         }
@@ -234,7 +234,8 @@ impl Writer {
         let before = logical_bytes(self.shared())?;
         self.with_room(|writer| {
             for (mailbox, item, from) in &versions {
-                writer.version_record(*mailbox, &Record::VersionFreed(VersionRecord { item: item.0, from: *from }))?;
+                writer.introduce(*mailbox)?;
+                writer.record(*mailbox, &Record::VersionFreed(VersionRecord { item: item.0, from: *from }))?;
             }
             writer.commit(now)
         })?;
@@ -271,7 +272,7 @@ impl Writer {
     }
 
     fn rewrite_job(&mut self, scan: &Scan, job: Job, work: &mut Rewriting, report: &mut FreeReport) -> Result<(), Error> {
-        let store = self.store();
+        let store = Arc::clone(self.store());
         let mut rewrite = match work.under_way.take() {
             Some((_, rewrite)) => rewrite,
             None => {
@@ -281,7 +282,7 @@ impl Writer {
                 if packs.len() != job.packs || first != Some(job.first) || last != Some(job.last.0) {
                     return Err(Error::PacksApart { packs: job.packs });
                 }
-                self.save_keys()?;
+                self.renew_keys()?;
                 Rewrite::begin(&store, self.shared(), scan, &packs)?
             }
         };

@@ -29,7 +29,7 @@ use chrono::{DateTime, Utc};
 use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{BottommostLevelCompaction, CompactOptions, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
 use slot::Slot;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -161,14 +161,6 @@ impl Index {
         }
     }
 
-    /// Rewrites the frames of records without those that are gone, so that nothing is left of them in the index's files.
-    pub(crate) fn compact(&self) -> Result<(), Error> {
-        self.flush()?;
-        let db = self.db.open()?;
-        db.compact_range_cf(db.table(Table::Records)?, None::<&[u8]>, None::<&[u8]>);
-        Ok(())
-    }
-
     /// Makes everything written durable in table files.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         let db = self.db.open()?;
@@ -181,6 +173,17 @@ impl Index {
     /// Makes everything written durable, in the log.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         self.db.wrote(self.db.open()?.flush_wal(true).map_err(Error::index("sync")))
+    }
+
+    /// Writes a table's files anew without what was removed from it. What the log of writes has of it goes with the next [`Self::flush`].
+    pub(crate) fn compact(&self, table: Table) -> Result<(), Error> {
+        let mut options = CompactOptions::default();
+        // The lowest files are else left as they are, and what is removed stays in them.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        let db = self.db.open()?;
+        self.db.wrote(db.flush_cf(db.table(table)?).map_err(Error::index("flush")))?;
+        db.compact_range_cf_opt(db.table(table)?, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
     }
 
     /// Returns a value.

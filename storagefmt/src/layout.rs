@@ -26,6 +26,8 @@ const README: &str = "README.txt";
 pub(crate) const PACKS: &str = "packs/";
 /// Folder of the keys of a sealed storage, as names begin.
 const KEYS: &str = "keys/";
+/// Folder of what a repair set aside, as names begin.
+pub(crate) const QUARANTINE: &str = "quarantine/";
 /// The lock file.
 const LOCK: &str = "lock";
 /// The RocksDB folder.

@@ -4,6 +4,7 @@
 //! what it does not is in the report. A description that is gone is made anew, too; keys cannot be. Readers go over to
 //! the new index when they refresh.
 
+use crate::erase::note_absent;
 use crate::format::pack::{CommitEntry, Directory};
 use crate::format::row::{FolderRowValue, Key, KeyTake, StateRow, Table};
 use crate::index::Index;
@@ -67,6 +68,8 @@ pub fn rebuild(dir: &Path, key: &Unlock, progress: &mut dyn FnMut(RebuildProgres
     if !rebuild.report.damages.is_empty() {
         rebuild.make_up_folders()?;
     }
+    note_absent(&mut rebuild.rows)?;
+    rebuild.rows.write()?;
     let Rebuild { rows, mut report, .. } = rebuild;
     report.chunks = index.state()?.chunks;
     index.flush()?;

@@ -38,7 +38,7 @@ impl Writer {
     /// # Errors
     /// When there is an open batch, or a commit fails.
     pub fn retention_mark(&mut self, plan: &RetentionPlan, now: DateTime<Utc>) -> Result<u64, Error> {
-        self.idle()?;
+        self.between_batches()?;
         let mut marked = 0;
         for page in plan.marks().chunks(COMMIT_VERSIONS) {
             marked += self.with_room(|writer| writer.mark_page(page, now))?;
@@ -54,7 +54,8 @@ impl Writer {
             let revived = mark.rule == RetentionRule::Deleted && plan::is_live(self.rows(), mark.item)?;
             if still && !revived {
                 let record = Record::VersionGone(VersionGoneRecord { item: mark.item, from: mark.from, rule: mark.rule.code() });
-                self.version_record(MailboxKey(mark.mailbox), &record)?;
+                self.introduce(MailboxKey(mark.mailbox))?;
+                self.record(MailboxKey(mark.mailbox), &record)?;
                 marked += 1;
             }
         }
@@ -72,7 +73,8 @@ impl Writer {
         while let Some((versions, next)) = self.marked(&start)? {
             self.with_room(|writer| {
                 for (mailbox, item, from) in &versions {
-                    writer.version_record(*mailbox, &Record::VersionBack(VersionRecord { item: item.0, from: *from }))?;
+                    writer.introduce(*mailbox)?;
+                    writer.record(*mailbox, &Record::VersionBack(VersionRecord { item: item.0, from: *from }))?;
                 }
                 writer.commit(now)
             })?;
@@ -85,7 +87,7 @@ impl Writer {
     /// Returns the next marked versions, and where to go on; `None` when there are no more.
     #[expect(clippy::type_complexity, reason = "a page of keys")]
     pub(crate) fn marked(&mut self, start: &[u8]) -> Result<Option<(Vec<(MailboxKey, ItemKey, u64)>, Vec<u8>)>, Error> {
-        self.idle()?;
+        self.between_batches()?;
         let rows = self.rows().index().scan(Table::ItemsMarked, b"", start, COMMIT_VERSIONS)?;
         let Some((last, _)) = rows.last() else { return Ok(None) };
         let next = successor(last);

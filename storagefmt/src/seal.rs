@@ -176,6 +176,11 @@ impl Keys {
         }
     }
 
+    /// Returns whether the mailbox's keys are destroyed; always when not sealed, since it has none.
+    pub(crate) fn is_destroyed(&self, mailbox: u32) -> bool {
+        self.read().is_none_or(|ring| ring.is_destroyed(mailbox))
+    }
+
     /// Returns whether the key file holds all keys: else nothing sealed may be published.
     pub(crate) fn is_saved(&self) -> bool {
         self.read().is_none_or(|ring| ring.revision == ring.saved)

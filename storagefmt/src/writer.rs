@@ -15,6 +15,7 @@ mod room;
 use crate::ballast;
 use crate::catalog::{Shared, cursor_key};
 use crate::cut::Cutter;
+use crate::erase::Barred;
 use crate::format::micros;
 use crate::format::record::{CursorRecord, FailureGoneRecord, FailureRecord, MailboxRecord, PointRecord, Record};
 use crate::format::row::{Key, MailboxRowValue, Table};
@@ -57,6 +58,8 @@ pub struct Writer {
     state: BatchState,
     /// What is referred to anew while something is freed.
     claims: Weak<Claims>,
+    /// What an erasure that is under way does not want to be referred to.
+    barred: Weak<Barred>,
     _lock: Lock,
 }
 
@@ -123,7 +126,13 @@ impl Writer {
             Err(err) if err.is_no_space() && ballast::release(store.as_ref())? => recover::open(dir, store.as_ref(), unlock)?,
             other => other?,
         };
-        Self::new(dir, store, opened)
+        let mut writer = Self::new(dir, store, opened)?;
+        match writer.destroy_erased_keys() {
+            // They are gone from memory; the next commit writes the file.
+            Err(err) if err.is_no_space() => tracing::warn!(error = &err as &dyn std::error::Error, "no room to write the keys"),
+            other => other?,
+        }
+        Ok(writer)
     }
 
     fn new(dir: &Path, store: Arc<dyn Store>, opened: recover::Opened) -> Result<Self, Error> {
@@ -149,6 +158,7 @@ impl Writer {
             trees: HashMap::new(),
             state: BatchState::Good,
             claims: Weak::new(),
+            barred: Weak::new(),
             _lock: lock,
         })
     }
@@ -180,6 +190,9 @@ impl Writer {
         }
         let known: Option<u32> = self.rows.row(Table::Addresses, &hash)?;
         if let Some(key) = known.map(MailboxKey) {
+            if let Some(barred) = self.barred.upgrade().filter(|barred| barred.mailbox == key) {
+                return Err(Error::Erased { address: text.to_owned(), time: barred.since() });
+            }
             self.addresses.entry(key).or_insert_with(|| text.to_owned());
             return Ok(key);
         }
@@ -275,9 +288,7 @@ impl Writer {
         self.state = BatchState::Unsure;
         let seq = self.seq;
         // A pack that is there must never need a key that is not.
-        if let Some(file) = self.key_file.as_mut().filter(|_| !self.keys.is_saved()) {
-            file.save(&KeysIn(self.store.as_ref()))?;
-        }
+        self.save_keys()?;
         let next = self.next_pack(seq);
         let published = std::mem::replace(&mut self.pack, next).finish(micros(now))?;
         recover::finish(&mut self.rows, &published)?;
@@ -341,8 +352,54 @@ impl Writer {
         }
     }
 
+    /// Makes sure that there is no open batch; what works on all of the archive would become part of it.
+    pub(crate) fn between_batches(&mut self) -> Result<(), Error> {
+        self.ready()?;
+        if self.pack.records() > 0 || self.pack.bytes() > 0 {
+            return Err(Error::BatchOpen);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(crate) fn key_ring(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Writes the file of keys if it does not hold all of them as they are.
+    pub(crate) fn save_keys(&mut self) -> Result<(), Error> {
+        if let Some(file) = self.key_file.as_mut().filter(|_| !self.keys.is_saved()) {
+            file.save(&KeysIn(self.store.as_ref()))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps others from referring to what an erasure is about to take away, as long as the erasure is under way.
+    pub(crate) fn bar(&mut self, barred: &Arc<Barred>) {
+        self.barred = Arc::downgrade(barred);
+    }
+
+    /// Forgets what is remembered of a mailbox beside the index.
+    pub(crate) fn forget_mailbox(&mut self, mailbox: MailboxKey) {
+        self.addresses.remove(&mailbox);
+        self.trees.remove(&mailbox);
+    }
+
+    /// Adds a record of the storage itself.
+    pub(crate) fn storage_record(&mut self, record: &Record) -> Result<(), Error> {
+        let place = self.pack.record(None, record)?;
+        apply(&mut self.rows, place, None, record).inspect_err(|_| self.state = BatchState::Broken)
+    }
+
     /// Adds a record of a mailbox to the pack and applies it to the batch's rows.
-    fn record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
+    pub(crate) fn record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
         let result = self.add(mailbox, record);
         if result.is_err() {
             self.state = BatchState::Broken;
@@ -359,7 +416,7 @@ impl Writer {
     }
 
     /// Repeats the mailbox's own record in a commit that touches it, so that no other is needed to know whose items these are.
-    fn introduce(&mut self, mailbox: MailboxKey) -> Result<(), Error> {
+    pub(crate) fn introduce(&mut self, mailbox: MailboxKey) -> Result<(), Error> {
         let row = self.mailbox_row(mailbox)?;
         if !self.introduced.insert(mailbox) {
             return Ok(());
@@ -380,20 +437,13 @@ impl Writer {
         &self.rows
     }
 
-    /// Makes sure that no batch is open.
-    pub(crate) fn idle(&mut self) -> Result<(), Error> {
-        self.ready()?;
-        if self.pack.records() == 0 && self.pack.bytes() == 0 { Ok(()) } else { Err(Error::BatchOpen) }
-    }
-
-    /// Adds a record about a version of a mailbox's item.
-    pub(crate) fn version_record(&mut self, mailbox: MailboxKey, record: &Record) -> Result<(), Error> {
-        self.introduce(mailbox)?;
-        self.record(mailbox, record)
+    /// Returns whether a mailbox is being erased: nothing of it is stored any more.
+    fn is_barred(&self, mailbox: MailboxKey) -> bool {
+        self.barred.upgrade().is_some_and(|barred| barred.mailbox == mailbox)
     }
 
     fn mailbox_row(&self, mailbox: MailboxKey) -> Result<MailboxRowValue, Error> {
         let row: Option<MailboxRowValue> = self.rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
-        row.filter(|row| !row.erased).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
+        row.filter(|row| !row.erased && !self.is_barred(mailbox)).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
     }
 }

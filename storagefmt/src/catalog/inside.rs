@@ -92,6 +92,11 @@ impl Shared {
         Walk::new(self.index(), table, Key::default())
     }
 
+    /// Walks over all rows of a mailbox in a table.
+    pub(crate) fn walk_of(&self, table: Table, mailbox: MailboxKey) -> Walk {
+        Walk::new(self.index(), table, Key::mailbox(mailbox))
+    }
+
     /// Walks over all versions of a mailbox's items, or of all: live ones, past ones, marked ones.
     pub(crate) fn versions(&self, mailbox: Option<MailboxKey>) -> impl Iterator<Item = Result<Version, Error>> {
         let prefix = mailbox.map(Key::mailbox).unwrap_or_default();

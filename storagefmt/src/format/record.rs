@@ -444,6 +444,15 @@ pub struct ErasedRecord {
     /// Versions that it had.
     #[n(5)]
     pub versions: u64,
+    /// The last folder key that was given out, to whomever: the mailbox's own records cannot tell any more.
+    #[n(6)]
+    pub folders_last: u64,
+    /// The last item key that was given out, to whomever.
+    #[n(7)]
+    pub items_last: u64,
+    /// Blocks of other mailboxes, as seq and n, that hold what only this one had any more and that go with it.
+    #[n(8)]
+    pub blocks: Vec<(u64, u32)>,
 }
 
 /// See [`Record::Lost`].

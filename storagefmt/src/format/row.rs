@@ -236,6 +236,9 @@ pub struct MailboxRowValue {
     /// Whether it was erased.
     #[n(10)]
     pub erased: bool,
+    /// Whether nothing of it is left in packs and index, where it was erased.
+    #[n(11)]
+    pub purged: bool,
 }
 
 /// A version of a folder.

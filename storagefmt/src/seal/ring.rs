@@ -148,6 +148,10 @@ impl Ring {
         self.revision += 1;
     }
 
+    pub(super) fn is_destroyed(&self, mailbox: u32) -> bool {
+        self.destroyed.contains_key(&mailbox)
+    }
+
     pub(super) fn drop_generation(&mut self, generation: u16) -> Result<(), SealError> {
         if generation == self.current {
             return Err(SealError::GenerationInUse { generation });

@@ -2,6 +2,7 @@
 
 use super::{BatchState, Writer};
 use crate::cut::{CutError, Kind, Sink};
+use crate::erase::Barred;
 use crate::format::recipe::{ChunkRef, RecipeRecord};
 use crate::format::record::{ContentRef, GrantRecord, Record};
 use crate::format::row::{FrameRow, Key, Table, grant_key};
@@ -10,7 +11,8 @@ use crate::index::staged::Staged;
 use crate::pack::writer::PackWriter;
 use crate::{ChunkId, CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
 use c2b_mailbox::{Content, ItemId};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 impl Writer {
     /// Stores a content unless the mailbox has it whole.
@@ -28,7 +30,9 @@ impl Writer {
         if self.holds(mailbox, &id)? {
             return Ok(found);
         }
-        let mut sink = Storing { rows: &mut self.rows, pack: &mut self.pack, seq: self.seq, mailbox, stored_bytes };
+        let avoid = BTreeSet::new();
+        let mut sink =
+            Storing { rows: &mut self.rows, pack: &mut self.pack, seq: self.seq, mailbox, avoid: &avoid, barred: self.barred.upgrade(), stored_bytes };
         let cut = self.cutter.cut(&mut content, id, kind, &mut sink);
         self.pack.end_content(mailbox);
         let recipe = match cut {
@@ -42,6 +46,11 @@ impl Writer {
         tracing::trace!(content = %id, bytes = found.len, "content stored");
         self.record(mailbox, &Record::Recipe(recipe))?;
         Ok(found)
+    }
+
+    /// Returns what stores chunks of a mailbox, anew even if they are in one of the blocks to `avoid`.
+    pub(crate) fn storing<'a>(&'a mut self, mailbox: MailboxKey, avoid: &'a BTreeSet<FrameKey>, stored_bytes: &'a mut u64) -> impl Sink + 'a {
+        Storing { rows: &mut self.rows, pack: &mut self.pack, seq: self.seq, mailbox, avoid, barred: self.barred.upgrade(), stored_bytes }
     }
 
     /// Returns whether the mailbox has a content, and the archive every block of it.
@@ -70,6 +79,10 @@ struct Storing<'a> {
     pack: &'a mut PackWriter,
     seq: CommitSeq,
     mailbox: MailboxKey,
+    /// Blocks that are to get no new references.
+    avoid: &'a BTreeSet<FrameKey>,
+    /// What an erasure does not want to be referred to.
+    barred: Option<Arc<Barred>>,
     stored_bytes: &'a mut u64,
 }
 
@@ -91,6 +104,9 @@ impl Storing<'_> {
     fn committed(&mut self, id: &ChunkId) -> Result<Option<ChunkRef>, Error> {
         let Some(row) = self.rows.chunk(id)? else { return Ok(None) };
         let block = row.frame();
+        if self.avoid.contains(&block) || self.barred.as_ref().is_some_and(|barred| barred.has(block)) {
+            return Ok(None);
+        }
         if self.rows.get(Table::Grants, &grant_key(self.mailbox, block).0)?.is_none() {
             let frame: Option<FrameRow> = self.rows.row(Table::Frames, &Key::frame(block))?;
             let hash = match frame {

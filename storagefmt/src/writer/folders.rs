@@ -115,7 +115,7 @@ impl Writer {
 
     /// Returns whether a folder lives.
     pub(super) fn has_folder(&mut self, mailbox: MailboxKey, folder: FolderKey) -> Result<bool, Error> {
-        Ok(self.tree(mailbox)?.folders.contains_key(&folder.0))
+        Ok(!self.is_barred(mailbox) && self.tree(mailbox)?.folders.contains_key(&folder.0))
     }
 
     fn put_record(&mut self, mailbox: MailboxKey, record: FolderRecord) -> Result<(), Error> {

@@ -4,15 +4,12 @@
 //! the old files go. After an error the packs are looked at again before anything else is done, as after a crash.
 
 use super::{BatchState, Writer};
-use crate::catalog::Shared;
 use crate::format::pack::parse_name;
 use crate::format::row::{KeyTake, MailboxRowValue, Table};
 use crate::free::claims::Claims;
 use crate::index::commit::{PackFacts, replace_packs};
 use crate::index::decode;
 use crate::pack::file::PackSealed;
-use crate::store::Store;
-use crate::unlock::KeysIn;
 use crate::{CommitSeq, Error, FrameKey};
 use std::collections::HashSet;
 use std::io;
@@ -22,14 +19,6 @@ use std::sync::Arc;
 const RESERVE: &str = "reserve";
 
 impl Writer {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    pub(crate) fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store)
-    }
-
     /// From now on notes in `claims` what is referred to, as long as anybody has them.
     pub(crate) fn set_claims(&mut self, claims: &Arc<Claims>) {
         self.claims = Arc::downgrade(claims);
@@ -41,8 +30,10 @@ impl Writer {
     }
 
     /// Makes sure that every mailbox has a key of the present generation, and that it is saved, before anything is sealed anew.
-    pub(crate) fn save_keys(&mut self) -> Result<(), Error> {
-        let Some(file) = self.key_file.as_mut() else { return Ok(()) };
+    pub(crate) fn renew_keys(&mut self) -> Result<(), Error> {
+        if !self.keys.is_sealed() {
+            return Ok(());
+        }
         for row in self.shared.walk(Table::Mailboxes) {
             let (key, value) = row?;
             if !decode::<MailboxRowValue>(Table::Mailboxes, &value)?.erased
@@ -51,10 +42,7 @@ impl Writer {
                 self.keys.ensure_mailbox(mailbox.0);
             }
         }
-        if !self.keys.is_saved() {
-            file.save(&KeysIn(self.store.as_ref()))?;
-        }
-        Ok(())
+        self.save_keys()
     }
 
     /// Does what may publish a pack: if it fails, whether the pack is there must be looked at.

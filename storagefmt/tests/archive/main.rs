@@ -4,10 +4,12 @@
 #![expect(clippy::print_stdout, reason = "tests say what they skip, and talk to processes that they start")]
 
 mod copy;
+mod canary;
 mod crash;
 mod cutting;
 mod damage;
 mod dump;
+mod erase;
 mod example;
 mod faulty;
 mod history;

@@ -39,6 +39,8 @@ pub(super) fn erased(rows: &mut Staged, place: Place, record: &ErasedRecord) -> 
     rows.put(Table::Erased, Key::hash(&rows.hash20(&record.address)), &place);
     count(rows, |state| {
         state.mailboxes = state.mailboxes.max(mailbox.0);
+        state.folders = state.folders.max(record.folders_last);
+        state.items = state.items.max(record.items_last);
         state.rewrites += 1;
     })
 }
