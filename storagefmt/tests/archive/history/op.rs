@@ -29,9 +29,31 @@ pub(super) enum Op {
     Undo,
     /// Freeing: to its end, or so many steps of it.
     Free { steps: Option<u8> },
+    /// Erasing a mailbox: to its end, or so many steps of it.
+    Erase { mailbox: u8, steps: Option<u8> },
+    /// Going on with erasures that were left off.
+    GoOn,
+    Allow { mailbox: u8 },
     Rebuild,
     Check,
     Copy,
+}
+
+impl Op {
+    /// The mailbox, if this is something that happens at its source.
+    pub(super) fn source(&self) -> Option<u8> {
+        match *self {
+            Self::Put { mailbox, .. }
+            | Self::Read { mailbox, .. }
+            | Self::Delete { mailbox, .. }
+            | Self::PutFolder { mailbox, .. }
+            | Self::DeleteFolder { mailbox, .. }
+            | Self::Cursor { mailbox, .. }
+            | Self::Failure { mailbox, .. }
+            | Self::FailureGone { mailbox, .. } => Some(mailbox),
+            _ => None,
+        }
+    }
 }
 
 pub(super) fn op() -> impl Strategy<Value = Op> {
@@ -45,7 +67,10 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => (mailbox.clone(), place.clone()).prop_map(|(mailbox, id)| Op::DeleteFolder { mailbox, id }),
         3 => (mailbox.clone(), prop::option::of(place), prop::option::of(0..3u8)).prop_map(|(mailbox, folder, state)| Op::Cursor { mailbox, folder, state }),
         2 => (mailbox.clone(), item.clone(), 1..3u8).prop_map(|(mailbox, id, attempts)| Op::Failure { mailbox, id, attempts }),
-        1 => (mailbox, item).prop_map(|(mailbox, id)| Op::FailureGone { mailbox, id }),
+        1 => (mailbox.clone(), item).prop_map(|(mailbox, id)| Op::FailureGone { mailbox, id }),
+        1 => (mailbox.clone(), prop::option::weighted(0.4, 1..6u8)).prop_map(|(mailbox, steps)| Op::Erase { mailbox, steps }),
+        1 => Just(Op::GoOn),
+        2 => mailbox.prop_map(|mailbox| Op::Allow { mailbox }),
         12 => Just(Op::Commit),
         1 => Just(Op::Abandon),
         1 => Just(Op::Crash),

@@ -9,7 +9,7 @@ use crate::support::{Place, address, folder, mail, noise, time};
 use base64::Engine as _;
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, FolderId, Item, ItemId};
 use c2b_storagefmt::{
-    Catalog, CursorScope, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer, check, copy, rebuild,
+    Catalog, CursorScope, EraseStep, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer, check, copy, rebuild,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,7 @@ pub(super) struct World {
     pub(super) freed: BTreeSet<(ItemKey, u64)>,
     /// What the marking under way is to mark.
     marking: BTreeSet<(ItemKey, u64)>,
+    erased: BTreeSet<u8>,
     copied: bool,
 }
 
@@ -105,7 +106,7 @@ impl World {
             (Sealing::None, Unlock::Open)
         };
         let writer = Some(Writer::create(&place.dir(), time(0), sealing).unwrap().0);
-        Self { place, key, writer, fault: Fault::Never, state: State::default(), history: vec![State::default()], minutes: vec![0], minute: 0, versions: BTreeMap::new(), marked: BTreeSet::new(), freed: BTreeSet::new(), marking: BTreeSet::new(), copied: false }
+        Self { place, key, writer, fault: Fault::Never, state: State::default(), history: vec![State::default()], minutes: vec![0], minute: 0, versions: BTreeMap::new(), marked: BTreeSet::new(), freed: BTreeSet::new(), marking: BTreeSet::new(), erased: BTreeSet::new(), copied: false }
     }
 
     pub(super) fn committed(&self) -> &State {
@@ -135,6 +136,17 @@ impl World {
     }
 
     pub(super) fn apply(&mut self, op: &Op) {
+        if let Some(mailbox) = op.source().filter(|mailbox| self.erased.contains(mailbox)) {
+            match self.mailbox(mailbox) {
+                Err(Error::Erased { .. }) => {}
+                Err(err) if self.fault != Fault::Never => {
+                    drop(err);
+                    self.after_crash(op);
+                }
+                other => panic!("an erased mailbox: {other:?}"),
+            }
+            return;
+        }
         let done = self.run(op);
         if let Err(err) = done {
             assert!(self.fault != Fault::Never, "{op:?}: {err:?}");
@@ -153,6 +165,8 @@ impl World {
             Op::Retain(_) if head == before + 1 => self.marked_now(),
             Op::Undo if head == before + 1 => self.undone_now(),
             Op::Free { .. } if head == before + 1 => self.freed_now(),
+            Op::Allow { mailbox } if head == before + 1 => self.allowed_now(*mailbox),
+            Op::Erase { mailbox, .. } => self.erased_now(*mailbox),
             _ => assert_eq!(head, before, "{op:?} crashed and left commits"),
         }
         self.state = self.committed().clone();
@@ -273,6 +287,29 @@ impl World {
                 }
                 self.verify_latest();
             }
+            Op::Erase { mailbox, steps } => {
+                let now = self.idle()?;
+                let Some(row) = self.open()?.catalog().mailbox(&address(&format!("m{mailbox}")))? else { return Ok(()) };
+                let mut run = self.open()?.erase_begin(row.key, "admin", now)?;
+                for _ in 0..steps.unwrap_or(u8::MAX) {
+                    if self.open()?.erase_step(&mut run, now)? == EraseStep::Done {
+                        assert_eq!(self.open()?.pending_erasures()?, []);
+                        break;
+                    }
+                }
+                drop(run);
+                self.erased_now(mailbox);
+                self.verify_latest();
+            }
+            Op::GoOn => self.go_on()?,
+            Op::Allow { mailbox } => {
+                let now = self.idle()?;
+                let erased = self.erased.contains(&mailbox);
+                assert_eq!(self.open()?.allow(&address(&format!("m{mailbox}")), now)?, erased);
+                if erased {
+                    self.allowed_now(mailbox);
+                }
+            }
             Op::Rebuild => {
                 self.settle();
                 let before = self.dump();
@@ -389,6 +426,34 @@ impl World {
         self.freed.extend(freed);
     }
 
+    fn allowed_now(&mut self, mailbox: u8) {
+        self.committed_now(self.committed().clone());
+        self.erased.remove(&mailbox);
+    }
+
+    /// An erasure was begun: whether it is recorded must be looked at. Commits that store anew what others have come before.
+    fn erased_now(&mut self, mailbox: u8) {
+        let catalog = self.writer().catalog();
+        if catalog.erasure(&address(&format!("m{mailbox}"))).unwrap().is_some() && self.erased.insert(mailbox) {
+            self.history.iter_mut().for_each(|state| state.forget(mailbox));
+            self.state.forget(mailbox);
+            let gone: BTreeSet<ItemKey> = self.versions.iter().filter(|((m, _), _)| *m == mailbox).map(|(_, (key, _))| *key).collect();
+            self.versions.retain(|(m, _), _| *m != mailbox);
+            self.marked.retain(|(key, _)| !gone.contains(key));
+        }
+        for _ in self.history.len() as u64..=catalog.head().unwrap().0 {
+            self.committed_now(self.committed().clone());
+        }
+    }
+
+    fn go_on(&mut self) -> Result<(), Error> {
+        let now = self.idle()?;
+        while let Some(mut run) = self.open()?.erase_continue(now)? {
+            while self.open()?.erase_step(&mut run, now)? == EraseStep::More {}
+        }
+        Ok(())
+    }
+
     /// What a moment shows: what it held, but for versions that retention took.
     pub(super) fn shown(&self, seq: usize) -> State {
         let mut state = self.history[seq].clone();
@@ -402,7 +467,7 @@ impl World {
 
     fn commit(&mut self) -> Result<(), Error> {
         self.minute += 1;
-        for mailbox in 0..MAILBOXES {
+        for mailbox in (0..MAILBOXES).filter(|mailbox| !self.erased.contains(mailbox)).collect::<Vec<_>>() {
             let at = self.mailbox(mailbox)?;
             self.open()?.mark_point(at)?;
         }
@@ -446,6 +511,7 @@ impl World {
     /// Looks at everything, as the writer and as a reader, and makes the index anew.
     pub(super) fn end(&mut self) {
         self.settle();
+        self.go_on().unwrap();
         self.verify();
         let before = self.dump();
         let (reader, contents) = Catalog::open_reader(&self.place.dir(), &self.place.scratch(), &self.key).unwrap();
