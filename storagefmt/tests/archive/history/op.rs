@@ -10,30 +10,73 @@ pub(super) const BODIES: u8 = 7;
 
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    Put { mailbox: u8, id: u8, folder: u8, subject: u8, body: u8, export: bool },
-    Read { mailbox: u8, id: u8, read: bool },
-    Delete { mailbox: u8, id: u8 },
-    PutFolder { mailbox: u8, id: u8, parent: Option<u8>, name: u8 },
-    DeleteFolder { mailbox: u8, id: u8 },
-    Cursor { mailbox: u8, folder: Option<u8>, state: Option<u8> },
-    Failure { mailbox: u8, id: u8, attempts: u8 },
-    FailureGone { mailbox: u8, id: u8 },
+    Put {
+        mailbox: u8,
+        id: u8,
+        folder: u8,
+        subject: u8,
+        body: u8,
+        export: bool,
+    },
+    Read {
+        mailbox: u8,
+        id: u8,
+        read: bool,
+    },
+    Delete {
+        mailbox: u8,
+        id: u8,
+    },
+    PutFolder {
+        mailbox: u8,
+        id: u8,
+        parent: Option<u8>,
+        name: u8,
+    },
+    DeleteFolder {
+        mailbox: u8,
+        id: u8,
+    },
+    Cursor {
+        mailbox: u8,
+        folder: Option<u8>,
+        state: Option<u8>,
+    },
+    Failure {
+        mailbox: u8,
+        id: u8,
+        attempts: u8,
+    },
+    FailureGone {
+        mailbox: u8,
+        id: u8,
+    },
     Commit,
     Abandon,
     /// The process ends between two calls.
     Crash,
     /// The process ends at a step of the store from now on.
-    Fault { step: usize, after: bool },
+    Fault {
+        step: usize,
+        after: bool,
+    },
     /// Retention by this policy, planned and marked.
     Retain(Policy),
     Undo,
     /// Freeing: to its end, or so many steps of it.
-    Free { steps: Option<u8> },
+    Free {
+        steps: Option<u8>,
+    },
     /// Erasing a mailbox: to its end, or so many steps of it.
-    Erase { mailbox: u8, steps: Option<u8> },
+    Erase {
+        mailbox: u8,
+        steps: Option<u8>,
+    },
     /// Going on with erasures that were left off.
     GoOn,
-    Allow { mailbox: u8 },
+    Allow {
+        mailbox: u8,
+    },
     Rebuild,
     Check,
     Copy,

@@ -37,7 +37,8 @@ impl World {
             }
             let counts = catalog.counts(row.key).unwrap();
             assert_eq!(counts.items, expected.items.keys().filter(|(m, _)| *m == mailbox).count() as u64);
-            let versions = || self.versions.iter().filter(|((m, _), _)| *m == mailbox).flat_map(|(_, (key, versions))| versions.iter().map(|(from, _)| (*key, *from)));
+            let versions =
+                || self.versions.iter().filter(|((m, _), _)| *m == mailbox).flat_map(|(_, (key, versions))| versions.iter().map(|(from, _)| (*key, *from)));
             assert_eq!(counts.versions, versions().count() as u64);
             assert_eq!(counts.marked_versions, versions().filter(|version| self.marked.contains(version)).count() as u64);
             assert_eq!(counts.folders, expected.folders.keys().filter(|(m, _)| *m == mailbox).count() as u64);

@@ -9,7 +9,8 @@ use crate::support::{Place, address, folder, mail, noise, time};
 use base64::Engine as _;
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, FolderId, Item, ItemId};
 use c2b_storagefmt::{
-    Catalog, CursorScope, EraseStep, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer, check, copy, rebuild,
+    Catalog, CursorScope, EraseStep, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer,
+    check, copy, rebuild,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +74,14 @@ pub(super) fn body(number: u8) -> Vec<u8> {
 
 /// The export stream of that mail: its attachment in frames.
 pub(super) fn stream(number: u8) -> Vec<u8> {
-    let bytes = noise(match number { 3 | 4 => 5000, 5 => 9000, _ => 600 }, 1);
+    let bytes = noise(
+        match number {
+            3 | 4 => 5000,
+            5 => 9000,
+            _ => 600,
+        },
+        1,
+    );
     let value = [&0x3701_0102u32.to_le_bytes()[..], &u32::try_from(bytes.len()).unwrap().to_le_bytes(), &bytes, &[number]].concat();
     value.chunks(1000).flat_map(|piece| [&2u32.to_le_bytes()[..], &u32::try_from(piece.len()).unwrap().to_le_bytes(), piece].concat()).collect()
 }
@@ -106,7 +114,22 @@ impl World {
             (Sealing::None, Unlock::Open)
         };
         let writer = Some(Writer::create(&place.dir(), time(0), sealing).unwrap().0);
-        Self { place, key, writer, fault: Fault::Never, state: State::default(), history: vec![State::default()], minutes: vec![0], minute: 0, versions: BTreeMap::new(), marked: BTreeSet::new(), freed: BTreeSet::new(), marking: BTreeSet::new(), erased: BTreeSet::new(), copied: false }
+        Self {
+            place,
+            key,
+            writer,
+            fault: Fault::Never,
+            state: State::default(),
+            history: vec![State::default()],
+            minutes: vec![0],
+            minute: 0,
+            versions: BTreeMap::new(),
+            marked: BTreeSet::new(),
+            freed: BTreeSet::new(),
+            marking: BTreeSet::new(),
+            erased: BTreeSet::new(),
+            copied: false,
+        }
     }
 
     pub(super) fn committed(&self) -> &State {
