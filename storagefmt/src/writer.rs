@@ -447,3 +447,12 @@ impl Writer {
         row.filter(|row| !row.erased && !self.is_barred(mailbox)).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
     }
 }
+
+impl Drop for Writer {
+    /// Empties the index's write-ahead log, so that the next to open need not replay it, and copies carry no row twice.
+    fn drop(&mut self) {
+        if let Err(err) = self.shared.index().flush() {
+            tracing::warn!(err = &err as &dyn std::error::Error, "the index was closed with rows in its log only; the next opening applies them");
+        }
+    }
+}
