@@ -247,8 +247,7 @@ impl Writer {
         let scan = Scan::new(self, mailbox, &named);
         let barred = Arc::new(Barred { mailbox, since: now, blocks: Mutex::default() });
         self.bar(&barred);
-        let report =
-            EraseReport { mailbox, moved: 0, lost: Vec::new(), packs: 0, freed_bytes: 0, damaged_frames: 0, quarantined: 0 };
+        let report = EraseReport { mailbox, moved: 0, lost: Vec::new(), packs: 0, freed_bytes: 0, damaged_frames: 0, quarantined: 0 };
         Ok(EraseRun { mailbox, who: who.to_owned(), stage: Stage::Scan(scan), coverage: Coverage::default(), barred, report })
     }
 
@@ -352,3 +351,6 @@ fn erased_mailboxes(writer: &Writer) -> Result<Vec<Erased>, Error> {
     }
     Ok(erased)
 }
+
+#[cfg(test)]
+mod tests;

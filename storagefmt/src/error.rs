@@ -249,6 +249,12 @@ pub enum Error {
     /// Another freeing was begun meanwhile.
     #[error("this freeing was given up for another one: begin anew")]
     FreeingReplaced,
+    /// Passwords and keys are of sealed storages.
+    #[error("{path} is not sealed: it has no passwords and keys")]
+    NotSealed {
+        /// The storage.
+        path: PathBuf,
+    },
     /// Something failed while the batch was filled, so it cannot be committed.
     #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
     BatchBroken,

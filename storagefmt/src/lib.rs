@@ -62,6 +62,7 @@ pub mod rebuild;
 mod rehome;
 mod replace;
 pub mod retention;
+pub mod reseal;
 pub mod row;
 mod seal;
 pub mod store;
@@ -81,9 +82,10 @@ pub use pins::{Pin, pins};
 pub use probe::{Space, probe, space};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
 pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
+pub use reseal::{ResealPending, ResealReport, ResealRun, ResealStep};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
     StorageInfo, StorageStats, Touched,
 };
-pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, SealError, Unlock, WrapInfo, WrapKind};
-pub use writer::{Sealing, Writer};
+pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, Rotated, SealError, Unlock, WrapInfo, WrapKind};
+pub use writer::{Sealing, StorageKeys, Writer};

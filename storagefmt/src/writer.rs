@@ -9,10 +9,13 @@ mod bodies;
 mod folders;
 mod items;
 mod packs;
+mod keys;
 pub(crate) mod recover;
 mod room;
 
 use crate::ballast;
+pub use keys::StorageKeys;
+
 use crate::catalog::{Shared, cursor_key};
 use crate::cut::Cutter;
 use crate::erase::Barred;
@@ -367,6 +370,17 @@ impl Writer {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Drops all generations of keys but the present one: nothing may be sealed with them any more. Returns which these were.
+    pub(crate) fn drop_generations(&mut self) -> Result<Vec<u16>, Error> {
+        let (current, index) = (self.keys.generation(), self.shared.index().state()?.keygen);
+        let older: Vec<u16> = self.keys.generations().into_iter().map(|(generation, _)| generation).filter(|generation| *generation != current).collect();
+        if let Some(file) = &mut self.key_file {
+            older.iter().try_for_each(|generation| file.drop_generation(*generation, index))?;
+        }
+        self.save_keys()?;
+        Ok(older)
     }
 
     pub(crate) fn key_ring(&self) -> &Keys {

@@ -20,6 +20,7 @@ mod reading;
 mod recovery;
 mod retention;
 mod sealed;
+mod reseal;
 mod slice;
 mod space;
 mod support;
