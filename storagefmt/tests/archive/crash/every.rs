@@ -9,7 +9,7 @@ use crate::sealed::CHEAP;
 use crate::support::{Place, address, folder, mail, noise, time};
 use c2b_mailbox::{Cursor, FolderId, ItemId};
 use c2b_storagefmt::{
-    Catalog, Contents, CursorScope, EraseStep, Error, FolderKey, FreeStep, MailboxKey, Moment, RetentionPolicy, Sealing, Unlock, Writer, check,
+    Catalog, Contents, CursorScope, EraseStep, Error, FolderKey, FreeStep, MailboxKey, Moment, ResealStep, RetentionPolicy, Sealing, Unlock, Writer, check,
 };
 use chrono::TimeDelta;
 use std::collections::BTreeSet;
@@ -19,13 +19,16 @@ use std::sync::Arc;
 use std::thread;
 use zeroize::Zeroizing;
 
+/// Opens the sealed storages.
+const MACHINE: [u8; 32] = [7; 32];
+
 /// In nothing but the mails of the mailbox that is erased.
 const ERASED_WORD: &str = "bobs-own-word";
 
 /// A step that can be done again when it was interrupted; tells of each state that a crash may leave.
 type Step = fn(&mut Writer, &mut dyn FnMut(&Writer)) -> Result<(), Error>;
 
-const STEPS: [Step; 9] = [first, second, third, mark, undo, mark, free, erase, again];
+const STEPS: [Step; 11] = [first, second, third, mark, undo, mark, free, rotate, erase, reseal, again];
 
 fn first(writer: &mut Writer, _: &mut dyn FnMut(&Writer)) -> Result<(), Error> {
     batch(writer, 1, |writer| {
@@ -100,6 +103,25 @@ fn erase(writer: &mut Writer, state: &mut dyn FnMut(&Writer)) -> Result<(), Erro
     Ok(())
 }
 
+fn rotate(writer: &mut Writer, _: &mut dyn FnMut(&Writer)) -> Result<(), Error> {
+    if writer.catalog().info().sealed {
+        let machine = Zeroizing::new(MACHINE);
+        writer.keys()?.rotate(&Unlock::Machine(machine.clone()), Some(&machine), time(62))?;
+    }
+    Ok(())
+}
+
+fn reseal(writer: &mut Writer, state: &mut dyn FnMut(&Writer)) -> Result<(), Error> {
+    if writer.catalog().info().sealed {
+        let mut run = writer.reseal_begin()?;
+        while writer.reseal_step(&mut run)? == ResealStep::More {
+            state(writer);
+        }
+        assert_eq!(writer.reseal_pending()?.generations, Vec::<u16>::new());
+    }
+    Ok(())
+}
+
 /// The address is backed up again.
 fn again(writer: &mut Writer, state: &mut dyn FnMut(&Writer)) -> Result<(), Error> {
     writer.allow(&address("bob"), time(63))?;
@@ -159,7 +181,7 @@ struct History {
 impl History {
     fn new(sealed: bool) -> Self {
         let place = Place::fast();
-        let machine = Zeroizing::new([7; 32]);
+        let machine = Zeroizing::new(MACHINE);
         let (sealing, key) = if sealed {
             (Sealing::Sealed { password: None, machine: Some(machine.clone()), params: CHEAP }, Unlock::Machine(machine))
         } else {

@@ -77,6 +77,12 @@ pub(super) enum Op {
     Allow {
         mailbox: u8,
     },
+    /// New keys for what is stored from now on.
+    Rotate,
+    /// Sealing anew what older keys seal: to its end, or so many steps of it.
+    Reseal {
+        steps: Option<u8>,
+    },
     Rebuild,
     Check,
     Copy,
@@ -121,6 +127,8 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         3 => policy().prop_map(Op::Retain),
         1 => Just(Op::Undo),
         2 => prop::option::weighted(0.3, 1..6u8).prop_map(|steps| Op::Free { steps }),
+        1 => Just(Op::Rotate),
+        1 => prop::option::weighted(0.4, 1..4u8).prop_map(|steps| Op::Reseal { steps }),
         1 => Just(Op::Rebuild),
         1 => Just(Op::Check),
         1 => Just(Op::Copy),

@@ -9,7 +9,7 @@ use crate::support::{Place, address, folder, mail, noise, time};
 use base64::Engine as _;
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, FolderId, Item, ItemId};
 use c2b_storagefmt::{
-    Catalog, CursorScope, EraseStep, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer,
+    Catalog, CursorScope, EraseStep, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, ResealStep, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer,
     check, copy, rebuild,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -332,6 +332,27 @@ impl World {
                 if erased {
                     self.allowed_now(mailbox);
                 }
+            }
+            Op::Rotate => {
+                let (now, key) = (self.idle()?, self.key.clone());
+                if let Unlock::Machine(machine) = &key {
+                    self.open()?.keys()?.rotate(&key, Some(machine), now)?;
+                }
+            }
+            Op::Reseal { steps } => {
+                self.idle()?;
+                if matches!(self.key, Unlock::Open) {
+                    return Ok(());
+                }
+                let mut run = self.open()?.reseal_begin()?;
+                for _ in 0..steps.unwrap_or(u8::MAX) {
+                    if self.open()?.reseal_step(&mut run)? == ResealStep::Done {
+                        assert_eq!(run.report().stuck, Vec::<String>::new());
+                        assert_eq!(self.open()?.reseal_pending()?.frames, 0);
+                        break;
+                    }
+                }
+                self.verify_latest();
             }
             Op::Rebuild => {
                 self.settle();
