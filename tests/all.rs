@@ -9,6 +9,7 @@ mod all {
     mod damage;
     mod foreign;
     mod hostile;
+    mod reader;
     mod real_mail;
     mod systemd;
     mod tidy;

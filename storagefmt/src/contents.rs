@@ -109,7 +109,8 @@ impl Contents {
         }
         let skeleton = Run::of(&recipe.skeleton);
         let framing: u64 = recipe.frames.iter().map(|frame| u64::from(frame.count) * HEADER_BYTES).sum();
-        if data.saturating_add(framing) != recipe.len || held != skeleton.len {
+        let framed: u64 = recipe.frames.iter().map(|frame| u64::from(frame.len).saturating_mul(u64::from(frame.count))).fold(0, u64::saturating_add);
+        if data.saturating_add(framing) != recipe.len || held != skeleton.len || !recipe.frames.is_empty() && framed != data {
             return Err(Error::ContentDamaged { content: ContentId(recipe.id), reason: "its recipe gives another length".to_owned() });
         }
         Ok(ContentFile {
@@ -170,6 +171,9 @@ impl ContentFile {
 
     /// Reads from the content, frame headers included.
     fn read_framed(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        if offset >= self.len {
+            return Ok(0);
+        }
         let Some(frames) = &self.frames else { return self.read_data(offset, buffer) };
         let mut done = 0;
         while done < buffer.len() {

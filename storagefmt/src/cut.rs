@@ -18,6 +18,8 @@ mod chunker;
 pub(crate) mod export;
 mod knife;
 mod mime;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod proof;
 pub(crate) mod quoted;
 mod source;
 
@@ -188,72 +190,11 @@ impl From<io::Error> for CutError {
 
 #[cfg(test)]
 mod tests {
+    use super::proof::{Chunks, check};
     use super::*;
     use crate::format::recipe::{Coding, Op, Part};
     use proptest::prelude::*;
     use quoted::Quoted;
-
-    /// Chunks, one after the other, as if all were in one block.
-    #[derive(Default)]
-    struct Store {
-        block: Vec<u8>,
-        ids: Vec<ChunkId>,
-    }
-
-    impl Sink for Store {
-        fn chunk(&mut self, id: ChunkId, bytes: &[u8]) -> Result<ChunkRef, Error> {
-            assert_eq!(ChunkId::of(bytes), id);
-            let offset = u32::try_from(self.block.len()).unwrap();
-            self.block.extend_from_slice(bytes);
-            self.ids.push(id);
-            Ok(ChunkRef { seq: 1, n: 0, offset, len: u32::try_from(bytes.len()).unwrap() })
-        }
-    }
-
-    impl Store {
-        fn bytes(&self, chunks: &[ChunkRef]) -> Vec<u8> {
-            chunks.iter().flat_map(|chunk| &self.block[chunk.offset as usize..][..chunk.len as usize]).copied().collect()
-        }
-
-        /// Puts a content together as a reader does.
-        fn put_together(&self, recipe: &RecipeRecord) -> Vec<u8> {
-            let (skeleton, mut data) = (self.bytes(&recipe.skeleton), Vec::new());
-            let mut skeleton = skeleton.as_slice();
-            for op in &recipe.ops {
-                match op {
-                    Op::Skeleton(len) => {
-                        let (head, tail) = skeleton.split_at(usize::try_from(*len).unwrap());
-                        data.extend_from_slice(head);
-                        skeleton = tail;
-                    }
-                    Op::Part(part) => data.extend(self.part(part)),
-                }
-            }
-            let (mut bytes, mut data) = (Vec::new(), data.as_slice());
-            for frame in recipe.frames.iter().flat_map(|frame| std::iter::repeat_n(*frame, frame.count as usize)) {
-                let (head, tail) = data.split_at(frame.len as usize);
-                bytes.extend(export::header(frame));
-                bytes.extend_from_slice(head);
-                data = tail;
-            }
-            bytes.extend_from_slice(data);
-            bytes
-        }
-
-        fn part(&self, part: &Part) -> Vec<u8> {
-            let decoded = self.bytes(&part.chunks);
-            let encoded = match (Lines::of(&part.coding), Quoted::of(&part.coding)) {
-                (Some(lines), _) => {
-                    let mut encoder = Encoder::new(lines);
-                    [encoder.push(&decoded), encoder.finish()].concat()
-                }
-                (None, Some(quoted)) => quoted.encode(&decoded),
-                (None, None) => decoded,
-            };
-            assert_eq!(encoded.len() as u64, part.len);
-            encoded
-        }
-    }
 
     fn noise(len: usize) -> Vec<u8> {
         let mut noise = vec![0; len];
@@ -264,23 +205,6 @@ mod tests {
     fn encode(bytes: &[u8], line: usize, newline: &str) -> String {
         let encoded = ::base64::Engine::encode(&::base64::engine::general_purpose::STANDARD, bytes);
         encoded.as_bytes().chunks(line).map(|line| String::from_utf8_lossy(line).into_owned() + newline).collect()
-    }
-
-    /// Cuts in memory and through small windows, checks that both give the bytes back, and returns what was cut in memory.
-    fn check(bytes: &[u8], kind: Kind) -> (RecipeRecord, Store) {
-        let mut content = Content::from_bytes(bytes).unwrap();
-        let (mut cutter, mut store, mut windowed) = (Cutter::default(), Store::default(), Store::default());
-        let id = cutter.identify(&mut content).unwrap();
-        assert_eq!(id, ContentId::of(bytes));
-        let recipe = cutter.cut(&mut content, id, kind, &mut store).unwrap();
-        assert!(store.put_together(&recipe) == bytes, "cut in memory, {recipe:?}");
-        let read: RecipeRecord = minicbor::decode(&minicbor::to_vec(&recipe).unwrap()).unwrap();
-        assert_eq!(read, recipe);
-        for window in [600, 5000] {
-            let recipe = cut_large(&mut content, id, kind, &mut windowed, &mut quoted::Scratch::default(), window).unwrap();
-            assert!(windowed.put_together(&recipe) == bytes, "cut through a window, {recipe:?}");
-        }
-        (recipe, store)
     }
 
     fn parts(recipe: &RecipeRecord) -> Vec<&Part> {
@@ -315,7 +239,7 @@ mod tests {
     fn a_large_content_is_cut_as_a_small_one() {
         let message = format!("Content-Transfer-Encoding: base64\n\n{}", encode(&noise(3_000_000), 73, "\n"));
         let (recipe, store) = check(message.as_bytes(), Kind::Mime);
-        let (mut content, mut windowed) = (Content::from_bytes(message.as_bytes()).unwrap(), Store::default());
+        let (mut content, mut windowed) = (Content::from_bytes(message.as_bytes()).unwrap(), Chunks::default());
         let large = cut_large(&mut content, ContentId(recipe.id), Kind::Mime, &mut windowed, &mut quoted::Scratch::default(), WINDOW_BYTES).unwrap();
         assert!(large == recipe && windowed.ids == store.ids, "{large:?}");
     }

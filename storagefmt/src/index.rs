@@ -29,7 +29,7 @@ use chrono::{DateTime, Utc};
 use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
-use rocksdb::{BottommostLevelCompaction, CompactOptions, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{BottommostLevelCompaction, CompactOptions, DB, Direction, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 use slot::Slot;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -164,9 +164,8 @@ impl Index {
     /// Makes everything written durable in table files.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         let db = self.db.open()?;
-        for table in Table::ALL {
-            self.db.wrote(db.flush_cf(db.table(*table)?).map_err(Error::index("flush")))?;
-        }
+        let tables = Table::ALL.iter().map(|table| db.table(*table)).collect::<Result<Vec<_>, _>>()?;
+        self.db.wrote(db.flush_cfs_opt(&tables, &FlushOptions::default()).map_err(Error::index("flush")))?;
         self.db.wrote(db.flush_wal(true).map_err(Error::index("flush")))
     }
 

@@ -48,6 +48,8 @@ mod cut;
 pub mod erase;
 pub mod error;
 pub mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod free;
 mod index;
 pub mod key;

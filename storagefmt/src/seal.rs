@@ -22,6 +22,8 @@
 mod aead;
 mod body;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod key_file;
 mod recovery;
 mod ring;

@@ -89,7 +89,7 @@ fn no_end_to_end_test_is_forgotten() {
 
 #[test]
 fn the_documents_exist_and_their_links_lead_somewhere() {
-    for name in ["README.md", "doc/architecture.md", "doc/format.md", "doc/semantics.md", "doc/glossary.md", "fixtures/README.md"] {
+    for name in ["README.md", "doc/architecture.md", "doc/format.md", "doc/security.md", "doc/semantics.md", "doc/glossary.md", "fixtures/README.md"] {
         let path = root().join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|err| panic!("{name}: {err}"));
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -143,6 +143,9 @@ pub(super) fn decode(bytes: &[u8], storage: Uuid) -> Result<Decoded, Flaw> {
         return Err(Flaw::Newer(version));
     }
     let edition = take.u64().ok_or(damaged("too short"))?;
+    if edition == u64::MAX {
+        return Err(damaged("no edition can follow"));
+    }
     let length = take.u32().and_then(|length| usize::try_from(length).ok()).ok_or(damaged("too short"))?;
     let cbor = take.bytes(length).ok_or(damaged("wrong length"))?;
     if take.0.len() != HASH_BYTES {

@@ -1,5 +1,7 @@
 //! A crash at every step of a fixed history loses the open batch and nothing else.
 
+mod every;
+
 use crate::dump::dump;
 use crate::faulty::{Fault, FaultyStore};
 use crate::support::{Place, folder, inbox, mail, noise, put, time};

@@ -12,6 +12,7 @@ mod dump;
 mod erase;
 mod example;
 mod faulty;
+mod history;
 mod free;
 mod model;
 mod readers;

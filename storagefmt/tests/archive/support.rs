@@ -16,6 +16,11 @@ impl Place {
         Self { root: tempfile::tempdir().unwrap() }
     }
 
+    /// A place in memory, where there is one: for tests that make many storages.
+    pub(crate) fn fast() -> Self {
+        tempfile::tempdir_in("/dev/shm").map_or_else(|_| Self::new(), |root| Self { root })
+    }
+
     pub(crate) fn dir(&self) -> PathBuf {
         self.root.path().join("storage")
     }

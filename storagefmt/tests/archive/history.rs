@@ -1,0 +1,55 @@
+//! Any history of changes at the sources and operations here, crashes included, against the plain [`model`](crate::model).
+//!
+//! Every moment is looked at: what it lists, the bytes of its items, cursors, failures. `C2B_SOAK_CASES` makes more cases (`make soak`).
+
+mod op;
+mod verify;
+mod world;
+
+use op::{Op, op};
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use world::World;
+
+/// Histories in a usual run.
+const CASES: u32 = 150;
+
+fn config() -> Config {
+    let cases = std::env::var("C2B_SOAK_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    Config { cases, max_shrink_iters: 400, failure_persistence: None, ..Config::default() }
+}
+
+fn run(sealed: bool, ops: &[Op]) {
+    let mut world = World::new(sealed);
+    for op in ops {
+        world.apply(op);
+    }
+    world.end();
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_moment_holds_what_the_model_says(ops in prop::collection::vec(op(), 1..50)) {
+        run(false, &ops);
+    }
+
+    #[test]
+    fn every_moment_of_a_sealed_storage_holds_what_the_model_says(ops in prop::collection::vec(op(), 1..50)) {
+        run(true, &ops);
+    }
+}
+
+#[test]
+fn errors_name_what_is_wrong() {
+    use crate::support::{Place, address, folder, mail};
+    use c2b_storagefmt::{Error, FolderKey, MailboxKey};
+    let place = Place::new();
+    let mut writer = place.create();
+    let at = writer.mailbox(&address("m0")).unwrap();
+    let err = writer.put_item(at, FolderKey(77), mail("I", "x", b"")).unwrap_err();
+    assert!(matches!(err, Error::UnknownKey { what: "folder", .. }), "{err}");
+    let err = writer.put_folder(MailboxKey(9), &folder("F", "x", None)).unwrap_err();
+    assert!(matches!(err, Error::UnknownKey { what: "mailbox", .. }), "{err}");
+}
