@@ -31,6 +31,7 @@
 //! | **check** | yes: looks at what was committed when it began | yes | yes, of the index it opened | yes |
 //! | **rebuild** | refused: `InUse` | yes | refused: `InUse` | yes: readers go over to the new index when they refresh |
 //! | **mount** | yes: new commits and mailboxes show after a refresh; packs that were replaced are found again | yes | yes | any number |
+//! | **freeing** ([`FreeRun`]) | yes: the writer takes a step between two batches | yes | refused: `InUse` | yes: what is not freed reads on |
 //!
 //! Nobody waits for anybody: readers take no lock, and the lock of the one writer is the kernel's, so it ends with its process.
 
