@@ -19,9 +19,9 @@ mod rewrite;
 mod scan;
 
 use crate::catalog::Shared;
-use crate::format::row::{FrameRow, KeyTake, MailboxRowValue, PackRow, Table};
 use crate::format::pack::FRAME_BYTES;
 use crate::format::record::{Record, VersionRecord};
+use crate::format::row::{FrameRow, KeyTake, MailboxRowValue, PackRow, Table};
 use crate::index::{decode, successor};
 use crate::rehome::rehome;
 use crate::writer::recover::known;
@@ -123,7 +123,7 @@ enum Stage {
     /// What is dead of each pack is being counted.
     Counting(Box<Scan>, Counting),
     /// Packs are made anew.
-    Rewriting(Box<Scan>, Rewriting),
+    Rewriting(Box<Scan>, Box<Rewriting>),
     /// Nothing is left to do, or the run came to an end by an error.
     Over,
 }
@@ -221,7 +221,7 @@ impl Writer {
                 if counting.step(self.shared(), &scan)? {
                     let (jobs, pending) = counting.choose(&scan);
                     run.report.pending.extend(pending);
-                    Stage::Rewriting(scan, Rewriting { jobs, ..Rewriting::default() })
+                    Stage::Rewriting(scan, Box::new(Rewriting { jobs, ..Rewriting::default() }))
                 } else {
                     Stage::Counting(scan, counting)
                 }
@@ -296,7 +296,11 @@ impl Writer {
             Err(err) if err.is_no_space() => {
                 work.under_way = None;
                 // With the ballast there is room for one pack, which gives room for the next.
-                if self.release_reserve()? { work.jobs.push_front(job) } else { work.waiting.push(job) }
+                if self.release_reserve()? {
+                    work.jobs.push_front(job);
+                } else {
+                    work.waiting.push(job);
+                }
                 return Ok(false);
             }
             Err(err @ (Error::PackDamaged { .. } | Error::FrameDamaged { .. })) => PendingReason::Damaged { what: err.to_string() },

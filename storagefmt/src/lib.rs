@@ -49,9 +49,9 @@ mod cut;
 pub mod erase;
 pub mod error;
 pub mod format;
+pub mod free;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-pub mod free;
 mod index;
 pub mod key;
 mod layout;
@@ -62,10 +62,10 @@ pub mod pins;
 pub mod probe;
 pub mod rebuild;
 mod rehome;
-mod replace;
-pub mod retention;
 pub mod repair;
+mod replace;
 pub mod reseal;
+pub mod retention;
 pub mod row;
 mod seal;
 pub mod store;
@@ -84,9 +84,9 @@ pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyEr
 pub use pins::{Pin, pins};
 pub use probe::{Space, probe, space};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
-pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
 pub use repair::{LostItem, RepairProgress, RepairReport, repair};
 pub use reseal::{ResealPending, ResealReport, ResealRun, ResealStep};
+pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
     StorageInfo, StorageStats, Touched,

@@ -9,8 +9,8 @@ mod bodies;
 mod folders;
 mod items;
 mod keys;
-mod packs;
 mod loss;
+mod packs;
 pub(crate) mod recover;
 mod room;
 

@@ -8,7 +8,7 @@ use super::records::drop_dead;
 use super::scan::Scan;
 use crate::catalog::Shared;
 use crate::format::pack::{CommitEntry, FrameEntry, FrameKind, PackHeader};
-use crate::format::row::{MailboxRowValue, Key, PackRow, Table};
+use crate::format::row::{Key, MailboxRowValue, PackRow, Table};
 use crate::pack::file::PackSealed;
 use crate::pack::frame::{decode_frame, read_frame};
 use crate::pack::reader::PackReader;

@@ -75,8 +75,11 @@ fn forget_chunks(rows: &mut Staged, seq: CommitSeq, block: &BlockRecord) -> Resu
     Ok(())
 }
 
+/// What a frame of records says, and of which mailbox.
+type Said = (MailboxKey, Vec<Option<Record>>);
+
 /// Decodes a frame of records; `None` when it says nothing any more, or cannot be read.
-fn records(rows: &Staged, bytes: Vec<u8>) -> Result<Option<(MailboxKey, Vec<Option<Record>>)>, Error> {
+fn records(rows: &Staged, bytes: Vec<u8>) -> Result<Option<Said>, Error> {
     let Ok((header, stored)) = split_frame(bytes) else { return Ok(None) };
     match decode_frame(&header, stored, rows.index().keys(), None, None) {
         Ok(raw) => Ok(decode_records(&raw).ok().map(|records| (MailboxKey(header.mailbox), records))),

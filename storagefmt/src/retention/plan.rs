@@ -104,11 +104,24 @@ impl RetentionPlan {
 }
 
 /// Holds every version against a policy.
-pub(super) fn plan(catalog: &Catalog, policy: &RetentionPolicy, now: DateTime<Utc>, trust: bool, each: &mut dyn FnMut(&Decision)) -> Result<RetentionPlan, Error> {
+pub(super) fn plan(
+    catalog: &Catalog,
+    policy: &RetentionPolicy,
+    now: DateTime<Utc>,
+    trust: bool,
+    each: &mut dyn FnMut(&Decision),
+) -> Result<RetentionPlan, Error> {
     let shared = catalog.shared();
     let head = catalog.head()?;
     let clock = Clock::read(shared, now, trust)?;
-    let empty = RetentionPlan { head, considered: 0, superseded: RuleCount::default(), deleted: RuleCount::default(), too_many: RuleCount::default(), marks: Vec::new() };
+    let empty = RetentionPlan {
+        head,
+        considered: 0,
+        superseded: RuleCount::default(),
+        deleted: RuleCount::default(),
+        too_many: RuleCount::default(),
+        marks: Vec::new(),
+    };
     let mut planning = Planning { shared, policy, now, clock, names: Names::default(), plan: empty, each };
     let mut item = Vec::new();
     for row in shared.walk(Table::History) {

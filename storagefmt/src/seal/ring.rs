@@ -53,7 +53,17 @@ impl Ring {
     /// Makes the first storage key.
     pub(super) fn create(storage: Uuid, key: Secret, created: i64) -> Result<Self, SealError> {
         let generations = BTreeMap::from([(1, Arc::new(Generation::new(key, created)?))]);
-        Ok(Self { storage, current: 1, generations, mailboxes: BTreeMap::new(), destroyed: BTreeMap::new(), kept_index: None, revision: 1, saved: 0, edition: 0 })
+        Ok(Self {
+            storage,
+            current: 1,
+            generations,
+            mailboxes: BTreeMap::new(),
+            destroyed: BTreeMap::new(),
+            kept_index: None,
+            revision: 1,
+            saved: 0,
+            edition: 0,
+        })
     }
 
     /// Opens what a key file holds with its current storage key.

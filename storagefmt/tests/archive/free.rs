@@ -181,7 +181,16 @@ fn what_a_batch_takes_up_between_two_steps_stays() {
         drop(writer);
         let writer = place.open();
         let items = latest(&writer, inbox);
-        assert_eq!(read(&writer.contents(), inbox.0, &items.iter().find(|item| item.meta.subject == "again").map_or(items[0].shown.unwrap(), |item| item.shown.unwrap())).len(), 50_000, "between {between}");
+        assert_eq!(
+            read(
+                &writer.contents(),
+                inbox.0,
+                &items.iter().find(|item| item.meta.subject == "again").map_or(items[0].shown.unwrap(), |item| item.shown.unwrap())
+            )
+            .len(),
+            50_000,
+            "between {between}"
+        );
         drop(writer);
         assert_clean(&place);
         assert_rebuilds_alike(&place.dir(), &Unlock::Open);

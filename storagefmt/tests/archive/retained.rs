@@ -10,14 +10,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
 enum Op {
-    Put { id: u8, body: u8 },
-    Read { id: u8, read: bool },
-    Delete { id: u8 },
+    Put {
+        id: u8,
+        body: u8,
+    },
+    Read {
+        id: u8,
+        read: bool,
+    },
+    Delete {
+        id: u8,
+    },
     Commit,
-    Mark { versions_max: u32, deleted: bool },
+    Mark {
+        versions_max: u32,
+        deleted: bool,
+    },
     Undo,
     /// Frees, and gives up after so many steps.
-    Free { steps: u8 },
+    Free {
+        steps: u8,
+    },
     Crash,
 }
 
@@ -115,7 +128,8 @@ impl World {
             Op::Mark { versions_max, deleted } => {
                 self.commit();
                 self.minute += 10;
-                let policy = RetentionPolicy { versions_max: Some(versions_max), deleted_after: deleted.then_some(TimeDelta::minutes(5)), ..RetentionPolicy::default() };
+                let policy =
+                    RetentionPolicy { versions_max: Some(versions_max), deleted_after: deleted.then_some(TimeDelta::minutes(5)), ..RetentionPolicy::default() };
                 let now = time(self.minute);
                 let plan = self.writer().retention_plan(&policy, now, false, &mut |_| {}).unwrap();
                 let mut marked = 0;

@@ -39,5 +39,8 @@ pub(crate) fn assert_rebuilds_alike(dir: &Path, unlock: &Unlock) {
 
 fn difference(live: &Rows, rebuilt: &Rows) -> Vec<String> {
     let keys: std::collections::BTreeSet<&Vec<u8>> = live.keys().chain(rebuilt.keys()).collect();
-    keys.into_iter().filter(|key| live.get(*key) != rebuilt.get(*key)).map(|key| format!("{key:02x?}: {:02x?} against {:02x?}", live.get(key), rebuilt.get(key))).collect()
+    keys.into_iter()
+        .filter(|key| live.get(*key) != rebuilt.get(*key))
+        .map(|key| format!("{key:02x?}: {:02x?} against {:02x?}", live.get(key), rebuilt.get(key)))
+        .collect()
 }

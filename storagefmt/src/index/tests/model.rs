@@ -81,7 +81,20 @@ fn records(step: &Step, version: u32) -> Vec<(u32, Record)> {
         Step::Says(ops) => ops.iter().map(|(mailbox, op)| (*mailbox, record(*mailbox, op, version))).collect(),
         Step::Erased(mailbox) => {
             let address = format!("zebra{mailbox}@example.org");
-            vec![(0, Record::Erased(ErasedRecord { mailbox: *mailbox, address, time: 5, who: "admin".to_owned(), items: 1, versions: 1, folders_last: 7, items_last: 7, blocks: Vec::new() }))]
+            vec![(
+                0,
+                Record::Erased(ErasedRecord {
+                    mailbox: *mailbox,
+                    address,
+                    time: 5,
+                    who: "admin".to_owned(),
+                    items: 1,
+                    versions: 1,
+                    folders_last: 7,
+                    items_last: 7,
+                    blocks: Vec::new(),
+                }),
+            )]
         }
         Step::Allowed(mailbox) => vec![(0, Record::Allowed(AllowedRecord { mailbox: *mailbox, address: format!("zebra{mailbox}@example.org") }))],
     }
