@@ -59,12 +59,13 @@ impl Daemon {
         let definitions = Arc::new(Definitions::open(&options.config)?);
         let secrets = Secrets::open(&options.state.join("secrets"))?;
         let states = States::open(&options.state)?;
-        let (spool, scratch) = (options.state.join("spool"), options.state.join("scratch"));
+        let (spool, scratch, schedules) = (options.state.join("spool"), options.state.join("scratch"), options.state.join("storages"));
+        atomic::make_folder(&schedules, 0o750)?;
         for folder in [&spool, &scratch] {
             empty_folder(folder)?;
         }
         let connections = Arc::new(Connections::new(definitions.clone(), secrets, spool, clock.clone()));
-        let storages = Arc::new(Storages::new(definitions.clone(), scratch, MachineKey::new(&options.state), clock.clone()));
+        let storages = Arc::new(Storages::new(definitions.clone(), scratch, schedules, MachineKey::new(&options.state), clock.clone()));
         let jobs = Arc::new(Jobs::new(definitions.clone(), connections.clone(), storages.clone(), states, clock.clone()));
         Ok(Arc::new(Self { definitions, connections, storages, jobs, started: clock.now() }))
     }
@@ -80,6 +81,7 @@ impl Daemon {
         let end = CancellationToken::new();
         let service = api::router(self.clone()).into_make_service_with_connect_info::<Peer>();
         let server = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end.clone().cancelled_owned()).into_future());
+        let care = tokio::spawn(self.storages.clone().look_after(end.child_token()));
         let watchdog = tokio::spawn(systemd::keep_alive(end.clone()));
         self.tell_bad_files();
         self.jobs.resume().await;
@@ -95,6 +97,7 @@ impl Daemon {
             }
         }
         systemd::stopping();
+        care.abort();
         if tokio::time::timeout(JOBS_END_TIMEOUT, self.jobs.end()).await.is_err() {
             warn!("a job did not end in time; what it committed is safe");
         }

@@ -74,6 +74,9 @@ pub fn storage(failure: &c2b_storagefmt::Error) -> ApiError {
         E::NewerFormat { .. } => (ErrorCode::Storage, "nothing was touched; install a newer c2b on this host"),
         E::Seal { err } => return seal(err, message),
         E::Erased { address, .. } => return state(message, format!("`c2bctl storage allow STORAGE {address}` lets it be backed up again, from nothing")),
+        E::Policy { .. } | E::CopyInside { .. } => (ErrorCode::Invalid, ""),
+        E::SuspectClock { .. } => (ErrorCode::State, "nothing was marked; set the clock, or say --trust-clock if it is right"),
+        E::CopyOfAnother { .. } | E::CopyDiverged { .. } | E::FreeingReplaced | E::NotSealed { .. } => (ErrorCode::State, ""),
         E::InUse { .. } => (ErrorCode::State, "stop the daemon that uses it, or choose another folder"),
         E::File { err, .. } if err.kind() == io::ErrorKind::PermissionDenied => {
             (ErrorCode::Storage, "give the daemon's user the right to read and write there (chown c2b:c2b DIR)")

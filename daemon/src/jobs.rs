@@ -190,6 +190,11 @@ impl Jobs {
         self.storages.ask(&storage, move |catalog| ledger::failures(catalog, job.name.as_str())).await
     }
 
+    /// Returns the turns of mailboxes.
+    pub fn queue(&self) -> Arc<MailboxQueue> {
+        self.queue.clone()
+    }
+
     /// Returns a running job that writes to a storage.
     pub fn running_on_storage(&self, storage: &Name) -> Option<Name> {
         let jobs: Vec<Arc<Job>> = self.definitions.known().jobs.values().filter(|job| job.storage == *storage).cloned().collect();

@@ -1,13 +1,17 @@
 //! Storages at work: one writer for each, opened when first needed and shared by all jobs.
 
 mod care;
+mod chore;
+mod copy;
 mod create;
 mod edit;
+mod erase;
 mod keys;
 mod long;
+mod retention;
+mod schedule;
 
 pub(crate) use create::CreateWish;
-pub(crate) use long::Events;
 
 use crate::clock::Clock;
 use crate::definition::{Definitions, Storage};
@@ -16,9 +20,9 @@ use crate::failure::{self, chain};
 use crate::machine::MachineKey;
 use crate::name::Name;
 use crate::space::Space;
-use c2b_api::storage::{MarkedInfo, StorageInfo};
+use c2b_api::storage::{ResealInfo, StorageInfo};
 use c2b_api::{ApiError, ErrorCode};
-use c2b_storagefmt::{Catalog, StorageStats};
+use c2b_storagefmt::{Catalog, StorageStats, pins};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -29,9 +33,11 @@ use tracing::{info, warn};
 pub struct Storages {
     definitions: Arc<Definitions>,
     scratch_dir: PathBuf,
+    state_dir: PathBuf,
     machine: Arc<MachineKey>,
     clock: Clock,
     places: Mutex<HashMap<Name, Arc<Place>>>,
+    chores: Arc<Mutex<HashMap<Name, &'static str>>>,
 }
 
 /// What is at work at a storage. Who holds the lock decides what happens there.
@@ -45,8 +51,8 @@ enum Work {
 
 impl Storages {
     /// Serves the storages that the definitions name; opens none yet.
-    pub fn new(definitions: Arc<Definitions>, scratch_dir: PathBuf, machine: MachineKey, clock: Clock) -> Self {
-        Self { definitions, scratch_dir, machine: Arc::new(machine), clock, places: Mutex::default() }
+    pub fn new(definitions: Arc<Definitions>, scratch_dir: PathBuf, state_dir: PathBuf, machine: MachineKey, clock: Clock) -> Self {
+        Self { definitions, scratch_dir, state_dir, machine: Arc::new(machine), clock, places: Mutex::default(), chores: Arc::default() }
     }
 
     /// Forgets a storage; its files stay.
@@ -195,8 +201,16 @@ impl Storages {
         info.versions = stats.versions;
         info.logical_bytes = stats.logical_bytes;
         info.stored_bytes = stats.stored_bytes;
-        info.marked = MarkedInfo { versions: stats.marked_versions, bytes: stats.marked_bytes, freed_from: None };
-        info.last_commit = blocking(move || last_commit(&catalog).map_err(|error| failure::storage(&error))).await?;
+        info.marked = retention::marked(&info.retention, stats.marked_versions, stats.marked_bytes, self.schedule(name).marked);
+        info.pinned_bytes = pins(&info.path).unwrap_or_default().iter().map(|pin| pin.bytes).sum();
+        if about.sealed {
+            let asked = writer.between(|writer| if writer.keys()?.generations().len() > 1 { writer.reseal_pending().map(Some) } else { Ok(None) }).await;
+            let pending = asked.map_err(|error| between_error(&error))?;
+            info.resealing =
+                pending.map(|pending| ResealInfo { done_bytes: stats.stored_bytes.saturating_sub(pending.bytes), total_bytes: stats.stored_bytes });
+        }
+        let asked = move || Ok((last_commit(&catalog)?, catalog.oldest_verification()?));
+        (info.last_commit, info.oldest_verification) = blocking(move || asked().map_err(|error| failure::storage(&error))).await?;
         Ok(())
     }
 

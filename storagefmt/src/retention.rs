@@ -12,11 +12,22 @@ pub use policy::{RetentionPolicy, RetentionRule};
 use crate::format::record::{Record, VersionGoneRecord, VersionRecord};
 use crate::format::row::{HistoryRow, Key, KeyTake, Table};
 use crate::index::successor;
-use crate::{Error, ItemKey, MailboxKey, Writer};
+use crate::{Catalog, Error, ItemKey, MailboxKey, Writer};
 use chrono::{DateTime, Utc};
 
 /// Versions marked, shown again or freed in one commit: some tenths of a second, and about two megabytes of changed rows.
 pub(crate) const COMMIT_VERSIONS: usize = 4096;
+
+impl Catalog {
+    /// As [`Writer::retention_plan`], beside the writer: what is committed meanwhile is left out.
+    ///
+    /// # Errors
+    /// As [`Writer::retention_plan`].
+    pub fn retention_plan(&self, policy: &RetentionPolicy, now: DateTime<Utc>, trust_clock: bool, each: &mut dyn FnMut(&Decision)) -> Result<RetentionPlan, Error> {
+        policy.validate()?;
+        plan::plan(self, policy, now, trust_clock, each)
+    }
+}
 
 impl Writer {
     /// Says which versions a policy would mark, and why, one decision after the other.
@@ -26,15 +37,8 @@ impl Writer {
     /// # Errors
     /// When the policy is empty or contradicts itself, the clock is suspect (see [`Error::SuspectClock`]) and not to be
     /// trusted all the same, or anything that decides cannot be read. Then nothing was decided, whatever `each` was told.
-    pub fn retention_plan(
-        &self,
-        policy: &RetentionPolicy,
-        now: DateTime<Utc>,
-        trust_clock: bool,
-        each: &mut dyn FnMut(&Decision),
-    ) -> Result<RetentionPlan, Error> {
-        policy.validate()?;
-        plan::plan(&self.catalog(), policy, now, trust_clock, each)
+    pub fn retention_plan(&self, policy: &RetentionPolicy, now: DateTime<Utc>, trust_clock: bool, each: &mut dyn FnMut(&Decision)) -> Result<RetentionPlan, Error> {
+        self.catalog().retention_plan(policy, now, trust_clock, each)
     }
 
     /// Marks what a plan decided, and returns how many versions that were. What changed since it was made is left out.

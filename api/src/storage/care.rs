@@ -87,6 +87,9 @@ pub struct StorageCheckReport {
     pub oldest_verification: Option<DateTime<Utc>>,
     /// What is damaged; empty when all is well.
     pub damages: Vec<DamageInfo>,
+    /// What is odd and harms nothing.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One damaged place.
@@ -136,12 +139,18 @@ pub struct StorageRebuildReport {
 pub struct StorageRepairReport {
     /// Packs looked at.
     pub packs: u64,
+    /// What was made anew from what is whole, with the reason.
+    #[serde(default)]
+    pub made: Vec<String>,
     /// What was put aside, with the reason; kept in the storage's folder `quarantine`.
     pub quarantined: Vec<String>,
     /// Living items whose content is lost here: the next cycle fetches them again where the source still has them.
     pub fetched_again: Vec<DamagedItem>,
     /// What is lost for good: past versions, and items that the source had deleted.
     pub lost: Vec<LostItem>,
+    /// What is lost and cannot be named any more; the next cycle compares these mailboxes as a whole.
+    #[serde(default)]
+    pub unknown: Vec<String>,
 }
 
 /// A version that is lost for good.

@@ -24,6 +24,9 @@ pub struct StorageCopyReport {
     pub files_removed: u64,
     /// Bytes copied.
     pub bytes: u64,
+    /// What of the storage is damaged or missing; the rest is in the copy all the same.
+    #[serde(default)]
+    pub damages: Vec<String>,
     /// The newest commit that the copy holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit: Option<DateTime<Utc>>,

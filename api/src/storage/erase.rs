@@ -34,8 +34,6 @@ pub struct StorageEraseReport {
     pub shared_bytes: u64,
     /// What the storage takes less on disk now, in bytes.
     pub freed_bytes: u64,
-    /// What `storage free` will give back, in bytes.
-    pub pending_bytes: u64,
 }
 
 /// The record of an erasure.

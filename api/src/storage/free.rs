@@ -1,6 +1,5 @@
 //! Freeing: what retention marked and what was erased gives its space back.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Frees space. It goes in steps beside backups and readers, stops when the caller hangs up, and goes on where it was.
@@ -24,8 +23,8 @@ pub struct StorageFreeReport {
     pub logical_removed_bytes: u64,
     /// What the storage takes less on disk, in bytes.
     pub physical_freed_bytes: u64,
-    /// What was written anew to free the rest of its pack, in bytes.
-    pub rewritten_bytes: u64,
+    /// Packs that were replaced by smaller ones, or removed.
+    pub packs: u64,
     /// What nothing needs and what still takes space, by the reason.
     pub pending: Vec<PendingSpace>,
 }
@@ -38,23 +37,23 @@ pub struct PendingSpace {
     pub bytes: u64,
     /// Why.
     pub reason: PendingReason,
-    /// Since when, where that tells something: a reader's start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<DateTime<Utc>>,
+    /// Which pack, or which program; empty where that tells nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// Why space is not free yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PendingReason {
-    /// Versions are marked, and their undo time is not over.
-    Undo,
-    /// Other versions or mailboxes use the same parts.
-    Shared,
     /// Too little of a pack is unused to write the rest anew.
     NotWorthIt,
+    /// There is no room to write the rest of a pack anew.
+    NoRoom,
+    /// The pack is damaged.
+    Damaged,
+    /// The pack was replaced meanwhile by other work.
+    Replaced,
     /// A program that reads the storage holds the file open.
     Pinned,
-    /// The run was interrupted before it came to it.
-    Interrupted,
 }

@@ -22,7 +22,7 @@ pub struct RetentionPolicy {
     /// The oldest versions of an item beyond this number, the newest included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions_max: Option<u32>,
-    /// How often the daemon marks by itself, and frees what was marked `undo` ago; none for never.
+    /// How often the daemon marks by itself; none for never. While marked versions wait for their freeing, it marks no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
     /// How long the schedule leaves marked versions before it frees them. `storage free` does not wait.
@@ -61,6 +61,9 @@ pub struct StoragePrune {
     /// Only says what would be marked, each with its rule.
     #[serde(default)]
     pub dry_run: bool,
+    /// Goes on although the clock does not fit to the times of commits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trust_clock: bool,
 }
 
 /// One version that goes, and why.

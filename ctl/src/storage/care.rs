@@ -68,6 +68,9 @@ pub(super) async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, E
     output.table(&table)?;
     let looked =
         format!("{}, {}, {}", nouns(report.packs, "pack", "packs"), nouns(report.items, "item", "items"), nouns(report.versions, "version", "versions"));
+    for note in &report.notes {
+        output.line(&format!("note: {}", human::text::line(note)))?;
+    }
     output.done(&format!("looked at {looked} ({})", read(args, &report)))?;
     if report.damages.is_empty() {
         output.done(&format!("storage {name} is whole"))?;
@@ -113,12 +116,19 @@ pub(super) async fn repair(session: &Session, args: &RepairArgs) -> Result<Exit,
     let interrupted = "what was put aside is put aside; the same command goes on with the rest";
     let report: StorageRepairReport = follow(session, Long { name, below: "/repair", body: None::<&Nothing>, verb: "repairing", interrupted }).await?;
     let output = &session.output;
+    for what in &report.made {
+        output.line(&format!("made anew: {}", human::text::line(what)))?;
+    }
     for what in &report.quarantined {
         output.line(&format!("put aside: {}", human::text::line(what)))?;
     }
     output.table(&fates(&report))?;
+    for what in &report.unknown {
+        output.line(&format!("lost without a name: {}", human::text::line(what)))?;
+    }
     let (aside, again, lost) = (report.quarantined.len() as u64, report.fetched_again.len() as u64, report.lost.len() as u64);
-    if aside + again + lost == 0 {
+    let lost = lost + report.unknown.len() as u64;
+    if aside + again + lost + report.made.len() as u64 == 0 {
         output.done(&format!("looked at {}: nothing of storage {name} needs repair", nouns(report.packs, "pack", "packs")))?;
         return Ok(Exit::OK);
     }

@@ -4,10 +4,12 @@ use super::follow::{Long, follow};
 use crate::connection::absolute;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::human;
 use crate::human::count::nouns;
 use crate::human::size::size;
 use crate::human::time::time;
 use crate::noun::parse_name;
+use crate::output::Paint;
 use crate::session::Session;
 use c2b_api::storage::{StorageCopy, StorageCopyReport};
 use clap::Args;
@@ -47,6 +49,9 @@ pub(super) async fn copy(session: &Session, args: &CopyArgs) -> Result<Exit, Err
         (0, 0) => format!("the copy of storage {name} in {path} is up to date{state}"),
         _ => format!("copied storage {name} to {path}{state}"),
     })?;
+    for damage in &report.damages {
+        output.line(&format!("damaged in the storage: {}", human::text::line(damage)))?;
+    }
     output.done(&format!(
         "{} copied ({}), {} there already, {} removed",
         nouns(report.files, "file", "files"),
@@ -54,5 +59,11 @@ pub(super) async fn copy(session: &Session, args: &CopyArgs) -> Result<Exit, Err
         nouns(report.files_present, "file", "files"),
         nouns(report.files_removed, "file", "files")
     ))?;
-    Ok(Exit::OK)
+    if report.damages.is_empty() {
+        return Ok(Exit::OK);
+    }
+    let damages = nouns(report.damages.len() as u64, "place", "places");
+    let hint = format!("see whose mail it is with `c2bctl storage check {name} --read-data`; `c2bctl storage repair {name}` mends what can be mended");
+    output.complain(Paint::Warning, &format!("storage {name} is damaged in {damages}; the rest is in the copy"), &hint);
+    Ok(Exit::WARNINGS)
 }

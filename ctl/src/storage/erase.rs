@@ -88,12 +88,7 @@ pub(super) async fn erase(session: &Session, args: &EraseArgs) -> Result<Exit, E
     let report = ask_daemon(session, name, mailbox, false).await?;
     let output = &session.output;
     output.done(&format!("erased {mailbox} from storage {name}: {} are lost for ever", lost(&report)))?;
-    output.done(&format!(
-        "{} freed on disk, {} more by `c2bctl storage free {name}`; {} stay with other mailboxes that hold the same",
-        size(report.freed_bytes),
-        size(report.pending_bytes),
-        size(report.shared_bytes)
-    ))?;
+    output.done(&format!("{} freed on disk; {} stay with other mailboxes that hold the same", size(report.freed_bytes), size(report.shared_bytes)))?;
     Ok(Exit::OK)
 }
 

@@ -6,7 +6,6 @@ use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::human::count::nouns;
 use crate::human::size::size;
-use crate::human::time::time;
 use crate::noun::parse_name;
 use crate::session::Session;
 use c2b_api::storage::{PendingReason, PendingSpace, StorageFree, StorageFreeReport};
@@ -43,7 +42,7 @@ pub(super) async fn free(session: &Session, args: &FreeArgs) -> Result<Exit, Err
     let mut facts = Facts::default();
     let versions = nouns(report.versions, "version", "versions");
     facts.add("logical", format!("{} removed: {versions}, each counted whole", size(report.logical_removed_bytes)));
-    facts.add("on disk", format!("{} freed; {} written anew for it", size(report.physical_freed_bytes), size(report.rewritten_bytes)));
+    facts.add("on disk", format!("{} freed, in {}", size(report.physical_freed_bytes), nouns(report.packs, "pack", "packs")));
     for pending in &report.pending {
         facts.add("pending", format!("{}: {}", size(pending.bytes), why(pending)));
     }
@@ -55,12 +54,12 @@ pub(super) async fn free(session: &Session, args: &FreeArgs) -> Result<Exit, Err
 }
 
 fn why(pending: &PendingSpace) -> String {
-    let since = pending.since.map(|at| format!(" since {}", time(at))).unwrap_or_default();
-    match pending.reason {
-        PendingReason::Undo => "marked, and their undo time is not over".to_owned(),
-        PendingReason::Shared => "other versions or mailboxes use the same parts".to_owned(),
-        PendingReason::NotWorthIt => "scattered in packs of which nearly all is in use; freed once more of them is unused".to_owned(),
-        PendingReason::Pinned => format!("held open by a program that reads the storage{since}; free once it looks again or ends"),
-        PendingReason::Interrupted => "not come to yet; the same command goes on".to_owned(),
-    }
+    let why = match pending.reason {
+        PendingReason::NotWorthIt => "scattered in packs of which nearly all is in use; freed once more of them is unused",
+        PendingReason::NoRoom => "no room to write the rest of their packs anew; free some space, then the same command goes on",
+        PendingReason::Damaged => "in a damaged pack: see `c2bctl storage check`",
+        PendingReason::Replaced => "in packs that other work replaced meanwhile; the same command goes on",
+        PendingReason::Pinned => "held open by a program that reads the storage; free once it looks again or ends",
+    };
+    if pending.detail.is_empty() { why.to_owned() } else { format!("{why} ({})", pending.detail) }
 }

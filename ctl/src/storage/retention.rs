@@ -76,7 +76,7 @@ struct SetArgs {
     /// The oldest versions of an item go when it has more than this number
     #[arg(long, value_name = "N", value_parser = rule::<u32>)]
     versions_max: Option<Rule<u32>>,
-    /// How often the daemon marks, and frees what was marked long enough ago
+    /// How often the daemon marks by itself
     #[arg(long, value_name = "TIME", value_parser = rule::<Span>)]
     every: Option<Rule<Span>>,
     /// How long the daemon leaves marked versions before it frees them; 7d when not said
@@ -97,6 +97,9 @@ pub(crate) struct PruneArgs {
     /// Mark nothing; list each version that would be marked, with its rule
     #[arg(long)]
     dry_run: bool,
+    /// Go on although the clock does not fit to the times of commits
+    #[arg(long)]
+    trust_clock: bool,
 }
 
 /// Undo the marks of `prune`: what is not freed yet stays after all
@@ -137,7 +140,7 @@ pub(super) async fn retention(session: &Session, args: &RetentionArgs) -> Result
 /// Marks, or says what would be marked.
 pub(super) async fn prune(session: &Session, args: &PruneArgs) -> Result<Exit, Error> {
     let name = &args.name;
-    let request = StoragePrune { dry_run: args.dry_run };
+    let request = StoragePrune { dry_run: args.dry_run, trust_clock: args.trust_clock };
     let interrupted = "what is marked can be undone with `c2bctl storage unprune`; the same command goes on with the rest";
     let long = Long { name, below: "/prune", body: Some(&request), verb: "looking through", interrupted };
     let mut table = Table::new(&["MAILBOX", "FOLDER", "SUBJECT", "DATE", "KEY", ">VERSION", ">SIZE", "SINCE", "RULE"]).missable(&["KEY", "DATE"]);

@@ -160,7 +160,7 @@ pub(crate) fn check_done(damaged: bool) -> Value {
     } else {
         json!([])
     };
-    json!({ "event": "done", "report": { "packs": 4, "items": 12345, "versions": 12400, "bytes-read": 1_610_612_736u64, "damages": damages } })
+    json!({ "event": "done", "report": { "packs": 4, "items": 12345, "versions": 12400, "bytes-read": 1_610_612_736u64, "damages": damages, "notes": [] } })
 }
 
 pub(crate) fn progress(done: u64) -> Value {
@@ -199,7 +199,7 @@ pub(crate) fn repair_done(lost: bool) -> Value {
     item["version"] = json!(2);
     item["reason"] = json!("a past version: the source has only the newest");
     let lost = if lost { json!([item]) } else { json!([]) };
-    let report = json!({ "packs": 4, "quarantined": ["pack 3f2a: 2 frames with a wrong checksum"], "fetched-again": [damaged("Re: budget")], "lost": lost });
+    let report = json!({ "packs": 4, "made": [], "unknown": [], "quarantined": ["pack 3f2a: 2 frames with a wrong checksum"], "fetched-again": [damaged("Re: budget")], "lost": lost });
     json!({ "event": "done", "report": report })
 }
 
@@ -223,12 +223,12 @@ pub(crate) fn prune_done(dry_run: bool, versions: u64) -> Value {
 
 pub(crate) fn free_done(dry_run: bool) -> Value {
     let pending = json!([
-        { "bytes": 4096, "reason": "shared" },
-        { "bytes": 8192, "reason": "pinned", "since": "2026-11-20T09:00:00Z" },
+        { "bytes": 4096, "reason": "no-room" },
+        { "bytes": 8192, "reason": "pinned", "detail": "mount.c2b, process 4711" },
         { "bytes": 512, "reason": "not-worth-it" }
     ]);
     let report = json!({
-        "dry-run": dry_run, "versions": 55, "logical-removed-bytes": 1_126_400, "physical-freed-bytes": 524_288, "rewritten-bytes": 65_536, "pending": pending
+        "dry-run": dry_run, "versions": 55, "logical-removed-bytes": 1_126_400, "physical-freed-bytes": 524_288, "packs": 3, "pending": pending
     });
     json!({ "event": "done", "report": report })
 }
@@ -236,7 +236,7 @@ pub(crate) fn free_done(dry_run: bool) -> Value {
 pub(crate) fn erase_done(dry_run: bool) -> Value {
     let report = json!({
         "dry-run": dry_run, "mailbox": "alice@example.org", "folders": 12, "items": 4321, "versions": 5000, "logical-bytes": 104_857_600, "shared-bytes": 1_048_576,
-        "freed-bytes": if dry_run { 0 } else { 20_971_520 }, "pending-bytes": 10_485_760
+        "freed-bytes": if dry_run { 0 } else { 20_971_520 }
     });
     json!({ "event": "done", "report": report })
 }
@@ -246,6 +246,7 @@ pub(crate) fn erased(allowed: bool) -> Value {
 }
 
 pub(crate) fn copy_done(files: u64) -> Value {
-    let report = json!({ "files": files, "files-present": 40, "files-removed": 0, "bytes": files * 1_048_576, "last-commit": "2026-11-21T22:15:07Z" });
+    let report =
+        json!({ "files": files, "files-present": 40, "files-removed": 0, "bytes": files * 1_048_576, "damages": [], "last-commit": "2026-11-21T22:15:07Z" });
     json!({ "event": "done", "report": report })
 }

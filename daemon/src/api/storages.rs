@@ -14,8 +14,8 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use c2b_api::ApiError;
 use c2b_api::storage::{
-    PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, StorageCheck, StorageCreate, StorageCreated, StorageEdit, StorageInfo,
-    StorageRotate, StorageRotateReport, StorageUnlock,
+    ErasedInfo, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, StorageAllow, StorageCheck, StorageCopy, StorageCreate, StorageCreated,
+    StorageEdit, StorageErase, StorageFree, StorageInfo, StoragePrune, StorageRotate, StorageRotateReport, StorageUnlock, StorageUnpruneReport,
 };
 use std::sync::Arc;
 
@@ -121,6 +121,70 @@ pub(super) async fn rebuild(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer)
     let name = daemon.storage_name(&name)?;
     refuse_while_running(&daemon, &name)?;
     let events = daemon.storages.clone().rebuild(&name, &peer.user).await?;
+    Ok(stream::lines(stream::received(events)))
+}
+
+pub(super) async fn repair(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let name = daemon.storage_name(&name)?;
+    refuse_while_running(&daemon, &name)?;
+    let events = daemon.storages.clone().repair(&name, &peer.user).await?;
+    Ok(stream::lines(stream::received(events)))
+}
+
+pub(super) async fn prune(
+    State(daemon): State<Arc<Daemon>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(name): Path<String>,
+    Body(body): Body<StoragePrune>,
+) -> Result<Response, Refusal> {
+    let events = daemon.storages.prune(&daemon.storage_name(&name)?, body, &peer.user).await?;
+    Ok(stream::lines(stream::received(events)))
+}
+
+pub(super) async fn unprune(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Path(name): Path<String>) -> Answer<StorageUnpruneReport> {
+    Ok(Json(daemon.storages.unprune(&daemon.storage_name(&name)?, &peer.user).await?))
+}
+
+pub(super) async fn free(
+    State(daemon): State<Arc<Daemon>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(name): Path<String>,
+    Body(body): Body<StorageFree>,
+) -> Result<Response, Refusal> {
+    let events = daemon.storages.free(&daemon.storage_name(&name)?, body, &peer.user).await?;
+    Ok(stream::lines(stream::received(events)))
+}
+
+pub(super) async fn erase(
+    State(daemon): State<Arc<Daemon>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(name): Path<String>,
+    Body(body): Body<StorageErase>,
+) -> Result<Response, Refusal> {
+    let events = daemon.storages.erase(&daemon.storage_name(&name)?, body, daemon.jobs.queue(), &peer.user).await?;
+    Ok(stream::lines(stream::received(events)))
+}
+
+pub(super) async fn erased(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<Vec<ErasedInfo>> {
+    Ok(Json(daemon.storages.erased(&daemon.storage_name(&name)?).await?))
+}
+
+pub(super) async fn allow(
+    State(daemon): State<Arc<Daemon>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(name): Path<String>,
+    Body(body): Body<StorageAllow>,
+) -> Answer<Vec<ErasedInfo>> {
+    Ok(Json(daemon.storages.allow(&daemon.storage_name(&name)?, &body.mailbox, &peer.user).await?))
+}
+
+pub(super) async fn copy(
+    State(daemon): State<Arc<Daemon>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(name): Path<String>,
+    Body(body): Body<StorageCopy>,
+) -> Result<Response, Refusal> {
+    let events = daemon.storages.copy(&daemon.storage_name(&name)?, body, &peer.user).await?;
     Ok(stream::lines(stream::received(events)))
 }
 

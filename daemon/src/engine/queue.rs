@@ -51,6 +51,11 @@ impl MailboxQueue {
         Arc::new(Self::default())
     }
 
+    /// Waits for the turn of somebody who is no job.
+    pub(crate) async fn claim_of(self: &Arc<Self>, catalog: &Catalog, address: &Address, who: &str) -> Claim {
+        self.claim(Place::of(catalog, address), who, |_| {}).await
+    }
+
     /// Waits for the turn of `job`. `waits` is told the holder's name when there is one to wait for.
     pub(crate) async fn claim(self: &Arc<Self>, place: Place, job: &str, waits: impl FnOnce(String)) -> Claim {
         let turn = self.places.lock().unwrap_or_else(PoisonError::into_inner).entry(place.clone()).or_default().clone();

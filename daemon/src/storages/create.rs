@@ -1,6 +1,6 @@
 //! A storage is made, or one that exists is attached.
 
-use super::keys::{machine_label, not_opened};
+use super::keys::{keep_machine_key, machine_label, not_opened};
 use super::{Storages, Work, blocking};
 use crate::clock::Clock;
 use crate::definition::file::StorageFile;
@@ -122,7 +122,7 @@ fn attach(path: &Path, name: &Name, sealed: bool, wish: CreateWish, machine: &Ma
         return StorageWriter::open(path, &Unlock::Machine(key), clock).map_err(|error| not_opened(name, &error));
     };
     let now = clock.now();
-    let keep = move |writer: &mut Writer| writer.keep_machine_key(&machine_label(), &key, now);
+    let keep = move |writer: &mut Writer| keep_machine_key(writer, &machine_label(), &key, now);
     StorageWriter::open_and(path, &unlock_by(credential), clock, keep).map_err(|error| failure::storage(&error))
 }
 

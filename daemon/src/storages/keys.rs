@@ -11,9 +11,11 @@ use c2b_api::storage::{
 };
 use c2b_api::{ApiError, ErrorCode, Secret};
 use c2b_storagefmt::{Argon2Params, ProbeKind, Unlock, WrapInfo, WrapKind, Writer, probe};
+use chrono::{DateTime, Utc};
 use std::path::Path;
 use std::sync::Arc;
 use tracing::info;
+use zeroize::Zeroizing;
 
 impl Storages {
     /// Opens a sealed storage with what a person gave, and lets this machine's key open it from then on.
@@ -36,7 +38,7 @@ impl Storages {
         let writer = blocking(move || {
             let key = machine.get()?;
             let (label, now) = (machine_label(), clock.now());
-            let keep = move |writer: &mut Writer| writer.keep_machine_key(&label, &key, now);
+            let keep = move |writer: &mut Writer| keep_machine_key(writer, &label, &key, now);
             StorageWriter::open_and(&path, &unlock_by(credential), clock, keep).map_err(|error| failure::storage(&error))
         })
         .await?;
@@ -61,8 +63,9 @@ impl Storages {
     pub async fn add_password(&self, name: &Name, wish: PasswordAdd, user: &str) -> Result<Vec<PasswordInfo>, ApiError> {
         let now = self.clock.now();
         let label = wish.label.clone();
-        let (passwords, ()) =
-            self.change_keys(name, move |writer| writer.add_password(&wish.label, &wish.password.into(), Argon2Params::default(), now)).await?;
+        let (passwords, ()) = self
+            .change_keys(name, move |writer| writer.keys()?.add_password(&wish.label, &wish.password.into(), Argon2Params::default(), now).map(drop))
+            .await?;
         info!(storage = %name, %user, label, "password added");
         Ok(passwords)
     }
@@ -73,7 +76,12 @@ impl Storages {
     /// When there is no such storage, it is not sealed, or the present password is wrong.
     pub async fn change_password(&self, name: &Name, wish: PasswordChange, user: &str) -> Result<Vec<PasswordInfo>, ApiError> {
         let now = self.clock.now();
-        let change = move |writer: &mut Writer| writer.change_password(&wish.present.into(), &wish.password.into(), Argon2Params::default(), now);
+        let change = move |writer: &mut Writer| {
+            let mut keys = writer.keys()?;
+            let found = keys.found_by(&Unlock::Password(wish.present.into()))?;
+            keys.change_password(found.id, &wish.password.into(), Argon2Params::default(), now)?;
+            Ok(found.label)
+        };
         let (passwords, label) = self.change_keys(name, change).await?;
         info!(storage = %name, %user, label, "password changed");
         Ok(passwords)
@@ -85,9 +93,10 @@ impl Storages {
     /// When there is no such storage or password, or nothing would be left that people have.
     pub async fn remove_password(&self, name: &Name, wish: PasswordRemove, user: &str) -> Result<Vec<PasswordInfo>, ApiError> {
         let label = wish.label.clone();
-        let remove = move |writer: &mut Writer| match writer.wraps().iter().find(|wrap| is_password(wrap) && wrap.label == wish.label) {
-            Some(wrap) => writer.remove_password(wrap.id).map(|()| true),
-            None => Ok(false),
+        let remove = move |writer: &mut Writer| {
+            let mut keys = writer.keys()?;
+            let found = keys.list().into_iter().find(|wrap| is_password(wrap) && wrap.label == wish.label);
+            found.map_or(Ok(false), |wrap| keys.remove(wrap.id).map(|_| true))
         };
         let (passwords, found) = self.change_keys(name, remove).await?;
         if !found {
@@ -104,7 +113,7 @@ impl Storages {
     /// When there is no such storage, or it is not sealed.
     pub async fn renew_recovery_key(&self, name: &Name, user: &str) -> Result<RecoveryKey, ApiError> {
         let now = self.clock.now();
-        let (_, key) = self.change_keys(name, move |writer| writer.renew_recovery_key(now)).await?;
+        let (_, key) = self.change_keys(name, move |writer| writer.keys()?.renew_recovery(now)).await?;
         info!(storage = %name, %user, "recovery key renewed");
         Ok(RecoveryKey { recovery_key: Secret::new(key.to_string()) })
     }
@@ -118,7 +127,7 @@ impl Storages {
         let key = blocking(move || machine.get()).await?;
         let rotate = move |writer: &mut Writer| {
             let credential = wish.password.map_or_else(|| Unlock::Machine(key.clone()), |password| Unlock::Password(password.into()));
-            let rotated = writer.rotate_keys(&credential, Some(&key), now)?;
+            let rotated = writer.keys()?.rotate(&credential, Some(&key), now)?;
             Ok((rotated, writer.stats()?.stored_bytes))
         };
         let (passwords, (rotated, total_bytes)) = self.change_keys(name, rotate).await?;
@@ -148,7 +157,7 @@ impl Storages {
             let hint = "a storage is sealed when it is made: `c2bctl storage create NAME PATH --seal`";
             return Err(failure::state(format!("storage {name} is not sealed: it has no passwords and no keys"), hint));
         }
-        let done = writer.between(move |writer| Ok((change(writer)?, writer.wraps()))).await;
+        let done = writer.between(move |writer| Ok((change(writer)?, writer.keys()?.list()))).await;
         let (value, wraps) = done.map_err(|error| between_error(&error))?;
         let passwords = wraps.into_iter().filter(is_password).map(|wrap| PasswordInfo { label: wrap.label, created: wrap.created }).collect();
         Ok((passwords, value))
@@ -167,6 +176,18 @@ pub(super) fn unlock_at(path: &Path, machine: &Arc<crate::machine::MachineKey>) 
 /// Answers why a storage could not be opened by the daemon alone.
 pub(super) fn not_opened(name: &Name, error: &c2b_storagefmt::Error) -> ApiError {
     if is_wrong_key(error) { locked(name) } else { failure::storage(error) }
+}
+
+/// Lets a machine's key open a storage, unless it does already. An earlier one of the same label ends.
+pub(super) fn keep_machine_key(writer: &mut Writer, label: &str, machine: &Zeroizing<[u8; 32]>, now: DateTime<Utc>) -> Result<(), c2b_storagefmt::Error> {
+    let mut keys = writer.keys()?;
+    if keys.found_by(&Unlock::Machine(machine.clone())).is_ok() {
+        return Ok(());
+    }
+    if let Some(earlier) = keys.list().into_iter().find(|wrap| wrap.kind == WrapKind::Machine && wrap.label == label) {
+        keys.remove(earlier.id)?;
+    }
+    keys.add_machine(label, machine, now).map(drop)
 }
 
 /// Returns what this machine's key is called in a storage.

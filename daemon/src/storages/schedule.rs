@@ -1,0 +1,188 @@
+//! What storages have done by themselves: marking and freeing by their schedule, ending erasures, sealing anew, keeping ballast.
+//!
+//! One look a minute. A storage that somebody works on is left for the next look, and so is one that fails.
+
+use super::retention::policy;
+use super::{Storages, Work, between_error, blocking};
+use crate::atomic;
+use crate::definition::Storage;
+use crate::engine::StorageWriter;
+use crate::failure;
+use crate::name::Name;
+use c2b_api::ApiError;
+use c2b_api::storage::RetentionPolicy;
+use c2b_storagefmt::{RESERVE_BYTES, ResealStep};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is remembered of a storage's schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(super) struct Schedule {
+    /// When versions were marked that are not freed yet.
+    pub(super) marked: Option<DateTime<Utc>>,
+    /// When the policy was last held against the versions.
+    pub(super) looked: Option<DateTime<Utc>>,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Mark,
+    Free,
+    /// Versions are marked, and nobody remembers since when: their time begins now.
+    Remember,
+}
+
+impl Storages {
+    /// Looks after all storages until the daemon ends.
+    pub async fn look_after(self: Arc<Self>, end: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            }
+            let storages: Vec<Arc<Storage>> = self.definitions.known().storages.values().cloned().collect();
+            for storage in storages {
+                if end.is_cancelled() {
+                    return;
+                }
+                if let Err(error) = self.look(&storage).await {
+                    warn!(storage = %storage.name, reason = error.message, "storage could not be looked after");
+                }
+            }
+        }
+    }
+
+    /// Remembers since when versions are marked.
+    pub(super) fn note_marked(&self, name: &Name, marked: Option<DateTime<Utc>>) {
+        self.remember(name, Schedule { marked, ..self.schedule(name) });
+    }
+
+    /// Returns what is remembered; of a storage never seen, or from a damaged file, nothing.
+    pub(super) fn schedule(&self, name: &Name) -> Schedule {
+        std::fs::read(self.schedule_path(name)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    async fn look(&self, storage: &Storage) -> Result<(), ApiError> {
+        let name = &storage.name;
+        // One that nobody uses is opened only for a schedule.
+        let is_open = self.place(name).try_lock().is_ok_and(|work| matches!(*work, Work::Open { .. }));
+        if !is_open && storage.retention.every.is_none() {
+            return Ok(());
+        }
+        let Ok(_chore) = self.chore(name, "the schedule") else { return Ok(()) };
+        let (writer, stats) = self.live(name).await?;
+        writer.between(|writer| writer.keep_reserve(RESERVE_BYTES)).await.map_err(|error| between_error(&error))?;
+        self.end_erasures(&writer).await?;
+        self.seal_anew(name, &writer).await?;
+        let (now, schedule) = (self.clock.now(), self.schedule(name));
+        match due(&storage.retention, schedule, stats.marked_versions, now) {
+            Due::Nothing => {}
+            Due::Remember => self.note_marked(name, Some(now)),
+            Due::Free => {
+                let report = self.free_all(name, None).await?;
+                info!(storage = %name, versions = report.versions, freed_bytes = report.physical_freed_bytes, "freed by schedule");
+            }
+            Due::Mark => {
+                self.remember(name, Schedule { looked: Some(now), ..schedule });
+                let (catalog, policy) = (writer.catalog(), policy(&storage.retention, now));
+                let planned = blocking(move || catalog.retention_plan(&policy, now, false, &mut |_| {}).map_err(|error| failure::storage(&error)));
+                let versions = self.mark(name, planned.await?, now).await?;
+                info!(storage = %name, versions, "marked by schedule");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends erasures that a crash or a full disk interrupted.
+    async fn end_erasures(&self, writer: &StorageWriter) -> Result<(), ApiError> {
+        loop {
+            let now = self.clock.now();
+            let run = writer.between(move |writer| writer.erase_continue(now)).await.map_err(|error| between_error(&error))?;
+            let Some(run) = run else { return Ok(()) };
+            self.erase_on(writer, run).await?;
+        }
+    }
+
+    /// Seals with the newest key what older keys seal.
+    async fn seal_anew(&self, name: &Name, writer: &StorageWriter) -> Result<(), ApiError> {
+        if !writer.catalog().info().sealed {
+            return Ok(());
+        }
+        let begun = writer.between(|writer| if writer.keys()?.generations().len() > 1 { writer.reseal_begin().map(Some) } else { Ok(None) });
+        let Some(mut run) = begun.await.map_err(|error| between_error(&error))? else { return Ok(()) };
+        loop {
+            let step = writer.between(move |writer| {
+                let step = writer.reseal_step(&mut run)?;
+                Ok((step, run))
+            });
+            let (step, next) = step.await.map_err(|error| between_error(&error))?;
+            run = next;
+            if step == ResealStep::Done {
+                let report = run.report();
+                info!(storage = %name, packs = report.packs, stuck = report.stuck.len(), "old data sealed anew");
+                return Ok(());
+            }
+        }
+    }
+
+    fn remember(&self, name: &Name, schedule: Schedule) {
+        let path = self.schedule_path(name);
+        let written = serde_json::to_vec(&schedule).map_err(|error| error.to_string());
+        let written = written.and_then(|bytes| atomic::write(&path, &bytes, 0o640).map_err(|error| failure::chain(&error)));
+        if let Err(error) = written {
+            warn!(storage = %name, error, "schedule of the storage not written");
+        }
+    }
+
+    fn schedule_path(&self, name: &Name) -> PathBuf {
+        self.state_dir.join(format!("{name}.json"))
+    }
+}
+
+/// Decides what is due; while marked versions wait, nothing else is marked, so that each has its whole undo time.
+fn due(policy: &RetentionPolicy, schedule: Schedule, marked_versions: u64, now: DateTime<Utc>) -> Due {
+    let Some(every) = policy.every else { return Due::Nothing };
+    match (marked_versions, schedule.marked) {
+        (0, _) if schedule.looked.is_none_or(|looked| every.after(looked) <= now) => Due::Mark,
+        (0, _) => Due::Nothing,
+        (_, None) => Due::Remember,
+        (_, Some(marked)) if policy.undo().after(marked) <= now => Due::Free,
+        (_, Some(_)) => Due::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_versions_have_their_whole_undo_time() {
+        let time = |day: u32| format!("2026-11-{day:02}T00:00:00Z").parse::<DateTime<Utc>>().unwrap();
+        let policy = RetentionPolicy { deleted_after: Some("90d".parse().unwrap()), every: Some("1d".parse().unwrap()), ..RetentionPolicy::default() };
+        let schedule = |marked: Option<u32>, looked: Option<u32>| Schedule { marked: marked.map(time), looked: looked.map(time) };
+        for (schedule, versions, day, expected) in [
+            (schedule(None, None), 0, 1, Due::Mark),
+            (schedule(None, Some(1)), 0, 1, Due::Nothing),
+            (schedule(None, Some(1)), 0, 2, Due::Mark),
+            (schedule(Some(2), Some(2)), 5, 8, Due::Nothing),
+            (schedule(Some(2), Some(2)), 5, 9, Due::Free),
+            (schedule(None, Some(2)), 5, 9, Due::Remember),
+            (schedule(Some(2), Some(2)), 0, 9, Due::Mark),
+        ] {
+            assert_eq!(due(&policy, schedule, versions, time(day)), expected, "{schedule:?} {versions} {day}");
+        }
+        let by_hand = RetentionPolicy { every: None, ..policy };
+        assert_eq!(due(&by_hand, schedule(Some(1), None), 5, time(28)), Due::Nothing);
+    }
+}
