@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+/// The name of a folder of seeds, and what runs over it.
+type Target<'a> = (&'a str, &'a dyn Fn(&[u8]));
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -28,7 +31,7 @@ fn archive() -> (TempDir, Writer, MailboxKey) {
     let mailbox = writer.mailbox(&Address::parse("a@example.org").unwrap()).unwrap();
     let folder = Folder { id: FolderId::new("F"), parent: None, name: "F".to_owned(), class: "IPF.Note".to_owned(), role: None };
     let folder = writer.put_folder(mailbox, &folder).unwrap();
-    let bytes: Vec<u8> = (0..8192u32).map(|n| (n * n >> 3).to_le_bytes()[0]).collect();
+    let bytes: Vec<u8> = (0..8192u32).map(|n| ((n * n) >> 3).to_le_bytes()[0]).collect();
     let mut meta = ItemMeta::new(ItemId::new("I"), "IPM.Note");
     meta.change_key = Some(ChangeKey::new("1"));
     let readable = Some(Readable { format: Format::Txt, rendered: false, content: Content::from_bytes(&bytes).unwrap() });
@@ -42,7 +45,7 @@ fn seeds_break_no_promise() {
     let (_place, writer, mailbox) = archive();
     let contents = writer.contents();
     let recipe = |input: &[u8]| recipe(&contents, mailbox, input);
-    let targets: [(&str, &dyn Fn(&[u8])); 7] =
+    let targets: [Target<'_>; 7] =
         [("pack", &pack), ("records", &records), ("recipe", &recipe), ("cut", &cut), ("keys", &keys), ("quoted", &quoted), ("base64", &base64)];
     let mut folders: Vec<_> = fs::read_dir(root().join("fuzz/seeds")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     folders.sort();
@@ -94,7 +97,7 @@ fn make_seeds() {
             }
         }
     }
-    let noise: Vec<u8> = (0..3000u32).map(|n| (n * n >> 3).to_le_bytes()[0]).collect();
+    let noise: Vec<u8> = (0..3000u32).map(|n| ((n * n) >> 3).to_le_bytes()[0]).collect();
     let base64 = ::base64::Engine::encode(&::base64::engine::general_purpose::STANDARD, &noise);
     let lines =
         |line: usize, newline: &str| base64.as_bytes().chunks(line).map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>().join(newline);

@@ -9,8 +9,8 @@ use crate::support::{Place, address, folder, mail, noise, time};
 use base64::Engine as _;
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, FolderId, Item, ItemId};
 use c2b_storagefmt::{
-    Catalog, CursorScope, EraseStep, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, ResealStep, RetentionPolicy, RetentionRule, Sealing, Unlock, Writer,
-    check, copy, rebuild,
+    Catalog, CursorScope, EraseStep, Error, Failure, FolderKey, FreeStep, ItemKey, MailboxKey, Moment, ResealStep, RetentionPolicy, RetentionRule, Sealing,
+    Unlock, Writer, check, copy, rebuild,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
