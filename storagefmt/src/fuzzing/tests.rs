@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+/// The name of a folder of seeds, and what runs over it.
+type Target<'a> = (&'a str, &'a dyn Fn(&[u8]));
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -37,15 +40,12 @@ fn archive() -> (TempDir, Writer, MailboxKey) {
     (place, writer, mailbox)
 }
 
-/// What is fuzzed.
-type Target<'a> = &'a dyn Fn(&[u8]);
-
 #[test]
 fn seeds_break_no_promise() {
     let (_place, writer, mailbox) = archive();
     let contents = writer.contents();
     let recipe = |input: &[u8]| recipe(&contents, mailbox, input);
-    let targets: [(&str, Target); 7] =
+    let targets: [Target<'_>; 7] =
         [("pack", &pack), ("records", &records), ("recipe", &recipe), ("cut", &cut), ("keys", &keys), ("quoted", &quoted), ("base64", &base64)];
     let mut folders: Vec<_> = fs::read_dir(root().join("fuzz/seeds")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     folders.sort();

@@ -289,18 +289,20 @@ fn every_operation_on_a_sealed_storage_survives_a_crash_at_every_write() {
     crash_everywhere(true);
 }
 
-/// The index is not synced with each commit: after a power cut it may be that of any commit before.
+/// The index is not synced with each commit: after a power cut it may be that of any commit before. Only sealing anew writes
+/// it durably before it drops the keys that an older one needs.
 #[test]
 fn an_index_of_long_ago_is_brought_to_the_state_of_the_packs() {
+    let steps = || STEPS.iter().filter(|step| !std::ptr::fn_addr_eq(**step, reseal as Step)).enumerate();
     for sealed in [false, true] {
         let history = History::new(sealed);
         let (dir, saved) = (history.place.dir(), |n: usize| history.place.root.path().join(format!("saved-{n}")));
-        for (n, step) in STEPS.iter().enumerate() {
+        for (n, step) in steps() {
             copy_folder(&dir.join("index"), &saved(n));
             step(&mut history.open(), &mut |_| {}).unwrap();
         }
         let expected = state(&history.open());
-        for n in 0..STEPS.len() {
+        for (n, _) in steps() {
             fs::remove_dir_all(dir.join("index")).unwrap();
             copy_folder(&saved(n), &dir.join("index"));
             let mut writer = history.open();
