@@ -74,7 +74,12 @@ impl Writer {
         match work(self) {
             Err(err) if err.is_no_space() => {
                 self.abandon();
-                if self.release_reserve()? { work(self) } else { Err(err) }
+                if !self.release_reserve()? {
+                    return Err(err);
+                }
+                // What became of the first try must be known before the second begins.
+                self.between_batches()?;
+                work(self)
             }
             other => other,
         }
