@@ -200,6 +200,12 @@ pub enum Error {
         /// When.
         time: chrono::DateTime<chrono::Utc>,
     },
+    /// One mailbox is erased at a time.
+    #[error("mailbox {mailbox} is being erased: finish that first")]
+    Erasing {
+        /// That mailbox.
+        mailbox: crate::MailboxKey,
+    },
     /// Passwords and keys are of sealed storages.
     #[error("{path} is not sealed: it has no passwords and keys")]
     NotSealed {
