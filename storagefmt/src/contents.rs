@@ -1,7 +1,8 @@
 //! Reading contents by range.
 //!
 //! Every byte handed out comes from a frame whose checksum, and seal where there is one, was proven after it
-//! was read. Memory: the blocks in the cache, and one block for each read in progress.
+//! was read. Memory: the blocks in the cache ([`Contents::set_cache`]); for each open content one block and one encoded part;
+//! for each read in progress one block as it is stored.
 
 mod blocks;
 mod lines;
@@ -70,6 +71,11 @@ struct Span {
 impl Contents {
     pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
         Self { blocks: Arc::new(Blocks::new(shared, store)) }
+    }
+
+    /// Sets how many bytes of decoded blocks are kept in memory for all clones together; 96 MiB by default.
+    pub fn set_cache(&self, bytes: usize) {
+        self.blocks.set_cache(bytes);
     }
 
     /// Opens a content of a mailbox.

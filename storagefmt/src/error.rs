@@ -223,6 +223,18 @@ pub enum Error {
     /// Another freeing was begun meanwhile.
     #[error("this freeing was given up for another one: begin anew")]
     FreeingReplaced,
+    /// One mailbox is erased at a time.
+    #[error("mailbox {mailbox} is being erased: finish that first")]
+    Erasing {
+        /// That mailbox.
+        mailbox: crate::MailboxKey,
+    },
+    /// Passwords and keys are of sealed storages.
+    #[error("{path} is not sealed: it has no passwords and keys")]
+    NotSealed {
+        /// The storage.
+        path: PathBuf,
+    },
     /// Something failed while the batch was filled, so it cannot be committed.
     #[error("the open batch is incomplete after an earlier error: abandon it and fetch again")]
     BatchBroken,

@@ -26,7 +26,7 @@ use crate::{ChunkId, CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
 use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
-use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, Direction, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -140,9 +140,8 @@ impl Index {
 
     /// Makes everything written durable in table files.
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        for table in Table::ALL {
-            self.db.flush_cf(self.table(*table)?).map_err(Error::index("flush"))?;
-        }
+        let tables = Table::ALL.iter().map(|table| self.table(*table)).collect::<Result<Vec<_>, _>>()?;
+        self.db.flush_cfs_opt(&tables, &FlushOptions::default()).map_err(Error::index("flush"))?;
         self.db.flush_wal(true).map_err(Error::index("flush"))
     }
 

@@ -52,6 +52,7 @@ pub mod probe;
 pub mod rebuild;
 mod rehome;
 mod replace;
+pub mod reseal;
 pub mod retention;
 pub mod row;
 mod seal;
@@ -68,10 +69,11 @@ pub use free::{FreePlan, FreeReport, FreeRun, FreeStep, PendingReason, PendingSp
 pub use key::{ChunkId, CommitSeq, ContentId, FolderKey, FrameKey, ItemKey, KeyError, MailboxKey, Moment, Place};
 pub use probe::probe;
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild};
+pub use reseal::{ResealPending, ResealReport, ResealRun, ResealStep};
 pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
     StorageInfo, StorageStats, Touched,
 };
-pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, SealError, Unlock, WrapInfo, WrapKind};
-pub use writer::{Sealing, Writer};
+pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, Rotated, SealError, Unlock, WrapInfo, WrapKind};
+pub use writer::{Sealing, StorageKeys, Writer};

@@ -84,6 +84,7 @@ impl Rehoming<'_> {
             let bytes = bytes.ok_or_else(|| Error::ContentDamaged { content: *id, reason: format!("its recipe reaches beyond block {}", chunk.frame()) })?;
             *chunk = self.writer.storing(mailbox, self.blocks, &mut self.report.bytes).chunk(ChunkId::of(bytes), bytes)?;
         }
+        self.writer.end_content(mailbox);
         self.writer.record(mailbox, &Record::Recipe(recipe))?;
         self.report.contents += 1;
         Ok(())
@@ -133,4 +134,4 @@ fn chunks_mut(recipe: &mut RecipeRecord) -> impl Iterator<Item = &mut ChunkRef> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

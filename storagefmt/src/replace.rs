@@ -25,6 +25,15 @@ pub(crate) enum Fate {
     Drop,
 }
 
+/// What to do when a frame that is to stay is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damaged {
+    /// It does not come along.
+    Leave,
+    /// The pack is left as it is.
+    Refuse,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replaced {
@@ -41,6 +50,7 @@ pub(crate) fn replace_pack(
     writer: &mut Writer,
     first: CommitSeq,
     row: &PackRow,
+    on_damage: Damaged,
     fate: &mut dyn FnMut(&FrameHeader) -> Result<Fate, Error>,
 ) -> Result<Replaced, Error> {
     writer.between_batches()?;
@@ -72,6 +82,9 @@ pub(crate) fn replace_pack(
             (Some((header, stored)), Fate::Keep) => new.copy(&header, &stored)?,
             (Some((header, stored)), Fate::Reseal(hash)) => new.reseal(&header, stored, hash.as_ref())?,
             (Some(_), Fate::Drop) => {}
+            (None, _) if on_damage == Damaged::Refuse => {
+                return Err(Error::FrameDamaged { frame: entry.header.key, reason: "its checksum does not hold".to_owned() });
+            }
             (None, _) => damaged.push(entry.header.key),
         }
     }

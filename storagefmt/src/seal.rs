@@ -34,7 +34,7 @@ use aead::TAG_BYTES;
 pub use error::SealError;
 #[cfg(test)]
 use key_file::KEY_FILES;
-pub use key_file::{CopyState, KeyStore};
+pub use key_file::{CopyState, KeyStore, Rotated};
 pub(crate) use key_file::{KeyFile, NewKeys};
 pub use recovery::RecoveryKey;
 pub use wrap::{Argon2Params, WrapInfo, WrapKind};
@@ -109,7 +109,6 @@ impl Keys {
     }
 
     /// Returns all generations, oldest first, with the time when each was made.
-    #[cfg_attr(not(test), expect(dead_code, reason = "passwords, rotation and erasing are not reached from outside yet"))]
     pub(crate) fn generations(&self) -> Vec<(u16, DateTime<Utc>)> {
         let generations = self.read().map_or_else(Vec::new, |ring| ring.generations());
         generations.into_iter().map(|(generation, created)| (generation, crate::format::time_of(created))).collect()
@@ -145,7 +144,7 @@ impl Keys {
         match (self.read(), generation) {
             (None, 0) => Ok(*derive(OPEN_INDEX, self.shared.storage.as_bytes())),
             (None, _) => Err(SealError::Locked),
-            (Some(ring), _) => Ok(*ring.generation(generation)?.index),
+            (Some(ring), _) => ring.index_key(generation),
         }
     }
 
@@ -169,7 +168,6 @@ impl Keys {
     }
 
     /// Destroys the mailbox's keys of all generations. The key file holds them until it is saved.
-    #[cfg_attr(not(test), expect(dead_code, reason = "passwords, rotation and erasing are not reached from outside yet"))]
     pub(crate) fn destroy_mailbox(&self, mailbox: u32, time: DateTime<Utc>) {
         if let Some(mut ring) = self.write() {
             ring.destroy_mailbox(mailbox, crate::format::micros(time));

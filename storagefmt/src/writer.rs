@@ -8,8 +8,11 @@
 mod bodies;
 mod folders;
 mod items;
+mod keys;
 mod packs;
 pub(crate) mod recover;
+
+pub use keys::StorageKeys;
 
 use crate::catalog::{Shared, cursor_key};
 use crate::cut::Cutter;
@@ -356,6 +359,17 @@ impl Writer {
         &self.store
     }
 
+    /// Drops all generations of keys but the present one: nothing may be sealed with them any more. Returns which these were.
+    pub(crate) fn drop_generations(&mut self) -> Result<Vec<u16>, Error> {
+        let (current, index) = (self.keys.generation(), self.shared.index().state()?.keygen);
+        let older: Vec<u16> = self.keys.generations().into_iter().map(|(generation, _)| generation).filter(|generation| *generation != current).collect();
+        if let Some(file) = &mut self.key_file {
+            older.iter().try_for_each(|generation| file.drop_generation(*generation, index))?;
+        }
+        self.save_keys()?;
+        Ok(older)
+    }
+
     pub(crate) fn key_ring(&self) -> &Keys {
         &self.keys
     }
@@ -371,6 +385,11 @@ impl Writer {
     /// Keeps others from referring to what an erasure is about to take away, as long as the erasure is under way.
     pub(crate) fn bar(&mut self, barred: &Arc<Barred>) {
         self.barred = Arc::downgrade(barred);
+    }
+
+    /// Returns what an erasure bars that is under way.
+    pub(crate) fn barred(&self) -> Option<Arc<Barred>> {
+        self.barred.upgrade()
     }
 
     /// Forgets what is remembered of a mailbox beside the index.
@@ -432,5 +451,14 @@ impl Writer {
     fn mailbox_row(&self, mailbox: MailboxKey) -> Result<MailboxRowValue, Error> {
         let row: Option<MailboxRowValue> = self.rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
         row.filter(|row| !row.erased && !self.is_barred(mailbox)).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
+    }
+}
+
+impl Drop for Writer {
+    /// Empties the index's write-ahead log, so that the next to open need not replay it, and copies carry no row twice.
+    fn drop(&mut self) {
+        if let Err(err) = self.shared.index().flush() {
+            tracing::warn!(err = &err as &dyn std::error::Error, "the index was closed with rows in its log only; the next opening applies them");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Taking a mailbox whose erasure is recorded out of every file.
 
-use super::EraseReport;
+use super::{EraseReport, Erased, erased_mailboxes};
 use crate::format::pack::FrameKind;
 use crate::format::record::Record;
 use crate::format::row::{ChunkRow, FrameRow, Key, KeyTake, MailboxRowValue, StateRow, Table};
 use crate::index::staged::Staged;
 use crate::index::{decode, successor};
 use crate::layout::{INDEX_NEW, INDEX_OLD, QUARANTINE};
-use crate::replace::{Fate, replace_pack};
+use crate::replace::{Damaged, Fate, replace_pack};
 use crate::{CommitSeq, Error, FrameKey, MailboxKey, Writer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -92,7 +92,7 @@ impl Purge {
             let (looked, found) = self.is_in(&index, first, CommitSeq(row.last))?;
             rows += looked;
             if found {
-                let replaced = replace_pack(writer, first, &row, &mut |header| Ok(self.fate(header.kind, header.mailbox, header.key)))?;
+                let replaced = replace_pack(writer, first, &row, Damaged::Leave, &mut |header| Ok(self.fate(header.kind, header.mailbox, header.key)))?;
                 report.packs += 1;
                 report.freed_bytes += replaced.bytes_before.saturating_sub(replaced.bytes_after);
                 report.damaged_frames += replaced.damaged.len() as u64;
@@ -136,18 +136,25 @@ impl Purge {
     }
 }
 
-/// Forgets chunks whose block is gone; returns where to go on.
+/// Forgets chunks whose block is gone, or was an erased mailbox's, so that nobody can grant it any more; returns where to go on.
 fn forget_chunks(writer: &mut Writer, start: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let index = writer.shared().index();
     let rows = index.scan(Table::Chunks, b"", start, STEP_ROWS)?;
+    // The records of these blocks are there still, in the streams of their owners, and a rebuild gives the rows again.
+    let (mut recorded, mut erased) = (BTreeSet::new(), BTreeSet::new());
+    for Erased { mailbox, .. } in erased_mailboxes(writer)? {
+        erased.insert(mailbox.0);
+        let blocks = writer.erasure_of(mailbox)?.map_or_else(Vec::new, |record| record.blocks);
+        recorded.extend(blocks.iter().map(|(seq, n)| FrameKey::new(CommitSeq(*seq), *n)));
+    }
     let (mut staged, mut known, mut forgotten) = (Staged::new(Arc::clone(&index)), HashMap::new(), 0);
     for (key, value) in &rows {
         let block = decode::<ChunkRow>(Table::Chunks, value)?.frame();
         let is_there = match known.get(&block) {
             Some(is_there) => *is_there,
-            None => *known.entry(block).or_insert(index.frame(block)?.is_some()),
+            None => *known.entry(block).or_insert(index.frame(block)?.is_some_and(|frame| !erased.contains(&frame.mailbox))),
         };
-        if !is_there {
+        if !is_there && !recorded.contains(&block) {
             staged.delete(Table::Chunks, Key(key.clone()));
             forgotten += 1;
         }

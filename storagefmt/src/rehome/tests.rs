@@ -9,49 +9,51 @@ use std::collections::BTreeSet;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-fn time(minute: i64) -> DateTime<Utc> {
+pub(crate) fn time(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
-fn password() -> Unlock {
+pub(crate) fn password() -> Unlock {
     Unlock::Password(Zeroizing::new("correct horse".to_owned()))
 }
 
-fn create(dir: &TempDir, sealed: bool) -> Writer {
+pub(crate) fn create(dir: &TempDir, sealed: bool) -> Writer {
     let params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
     let sealing = if sealed { Sealing::Sealed { password: Some(Zeroizing::new("correct horse".to_owned())), machine: None, params } } else { Sealing::None };
     Writer::create(&dir.path().join("storage"), time(0), sealing).unwrap().0
 }
 
-fn mailbox(writer: &mut Writer, name: &str) -> (MailboxKey, FolderKey) {
+pub(crate) fn mailbox(writer: &mut Writer, name: &str) -> (MailboxKey, FolderKey) {
     let mailbox = writer.mailbox(&Address::parse(&format!("{name}@example.org")).unwrap()).unwrap();
     let folder = Folder { id: FolderId::new("F"), parent: None, name: "Inbox".to_owned(), class: "IPF.Note".to_owned(), role: None };
     (mailbox, writer.put_folder(mailbox, &folder).unwrap())
 }
 
-fn put(writer: &mut Writer, at: (MailboxKey, FolderKey), id: &str, bytes: &[u8]) -> ContentId {
+pub(crate) fn put(writer: &mut Writer, at: (MailboxKey, FolderKey), id: &str, bytes: &[u8]) -> ContentId {
     let readable = Readable { format: Format::Txt, rendered: false, content: Content::from_bytes(bytes).unwrap() };
     let item = Item { meta: ItemMeta::new(ItemId::new(id), "IPM.Note"), readable: Some(readable), export: None, fidelity: Fidelity::Mime };
     writer.put_item(at.0, at.1, item).unwrap();
     ContentId::of(bytes)
 }
 
-fn read(writer: &Writer, mailbox: MailboxKey, id: &ContentId) -> ContentId {
+pub(crate) fn read(writer: &Writer, mailbox: MailboxKey, id: &ContentId) -> ContentId {
     let file = writer.contents().open(mailbox, id).unwrap();
     let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
     assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
     ContentId::of(&bytes)
 }
 
-fn blocks(writer: &Writer, mailbox: MailboxKey, id: &ContentId) -> BTreeSet<FrameKey> {
+pub(crate) fn blocks(writer: &Writer, mailbox: MailboxKey, id: &ContentId) -> BTreeSet<FrameKey> {
     writer.shared().recipe(mailbox, id).unwrap().unwrap().chunks().map(ChunkRef::frame).collect()
 }
 
 /// Texts, some of them in both mailboxes; returns those of the second.
-fn fill(writer: &mut Writer) -> (MailboxKey, Vec<ContentId>) {
+pub(crate) fn fill(writer: &mut Writer) -> (MailboxKey, Vec<ContentId>) {
     let text = |n: usize| format!("Letter {n}. {}", "All is well here. ".repeat(n * 40)).into_bytes();
     let one = mailbox(writer, "one");
-    (0..40).for_each(|n| drop(put(writer, one, &format!("I-{n}"), &text(n))));
+    for n in 0..40 {
+        put(writer, one, &format!("I-{n}"), &text(n));
+    }
     writer.commit(time(1)).unwrap();
     let two = mailbox(writer, "two");
     let contents = (30..50).map(|n| put(writer, two, &format!("I-{n}"), &text(n))).collect();

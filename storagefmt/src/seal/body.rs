@@ -43,6 +43,20 @@ pub(super) struct Body {
     /// Mailboxes whose keys were destroyed.
     #[n(6)]
     pub(super) destroyed: Vec<DestroyedEntry>,
+    /// The index key of a generation that was dropped, while the index's hashes are keyed with it.
+    #[n(7)]
+    pub(super) index: Option<IndexEntry>,
+}
+
+/// An index key of a dropped generation, sealed by the current storage key.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(super) struct IndexEntry {
+    #[n(0)]
+    pub(super) generation: u16,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(super) nonce: [u8; NONCE_BYTES],
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(super) sealed: [u8; SEALED_KEY_BYTES],
 }
 
 /// A storage key of an older generation, sealed by the current one.

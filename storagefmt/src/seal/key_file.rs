@@ -71,13 +71,13 @@ pub(crate) struct NewKeys<'a> {
 
 /// What came of a rotation.
 #[derive(Debug)]
-pub(crate) struct Rotated {
+pub struct Rotated {
     /// The generation that new data is sealed with.
-    pub(crate) generation: u16,
+    pub generation: u16,
     /// The only recovery key that is valid now.
-    pub(crate) recovery: RecoveryKey,
+    pub recovery: RecoveryKey,
     /// Passwords and machine keys that open nothing any more and must be added again.
-    pub(crate) dropped: Vec<WrapInfo>,
+    pub dropped: Vec<WrapInfo>,
 }
 
 impl KeyFile {
@@ -198,6 +198,16 @@ impl KeyFile {
         Ok(())
     }
 
+    /// Makes a change of wraps and saves it. On an error they are as they were.
+    pub(crate) fn change<T>(&mut self, store: &dyn KeyStore, change: impl FnOnce(&mut Self) -> Result<T, SealError>) -> Result<T, SealError> {
+        let before = self.wraps.clone();
+        let result = change(self).and_then(|value| self.save(store).map(|()| value));
+        if result.is_err() {
+            self.wraps = before;
+        }
+        result
+    }
+
     /// Returns all passwords and keys that open the storage; known without opening it.
     pub(crate) fn wraps(&self) -> Vec<WrapInfo> {
         self.wraps.iter().map(Wrap::info).collect()
@@ -293,9 +303,10 @@ impl KeyFile {
         Ok(Rotated { generation, recovery, dropped })
     }
 
-    /// Forgets a generation that no pack uses any more. What is sealed with it can never be read again.
-    pub(crate) fn drop_generation(&mut self, generation: u16) -> Result<(), SealError> {
-        self.keys()?.write().ok_or(SealError::Locked)?.drop_generation(generation)
+    /// Forgets a generation that no pack uses any more. What is sealed with it can never be read again. The
+    /// index's hashes are keyed by generation `index`, whose index key is kept.
+    pub(crate) fn drop_generation(&mut self, generation: u16, index: u16) -> Result<(), SealError> {
+        self.keys()?.write().ok_or(SealError::Locked)?.drop_generation(generation, index)
     }
 
     /// Writes the copies, one that is not good first: there is a whole one at any moment.

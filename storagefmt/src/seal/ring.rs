@@ -2,7 +2,7 @@
 
 use super::SealError;
 use super::aead::{AeadKey, Secret, derive, random_key};
-use super::body::{Body, DestroyedEntry, MailboxEntry, OlderEntry};
+use super::body::{Body, DestroyedEntry, IndexEntry, MailboxEntry, OlderEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub(super) struct Ring {
     generations: BTreeMap<u16, Arc<Generation>>,
     mailboxes: BTreeMap<(u32, u16), Arc<MailboxSecret>>,
     destroyed: BTreeMap<u32, i64>,
+    /// The index key of a generation that was dropped, while the index is keyed with it.
+    kept_index: Option<(u16, Secret)>,
     /// Grows with every change; equal to `saved` when the key file holds all of it.
     pub(super) revision: u64,
     /// The revision that the key file holds.
@@ -51,7 +53,7 @@ impl Ring {
     /// Makes the first storage key.
     pub(super) fn create(storage: Uuid, key: Secret, created: i64) -> Result<Self, SealError> {
         let generations = BTreeMap::from([(1, Arc::new(Generation::new(key, created)?))]);
-        Ok(Self { storage, current: 1, generations, mailboxes: BTreeMap::new(), destroyed: BTreeMap::new(), revision: 1, saved: 0, edition: 0 })
+        Ok(Self { storage, current: 1, generations, mailboxes: BTreeMap::new(), destroyed: BTreeMap::new(), kept_index: None, revision: 1, saved: 0, edition: 0 })
     }
 
     /// Opens what a key file holds with its current storage key.
@@ -65,6 +67,13 @@ impl Ring {
             let key = current.key_file.open_key(&aad, &older.nonce, &older.sealed).map_err(forged("an older storage key"))?;
             generations.insert(older.generation, Arc::new(Generation::new(key, older.created)?));
         }
+        let kept_index = match &body.index {
+            Some(entry) => {
+                let aad = index_aad(storage, entry.generation, body.generation);
+                Some((entry.generation, current.key_file.open_key(&aad, &entry.nonce, &entry.sealed).map_err(forged("an index key"))?))
+            }
+            None => None,
+        };
         generations.insert(body.generation, current);
         let destroyed: BTreeMap<u32, i64> = body.destroyed.iter().map(|entry| (entry.mailbox, entry.time)).collect();
         let mut mailboxes = BTreeMap::new();
@@ -74,7 +83,7 @@ impl Ring {
             let key = generation.key_file.open_key(&aad, &entry.nonce, &entry.sealed).map_err(forged("a mailbox key"))?;
             mailboxes.insert((entry.mailbox, entry.generation), Arc::new(MailboxSecret::new(key)?));
         }
-        Ok(Self { storage, current: body.generation, generations, mailboxes, destroyed, revision: 1, saved: 1, edition })
+        Ok(Self { storage, current: body.generation, generations, mailboxes, destroyed, kept_index, revision: 1, saved: 1, edition })
     }
 
     /// Returns the body of a key file with these keys and wraps.
@@ -92,9 +101,16 @@ impl Ring {
             let (nonce, sealed) = self.generation(*generation)?.key_file.seal_key(&aad, &keys.key)?;
             mailboxes.push(MailboxEntry { mailbox: *mailbox, generation: *generation, nonce, sealed });
         }
+        let index = match &self.kept_index {
+            Some((generation, key)) => {
+                let (nonce, sealed) = current.key_file.seal_key(&index_aad(self.storage, *generation, self.current), key)?;
+                Some(IndexEntry { generation: *generation, nonce, sealed })
+            }
+            None => None,
+        };
         let destroyed = self.destroyed.iter().map(|(mailbox, time)| DestroyedEntry { mailbox: *mailbox, time: *time }).collect();
         let storage = *self.storage.as_bytes();
-        Ok(Body { storage, generation: self.current, created: current.created, wraps, older, mailboxes, destroyed })
+        Ok(Body { storage, generation: self.current, created: current.created, wraps, older, mailboxes, destroyed, index })
     }
 
     /// Returns these keys with a new storage key on top, and new keys of all mailboxes.
@@ -152,11 +168,24 @@ impl Ring {
         self.destroyed.contains_key(&mailbox)
     }
 
-    pub(super) fn drop_generation(&mut self, generation: u16) -> Result<(), SealError> {
+    /// Returns the index key of a generation, which may be dropped.
+    pub(super) fn index_key(&self, generation: u16) -> Result<[u8; 32], SealError> {
+        match &self.kept_index {
+            Some((kept, key)) if *kept == generation => Ok(**key),
+            _ => Ok(*self.generation(generation)?.index),
+        }
+    }
+
+    /// Drops a generation; of generation `index` the index key stays.
+    pub(super) fn drop_generation(&mut self, generation: u16, index: u16) -> Result<(), SealError> {
         if generation == self.current {
             return Err(SealError::GenerationInUse { generation });
         }
-        self.generations.remove(&generation).ok_or(SealError::UnknownGeneration { generation })?;
+        let dropped = self.generations.remove(&generation).ok_or(SealError::UnknownGeneration { generation })?;
+        self.kept_index = match self.kept_index.take() {
+            _ if generation == index => Some((generation, dropped.index.clone())),
+            kept => kept.filter(|(kept, _)| *kept == index),
+        };
         self.mailboxes.retain(|(_, other), _| *other != generation);
         self.revision += 1;
         Ok(())
@@ -207,6 +236,15 @@ fn older_aad(storage: Uuid, generation: u16, current: u16, created: i64) -> Vec<
     aad.extend_from_slice(&generation.to_le_bytes());
     aad.extend_from_slice(&current.to_le_bytes());
     aad.extend_from_slice(&created.to_le_bytes());
+    aad
+}
+
+/// What an index key in the key file is bound to.
+fn index_aad(storage: Uuid, generation: u16, current: u16) -> Vec<u8> {
+    let mut aad = b"c2bindex".to_vec();
+    aad.extend_from_slice(storage.as_bytes());
+    aad.extend_from_slice(&generation.to_le_bytes());
+    aad.extend_from_slice(&current.to_le_bytes());
     aad
 }
 

@@ -438,9 +438,9 @@ fn rotation_keeps_old_data_until_its_generation_is_dropped() {
     let keys = loaded.unlock(&Unlock::Machine(machine(7))).unwrap();
     assert_eq!(keys.generations().into_iter().map(|(generation, _)| generation).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(open(&keys, Scope::Mailbox(1), b"", &old[1]).unwrap(), b"old");
-    assert!(matches!(loaded.drop_generation(3), Err(SealError::GenerationInUse { generation: 3 })));
-    assert!(matches!(loaded.drop_generation(9), Err(SealError::UnknownGeneration { generation: 9 })));
-    loaded.drop_generation(1).unwrap();
+    assert!(matches!(loaded.drop_generation(3, 3), Err(SealError::GenerationInUse { generation: 3 })));
+    assert!(matches!(loaded.drop_generation(9, 3), Err(SealError::UnknownGeneration { generation: 9 })));
+    loaded.drop_generation(1, 3).unwrap();
     loaded.save(&files).unwrap();
     for keys in [keys, load_keys(&files, &Unlock::Machine(machine(7))).unwrap()] {
         for (n, scope) in scopes.into_iter().enumerate() {

@@ -53,6 +53,11 @@ impl Writer {
         Storing { rows: &mut self.rows, pack: &mut self.pack, seq: self.seq, mailbox, avoid, barred: self.barred.upgrade(), stored_bytes }
     }
 
+    /// Says that all chunks of a content were stored.
+    pub(crate) fn end_content(&mut self, mailbox: MailboxKey) {
+        self.pack.end_content(mailbox);
+    }
+
     /// Returns whether the mailbox has a content, and the archive every block of it.
     fn holds(&self, mailbox: MailboxKey, id: &ContentId) -> Result<bool, Error> {
         let place: Option<Place> = self.rows.row(Table::Recipes, &self.rows.content_key(mailbox, id))?;

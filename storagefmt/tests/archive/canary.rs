@@ -1,8 +1,13 @@
 //! Words that must not be found: a search through every byte of a storage, whatever it is packed in.
 
+use crate::dump::dump;
+use crate::support::{Place, address, folder, noise, time};
+use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, FolderId, Format, Item, ItemId, ItemMeta, Readable};
+use c2b_storagefmt::{Argon2Params, CursorScope, EraseStep, Failure, ResealStep, Sealing, Unlock, Writer, rebuild};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Looks for words in all files below a folder: as they are, in base64, and in anything that zstd packed.
 /// Returns each finding as `file: word`.
@@ -95,4 +100,121 @@ fn words_are_found_in_every_form() {
     let mut found = find(dir.path(), &["zanzibar", "absent"]);
     found.sort();
     assert_eq!(found, ["one: zanzibar", "packed: zanzibar", "raw: zanzibar", "three: zanzibar", "two: zanzibar"]);
+}
+
+/// Words of every kind that is told of a mailbox.
+const CANARIES: [&str; 17] = [
+    "canarymailbox",
+    "canaryfolder",
+    "canaryrenamed",
+    "canarysubject",
+    "canarysender",
+    "canaryrecipient",
+    "canarybodyword",
+    "canaryattachment",
+    "canarycategory",
+    "canary-item-id",
+    "canary-change-key",
+    "canary-message-id",
+    "canary-cursor",
+    "canary-failure",
+    "canary-job",
+    "canary-who",
+    "canary-password",
+];
+
+fn item(n: usize) -> Item {
+    let mime = format!(
+        "From: canarysender\r\nSubject: canarysubject {n}\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\n{}\r\n--x\r\nContent-Type: application/x; name=canaryattachment\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n--x--\r\n",
+        "canarybodyword in a line of text. ".repeat(20 + n),
+        forms_of_attachment(n)
+    );
+    let mut meta = ItemMeta::new(ItemId::new(format!("canary-item-id-{n}")), "IPM.Note");
+    meta.change_key = Some(ChangeKey::new(format!("canary-change-key-{n}")));
+    meta.subject = format!("canarysubject {n}");
+    meta.from = "canarysender@example.org".to_owned();
+    meta.recipients = vec!["canaryrecipient@example.org".to_owned()];
+    meta.message_id = Some("canary-message-id".to_owned());
+    meta.categories = vec!["canarycategory".to_owned()];
+    meta.received = Some(time(-60));
+    let readable = Readable { format: Format::Eml, rendered: false, content: Content::from_bytes(mime.as_bytes()).unwrap() };
+    let export = Content::from_bytes(format!("canarybodyword export {n} {}", "canaryattachment ".repeat(30)).as_bytes()).unwrap();
+    Item { meta, readable: Some(readable), export: Some(export), fidelity: Fidelity::Full }
+}
+
+fn forms_of_attachment(n: usize) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode([b"canarybodyword inside".to_vec(), noise(20_000, n as u64)].concat())
+}
+
+#[test]
+fn no_file_of_a_sealed_storage_holds_a_word() {
+    let place = Place::new();
+    let password = Zeroizing::new("canary-password".to_owned());
+    let unlock = Unlock::Password(password.clone());
+    let params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
+    let sealing = Sealing::Sealed { password: Some(password), machine: Some(Zeroizing::new([9; 32])), params };
+    let mut writer = Writer::create(&place.dir(), time(0), sealing).unwrap().0;
+    let silent = |stage: &str| assert_eq!(find(&place.dir(), &CANARIES), Vec::<String>::new(), "after {stage}");
+
+    let mailboxes = ["canarymailbox1", "canarymailbox2"].map(|name| writer.mailbox(&address(name)).unwrap());
+    let folders = mailboxes.map(|mailbox| {
+        let inbox = writer.put_folder(mailbox, &folder("canary-item-id-F", "canaryfolder", None)).unwrap();
+        (inbox, writer.put_folder(mailbox, &folder("canary-item-id-G", "canaryfolder below", Some("canary-item-id-F"))).unwrap())
+    });
+    for (mailbox, (inbox, _)) in mailboxes.into_iter().zip(folders) {
+        for n in 0..12 {
+            writer.put_item(mailbox, inbox, item(n)).unwrap();
+        }
+        writer.set_cursor(mailbox, CursorScope::Folder(inbox), Some(&Cursor::new("canary-cursor"))).unwrap();
+        writer.mark_point(mailbox).unwrap();
+    }
+    writer.commit(time(1)).unwrap();
+    silent("a backup");
+
+    let [one, two] = mailboxes;
+    writer.put_item(one, folders[0].1, item(3)).unwrap();
+    writer.set_read(one, &ItemId::new("canary-item-id-4"), Some(&ChangeKey::new("canary-change-key-new")), true).unwrap();
+    writer.delete_item(one, &ItemId::new("canary-item-id-5")).unwrap();
+    writer.put_folder(one, &folder("canary-item-id-F", "canaryrenamed", None)).unwrap();
+    let failure = Failure {
+        id: ItemId::new("canary-item-id-failed"),
+        folder: folders[0].0,
+        job: "canary-job".to_owned(),
+        change_key: Some(ChangeKey::new("canary-change-key-failed")),
+        subject: "canarysubject failed".to_owned(),
+        date: Some(time(1)),
+        size: Some(5),
+        code: "canary-failure-code".to_owned(),
+        message: "canary-failure".to_owned(),
+        attempts: 1,
+        first_seen: time(1),
+        last_seen: time(1),
+        next_try: None,
+    };
+    writer.put_failure(one, failure).unwrap();
+    writer.commit(time(2)).unwrap();
+    writer.delete_folder(two, &FolderId::new("canary-item-id-G")).unwrap();
+    writer.commit(time(3)).unwrap();
+    silent("changes");
+    writer.put_item(one, folders[0].0, item(30)).unwrap();
+    silent("half a batch");
+    writer.abandon();
+    drop(writer);
+    silent("the writer");
+
+    assert_eq!(rebuild(&place.dir(), &unlock, &mut |_| {}).unwrap().damages, []);
+    silent("a rebuild");
+    let mut writer = Writer::open(&place.dir(), &unlock).unwrap();
+    writer.keys().unwrap().rotate(&unlock, None, time(4)).unwrap();
+    let mut run = writer.reseal_begin().unwrap();
+    while writer.reseal_step(&mut run).unwrap() == ResealStep::More {}
+    silent("sealing anew");
+    let mut run = writer.erase_begin(two, "canary-who", time(5)).unwrap();
+    while writer.erase_step(&mut run, time(5)).unwrap() == EraseStep::More {
+        silent("a step of an erasure");
+    }
+    let (catalog, contents) = c2b_storagefmt::Catalog::open_reader(&place.dir(), &place.scratch(), &unlock).unwrap();
+    assert!(dump(&catalog, &contents).contains("canarybodyword") || dump(&catalog, &contents).contains("canarysubject"));
+    silent("a reader");
 }

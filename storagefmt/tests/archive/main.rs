@@ -18,6 +18,7 @@ mod recovery;
 mod retained;
 mod retention;
 mod sealed;
+mod reseal;
 mod slice;
 mod support;
 mod tables;

@@ -131,7 +131,7 @@ fn frames_are_sealed_anew_with_the_current_keys() {
     });
     let mut joined = rewriter.finish().unwrap();
     assert!(joined.directory.frames.iter().all(|frame| frame.header.keygen == 2));
-    file.drop_generation(1).unwrap();
+    file.drop_generation(1, 2).unwrap();
     let mut reader = place.open(&joined);
     assert_eq!(records(&mut reader, &place.keys).len(), 4);
     joined.added = packs.into_iter().next().unwrap().added;
