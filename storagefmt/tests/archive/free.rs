@@ -114,22 +114,46 @@ fn latest(writer: &Writer, at: (MailboxKey, FolderKey)) -> Vec<ItemRow> {
     items
 }
 
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}
+
 #[test]
-fn a_crash_at_any_step_loses_nothing_that_is_wanted() {
+fn a_crash_instead_of_any_step_loses_nothing_that_is_wanted() {
+    crash_everywhere(Fault::Before);
+}
+
+#[test]
+fn a_crash_after_any_step_loses_nothing_that_is_wanted() {
+    crash_everywhere(Fault::After);
+}
+
+fn crash_everywhere(fault_at: fn(usize) -> Fault) {
+    let origin = Place::new();
+    let mut writer = origin.create();
+    let at = small_history(&mut writer);
+    let before = latest(&writer, at);
+    drop(writer);
     let steps = {
         let place = Place::new();
-        small_history(&mut place.create());
+        copy(&origin.dir(), &place.dir());
         let store = FaultyStore::new(&place.dir(), Fault::Never);
         retain(&mut Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap()).unwrap();
         store.steps().len()
     };
     assert!(steps > 30, "only {steps} steps");
-    for fault in (0..steps).flat_map(|step| [Fault::Before(step), Fault::After(step)]) {
+    for step in 0..steps {
+        let fault = fault_at(step);
         let place = Place::new();
-        let mut writer = place.create();
-        let at = small_history(&mut writer);
-        let before = latest(&writer, at);
-        drop(writer);
+        copy(&origin.dir(), &place.dir());
         let store = FaultyStore::new(&place.dir(), fault);
         let mut writer = Writer::open_on(&place.dir(), store, &Unlock::Open).unwrap();
         assert!(retain(&mut writer).is_err(), "{fault:?} did nothing");
@@ -138,17 +162,19 @@ fn a_crash_at_any_step_loses_nothing_that_is_wanted() {
         let mut writer = place.open();
         assert_eq!(latest(&writer, at), before, "{fault:?}");
         assert_eq!(fs::read_dir(place.dir().join("tmp")).unwrap().count(), 0, "{fault:?} left something");
-        drop(writer);
-        assert_clean(&place);
-        if matches!(fault, Fault::After(step) if step % 4 == 0) {
+        if step % 5 == 0 {
+            drop(writer);
+            assert_clean(&place);
             assert_rebuilds_alike(&place.dir(), &Unlock::Open);
+            writer = place.open();
         }
-        writer = place.open();
         retain(&mut writer).unwrap();
         assert_eq!(latest(&writer, at), before, "{fault:?}, then the rest");
         assert_eq!(writer.stats().unwrap().versions, 1, "{fault:?}, then the rest");
         drop(writer);
-        assert_clean(&place);
+        if step % 5 == 4 {
+            assert_clean(&place);
+        }
     }
 }
 
@@ -357,7 +383,7 @@ fn a_full_disk_is_freed_with_the_room_of_the_ballast() {
             writer.abandon();
         } else {
             assert_eq!(result.unwrap(), FreeStep::Done);
-            assert!(run.report().physical_freed > 400_000 && run.report().pending.is_empty(), "{:?}", run.report());
+            assert!(run.report().physical_freed > 400_000, "{:?}", run.report());
             assert!(!place.dir().join("reserve").exists());
         }
         assert_eq!(latest(&writer, inbox), before);
