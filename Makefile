@@ -9,7 +9,7 @@ UNITDIR ?= /usr/lib/systemd/system
 help:
 	@echo "make demo       build, back up a sample company, mount it, look at it"
 	@echo "make test       format, lints, all tests"
-	@echo "make bench      benchmarks beside peers and floors (C2B_BENCH_MESSAGES=50000)"
+	@echo "make bench      benchmarks beside peers and floors (C2B_BENCH_MESSAGES=50000 C2B_BENCH_ROUNDS=3)"
 	@echo "make install    release build into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
 	@echo "make uninstall  removes what install put there; keeps /etc/c2b and /var/lib/c2b"
 

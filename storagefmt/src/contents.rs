@@ -1,7 +1,8 @@
 //! Reading contents by range.
 //!
 //! Every byte handed out comes from a frame whose checksum, and seal where there is one, was proven after it
-//! was read. Memory: the blocks in the cache, and one block for each read in progress.
+//! was read. Memory: the blocks in the cache ([`Contents::set_cache`]); for each open content one block and one encoded part;
+//! for each read in progress one block as it is stored.
 
 mod blocks;
 mod lines;
@@ -72,6 +73,11 @@ impl Contents {
         Self { blocks: Arc::new(Blocks::new(shared, store)) }
     }
 
+    /// Sets how many bytes of decoded blocks are kept in memory for all clones together; 96 MiB by default.
+    pub fn set_cache(&self, bytes: usize) {
+        self.blocks.set_cache(bytes);
+    }
+
     /// Opens a content of a mailbox.
     ///
     /// # Errors
@@ -126,7 +132,9 @@ impl Run {
         let mut run = Self { spans: Vec::with_capacity(chunks.len()), len: 0 };
         for chunk in chunks {
             match run.spans.last_mut() {
-                Some(last) if last.frame == chunk.frame() && last.offset.checked_add(last.len) == Some(chunk.offset) && last.len.checked_add(chunk.len).is_some() => {
+                Some(last)
+                    if last.frame == chunk.frame() && last.offset.checked_add(last.len) == Some(chunk.offset) && last.len.checked_add(chunk.len).is_some() =>
+                {
                     last.len += chunk.len;
                 }
                 _ => run.spans.push(Span { start: run.len, frame: chunk.frame(), offset: chunk.offset, len: chunk.len }),
@@ -194,8 +202,9 @@ impl ContentFile {
     fn read_part(&self, number: usize, step: &Step, coding: &Coding, run: &Run, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         match *coding {
             Coding::Raw => self.read_run(run, offset, buffer),
-            Coding::Base64 { line, newline, unpadded } => {
-                lines::encode(Lines { line, newline, unpadded }, run.len, offset, buffer, &mut |from, into| self.read_run(run, from, into))
+            Coding::Base64 { .. } => {
+                let lines = Lines::of(coding).ok_or_else(|| self.short())?;
+                lines::encode(lines, run.len, offset, buffer, &mut |from, into| self.read_run(run, from, into))
             }
             Coding::Quoted { .. } => {
                 let encoded = self.quoted(number, step, coding, run)?;

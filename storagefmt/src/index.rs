@@ -25,7 +25,7 @@ use crate::{ChunkId, CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
 use hasher::Hasher;
 use minicbor::{Decode, Encode};
 use records::Records;
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{ColumnFamily, DB, Direction, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -39,7 +39,12 @@ pub(crate) struct Index {
     records: Records,
     /// [`StateRow::rewrites`] for which the remembered records hold.
     rewrites: AtomicU64,
+    /// Bytes of rows written since the tables were flushed; the log has no more.
+    logged: AtomicU64,
 }
+
+/// Bytes that stay in the write-ahead log when the writer closes: to replay them takes a few milliseconds, and small tables would be many files.
+const LOG_BYTES_KEPT: u64 = 1 << 20;
 
 /// A key and its value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
@@ -84,7 +89,15 @@ impl Index {
         // Of an index of another version, nothing but the version need be readable.
         let state = decode::<StateRow>(Table::State, &state).ok().filter(|state| state.version == INDEX_VERSION).ok_or_else(|| missing(path))?;
         let hasher = Hasher::new(keys, state.keygen)?;
-        Ok(Self { db, secondary, gate: RwLock::new(()), hasher, records: Records::new(keys.clone()), rewrites: AtomicU64::new(state.rewrites) })
+        Ok(Self {
+            db,
+            secondary,
+            gate: RwLock::new(()),
+            hasher,
+            records: Records::new(keys.clone()),
+            rewrites: AtomicU64::new(state.rewrites),
+            logged: AtomicU64::new(0),
+        })
     }
 
     /// Holds the visible rows still while several are read.
@@ -124,6 +137,7 @@ impl Index {
                 None => writes.delete_cf(self.table(table)?, key),
             }
         }
+        self.logged.fetch_add(writes.size_in_bytes() as u64, Ordering::Relaxed);
         let _gate = self.change();
         self.db.write(writes).map_err(Error::index("write"))?;
         rewrites.into_iter().for_each(|rewrites| self.forget_rewritten(rewrites));
@@ -137,11 +151,16 @@ impl Index {
         }
     }
 
+    /// Empties the write-ahead log, if it is worth the files that this makes.
+    pub(crate) fn flush_log(&self) -> Result<(), Error> {
+        if self.logged.load(Ordering::Relaxed) < LOG_BYTES_KEPT { Ok(()) } else { self.flush() }
+    }
+
     /// Makes everything written durable in table files.
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        for table in Table::ALL {
-            self.db.flush_cf(self.table(*table)?).map_err(Error::index("flush"))?;
-        }
+        let tables = Table::ALL.iter().map(|table| self.table(*table)).collect::<Result<Vec<_>, _>>()?;
+        self.db.flush_cfs_opt(&tables, &FlushOptions::default()).map_err(Error::index("flush"))?;
+        self.logged.store(0, Ordering::Relaxed);
         self.db.flush_wal(true).map_err(Error::index("flush"))
     }
 

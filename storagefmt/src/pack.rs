@@ -12,6 +12,7 @@ pub(crate) mod list;
 mod placement;
 pub(crate) mod reader;
 pub(crate) mod records;
+#[cfg_attr(not(test), expect(dead_code, reason = "freeing, erasing and resealing rewrite packs"))]
 pub(crate) mod rewrite;
 pub(crate) mod workers;
 pub(crate) mod writer;

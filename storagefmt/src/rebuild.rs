@@ -6,9 +6,9 @@
 
 use crate::format::pack::{CommitEntry, Directory};
 use crate::format::row::{FolderRowValue, Key, KeyTake, PackRow, StateRow, Table};
-use crate::index::{Batch, Index, encode};
 use crate::index::commit::{PackFacts, commit};
 use crate::index::staged::Staged;
+use crate::index::{Batch, Index, encode};
 use crate::layout::{self, Access, INDEX, INDEX_NEW, INDEX_OLD, Lock};
 use crate::pack::list::{Found, PackList};
 use crate::pack::reader::PackReader;
@@ -143,7 +143,11 @@ impl Rebuild<'_> {
         let mut expected = 1;
         for (first, pack) in &list.live {
             if first.0 > expected {
-                let missing = if first.0 == expected + 1 { format!("commit {expected} is missing") } else { format!("commits {expected} to {} are missing", first.0 - 1) };
+                let missing = if first.0 == expected + 1 {
+                    format!("commit {expected} is missing")
+                } else {
+                    format!("commits {expected} to {} are missing", first.0 - 1)
+                };
                 self.damage(missing);
             }
             expected = pack.name.last.0 + 1;

@@ -30,13 +30,12 @@ use c2b_mailbox::{Address, Cursor, ItemId};
 use chrono::{DateTime, Utc};
 use folders::Tree;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The one writer of a storage. Holds the storage's kernel lock, which ends with it or with its process.
 pub struct Writer {
-    dir: PathBuf,
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
     contents: Contents,
@@ -125,7 +124,6 @@ impl Writer {
         let pack = PackWriter::new(Arc::clone(&store), info.uuid, seq, keys.clone(), Arc::clone(&workers));
         let shared = Shared::new(dir, info, Arc::clone(&index));
         Ok(Self {
-            dir: dir.to_owned(),
             contents: Contents::new(Arc::clone(&shared), Arc::clone(&store)),
             pack,
             store,
@@ -360,5 +358,14 @@ impl Writer {
     fn mailbox_row(&self, mailbox: MailboxKey) -> Result<MailboxRowValue, Error> {
         let row: Option<MailboxRowValue> = self.rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
         row.filter(|row| !row.erased).ok_or_else(|| Error::UnknownKey { what: "mailbox", key: mailbox.to_string() })
+    }
+}
+
+impl Drop for Writer {
+    /// Empties a long write-ahead log of the index, so that the next to open need not replay it.
+    fn drop(&mut self) {
+        if let Err(err) = self.shared.index().flush_log() {
+            tracing::warn!(err = &err as &dyn std::error::Error, "the index was closed with rows in its log only; the next opening applies them");
+        }
     }
 }

@@ -53,6 +53,12 @@ def run(command, cwd=None, env=None, keep_output=False):
     return Cost(wall, cpu, usage.ru_maxrss / 1024, output.decode(errors="replace"))
 
 
+def last_json(output):
+    """Returns the object in the last line of a program's output; an empty one when there is none."""
+    line = output.strip().rpartition("\n")[2]
+    return json.loads(line) if line.startswith("{") else {}
+
+
 def cpu_secs(pid):
     """Returns the CPU seconds that a process and its ended children have used (proc(5), stat)."""
     with open(f"/proc/{pid}/stat", "rb") as file:

@@ -8,10 +8,14 @@ use crate::store::Store;
 use crate::{CommitSeq, Error, FrameKey, MailboxKey, Place};
 use lru::LruCache;
 use std::io;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Decoded blocks in memory, in bytes.
-const CACHE_BYTES_MAX: usize = 32 << 20;
+/// Decoded blocks in memory, in bytes, unless said otherwise: of a whole organisation's mail, a third is read twice as fast with it as with 32 MiB.
+pub(super) const CACHE_BYTES: usize = 96 << 20;
+
+/// Commits in which somebody reads on: the mailbox's own, and those that brought what it shares with others.
+const READ_ON_COMMITS: NonZero<usize> = NonZero::new(8).unwrap();
 
 /// Where blocks come from.
 pub(super) struct Blocks {
@@ -23,8 +27,9 @@ pub(super) struct Blocks {
 struct Cache {
     blocks: LruCache<FrameKey, Arc<Block>>,
     bytes: usize,
-    /// The commit of the last block that was asked for more than once: whoever reads on there wants whole blocks.
-    read_on: Option<CommitSeq>,
+    bytes_max: usize,
+    /// The commits of the last blocks that were asked for more than once: whoever reads on there wants whole blocks.
+    read_on: LruCache<CommitSeq, ()>,
 }
 
 /// A decoded block, or its beginning.
@@ -41,7 +46,18 @@ impl Block {
 
 impl Blocks {
     pub(super) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
-        Self { shared, store, cache: Mutex::new(Cache { blocks: LruCache::unbounded(), bytes: 0, read_on: None }) }
+        Self {
+            shared,
+            store,
+            cache: Mutex::new(Cache { blocks: LruCache::unbounded(), bytes: 0, bytes_max: CACHE_BYTES, read_on: LruCache::new(READ_ON_COMMITS) }),
+        }
+    }
+
+    /// Sets how many bytes of decoded blocks are kept.
+    pub(super) fn set_cache(&self, bytes_max: usize) {
+        let mut cache = self.cache();
+        cache.bytes_max = bytes_max;
+        cache.shrink();
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -56,10 +72,10 @@ impl Blocks {
                 Some(block) if block.raw.len() >= end as usize => return Ok(block),
                 // The second look beyond what is decoded: there will be more.
                 Some(_) => {
-                    cache.read_on = Some(key.seq);
+                    cache.read_on.put(key.seq, ());
                     None
                 }
-                None => Some(end).filter(|_| cache.read_on != Some(key.seq)),
+                None => Some(end).filter(|_| cache.read_on.get(&key.seq).is_none()),
             }
         };
         let block = match self.read(mailbox, key, upto) {
@@ -110,7 +126,11 @@ impl Cache {
         if let Some((_, replaced)) = self.blocks.push(key, Arc::clone(block)) {
             self.bytes -= replaced.raw.len();
         }
-        while self.bytes > CACHE_BYTES_MAX {
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.bytes > self.bytes_max {
             let Some((_, oldest)) = self.blocks.pop_lru() else { break };
             self.bytes -= oldest.raw.len();
         }

@@ -19,6 +19,8 @@ const ARENA_BYTES: usize = 64 << 10;
 const WAL_BYTES_MAX: u64 = 32 << 20;
 /// Bits of bloom filter for each key: about 1 % false answers.
 const BLOOM_BITS: f64 = 10.0;
+/// Part of a write buffer that is its own bloom filter.
+const BUFFER_BLOOM_RATIO: f64 = 0.05;
 
 /// Makes a new database.
 pub(super) fn create(path: &Path) -> Result<DB, Error> {
@@ -78,5 +80,8 @@ fn table_options(table: Table) -> Options {
     options.set_compression_type(if table == Table::Records { DBCompressionType::None } else { DBCompressionType::Zstd });
     let is_large = matches!(table, Table::Records | Table::Chunks | Table::ItemsLive | Table::ItemsPast | Table::ItemIds | Table::Recipes | Table::Changes);
     options.set_write_buffer_size(if is_large { LARGE_BUFFER_BYTES } else { SMALL_BUFFER_BYTES });
+    // Most of what is looked up while storing is not there.
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(BUFFER_BLOOM_RATIO);
     options
 }

@@ -27,6 +27,7 @@ pub(super) struct PackFile {
 pub(crate) struct PackSealed {
     pub(crate) name: String,
     pub(crate) bytes: u64,
+    #[cfg_attr(not(test), expect(dead_code, reason = "freeing, erasing and resealing rewrite packs"))]
     pub(crate) header: PackHeader,
     pub(crate) directory: Directory,
     /// The frames of records as they lie in the pack, header included, in the order of their names.

@@ -46,7 +46,6 @@ pub(crate) struct PackWriter {
     known: HashMap<ChunkId, BlockRef>,
     blocks: BTreeMap<u32, Block>,
     shares: BTreeSet<(u32, u32)>,
-    pending: HashMap<u32, Vec<Record>>,
     records: u64,
 }
 
@@ -106,7 +105,6 @@ impl PackWriter {
             known: HashMap::new(),
             blocks: BTreeMap::new(),
             shares: BTreeSet::new(),
-            pending: HashMap::new(),
             records: 0,
         }
     }
@@ -183,14 +181,8 @@ impl PackWriter {
         encode_record(Some(record), &mut bytes);
         let (put, full) = self.streams.add(mailbox.map_or(0, |mailbox| mailbox.0), (), &bytes, || next(&mut self.frames));
         full.into_iter().for_each(|stream| self.close_stream(stream));
-        self.pending.entry(put.n).or_default().push(record.clone());
         self.records += 1;
         Ok(Place { frame: self.key(put.n), index: small(put.index)? })
-    }
-
-    /// Returns a record that was added.
-    pub(crate) fn pending(&self, place: Place) -> Option<&Record> {
-        self.pending.get(&place.frame.n).filter(|_| place.frame.seq == self.seq)?.get(place.index as usize)
     }
 
     /// Seals the pack, makes it durable and publishes it.

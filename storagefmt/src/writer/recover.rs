@@ -149,6 +149,12 @@ fn take_in(store: &dyn Store, storage: Uuid, keys: &Keys, pack: &Found, old: &[C
     let mut reader = PackReader::open(store, path, pack.file.bytes, storage)?;
     let frames = record_frames(&mut reader)?;
     let directory = Directory { commits: reader.commits(keys)?, frames: reader.frames().to_vec() };
+    if !old.is_empty() {
+        // What it replaces will be deleted: every frame must be whole.
+        for entry in directory.frames.iter().filter(|entry| entry.header.kind == FrameKind::Block) {
+            reader.raw(entry)?;
+        }
+    }
     let damaged = |offset, reason| Error::PackDamaged { path: path.clone(), offset, reason };
     if let Some(damage) = reader.take_damages().into_iter().next() {
         return Err(damaged(damage.offset, damage.reason));
@@ -227,3 +233,6 @@ impl RecordFrame {
         Ok(Ok(applied))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,7 @@
 //! names exactly what is hit, the rest reads back, and every error says what to do.
 
 use crate::support::{Place, address, at, folder, inbox, list, mail, noise, time};
-use c2b_storagefmt::{
-    Argon2Params, Catalog, CheckReport, Contents, Error, ItemKey, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild, repair,
-};
+use c2b_storagefmt::{Argon2Params, Catalog, CheckReport, Contents, Error, ItemKey, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild, repair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -162,7 +160,8 @@ fn whole(catalog: &Catalog, contents: &Contents) -> Truth {
 
 fn says_what_to_do(err: &Error) {
     let text = std::iter::successors(Some(err as &dyn std::error::Error), |err| err.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    let hints = ["storage check", "storage repair", "storage rebuild", "put the file back", "restore", "newer c2b", "is not in the archive", "put one of them back"];
+    let hints =
+        ["storage check", "storage repair", "storage rebuild", "put the file back", "restore", "newer c2b", "is not in the archive", "put one of them back"];
     assert!(hints.iter().any(|hint| text.contains(hint)), "nothing says what to do: {text} ({err:?})");
 }
 

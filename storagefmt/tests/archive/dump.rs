@@ -27,7 +27,8 @@ pub(crate) fn dump(catalog: &Catalog, contents: &Contents) -> String {
                 for item in items {
                     assert_eq!(catalog.item(item.key, Moment::At(CommitSeq(seq))).unwrap().as_ref(), Some(&item));
                     ids.insert(item.meta.id.as_str().to_owned());
-                    writeln!(text, "  {item:?} {:?} {:?}", item.shown.map(|id| hash(contents, key, &id)), item.export.map(|id| hash(contents, key, &id))).unwrap();
+                    writeln!(text, "  {item:?} {:?} {:?}", item.shown.map(|id| hash(contents, key, &id)), item.export.map(|id| hash(contents, key, &id)))
+                        .unwrap();
                 }
             }
         }
@@ -36,7 +37,8 @@ pub(crate) fn dump(catalog: &Catalog, contents: &Contents) -> String {
         }
         let ids: Vec<ItemId> = ids.into_iter().map(ItemId::new).collect();
         // Marks differ from storage to storage.
-        let known = catalog.known(key, &ids).unwrap().into_iter().map(|known| known.map(|known| (known.key, known.folder, known.change.is_some(), known.fidelity)));
+        let known =
+            catalog.known(key, &ids).unwrap().into_iter().map(|known| known.map(|known| (known.key, known.folder, known.change.is_some(), known.fidelity)));
         writeln!(text, "known {:?}", ids.iter().zip(known).collect::<Vec<_>>()).unwrap();
     }
     text

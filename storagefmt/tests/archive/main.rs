@@ -7,6 +7,7 @@ mod cutting;
 mod damage;
 mod dump;
 mod example;
+#[expect(dead_code, reason = "low space and damage of every operation are tested with it next")]
 mod faulty;
 mod model;
 mod reading;
