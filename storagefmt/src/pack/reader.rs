@@ -81,7 +81,6 @@ impl<'a> PackReader<'a> {
     }
 
     /// Returns whether the directory was lost, so that frames were looked for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "freeing, erasing and resealing rewrite packs"))]
     pub(crate) fn is_salvaged(&self) -> bool {
         self.commits.is_none()
     }
