@@ -23,7 +23,13 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Writer::retention_plan`].
-    pub fn retention_plan(&self, policy: &RetentionPolicy, now: DateTime<Utc>, trust_clock: bool, each: &mut dyn FnMut(&Decision)) -> Result<RetentionPlan, Error> {
+    pub fn retention_plan(
+        &self,
+        policy: &RetentionPolicy,
+        now: DateTime<Utc>,
+        trust_clock: bool,
+        each: &mut dyn FnMut(&Decision),
+    ) -> Result<RetentionPlan, Error> {
         policy.validate()?;
         plan::plan(self, policy, now, trust_clock, each)
     }
@@ -37,7 +43,13 @@ impl Writer {
     /// # Errors
     /// When the policy is empty or contradicts itself, the clock is suspect (see [`Error::SuspectClock`]) and not to be
     /// trusted all the same, or anything that decides cannot be read. Then nothing was decided, whatever `each` was told.
-    pub fn retention_plan(&self, policy: &RetentionPolicy, now: DateTime<Utc>, trust_clock: bool, each: &mut dyn FnMut(&Decision)) -> Result<RetentionPlan, Error> {
+    pub fn retention_plan(
+        &self,
+        policy: &RetentionPolicy,
+        now: DateTime<Utc>,
+        trust_clock: bool,
+        each: &mut dyn FnMut(&Decision),
+    ) -> Result<RetentionPlan, Error> {
         self.catalog().retention_plan(policy, now, trust_clock, each)
     }
 
