@@ -25,6 +25,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+/// Decoded blocks that a mount keeps in memory, in bytes: the kernel keeps what was read, too, and many mounts may run side by side.
+const CACHE_BYTES: usize = 32 << 20;
+
 /// How often the writer is followed. A quiet look costs about 0.1 ms.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
@@ -109,6 +112,7 @@ pub fn mount(request: &Request, ready: impl FnOnce()) -> Result<(), MountError> 
     let open = |source| MountError::Open { path: storage.clone(), source: Box::new(source) };
     let key = unlock(&storage, &request.options)?;
     let (catalog, contents) = Catalog::open_reader(&storage, scratch.path(), &key).map_err(open)?;
+    contents.set_cache(CACHE_BYTES);
     drop(key);
     let usage = Arc::new(Usage::default());
     let tree = Arc::new(Tree::new(Storage::new(catalog.clone(), contents)).map_err(MountError::Read)?);
