@@ -22,7 +22,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// There is no storage.
-    #[error("{path} is not a storage: it has no storage.toml")]
+    #[error("{path} is not a storage: it has no storage.toml; if it was one, `storage repair` makes that anew")]
     NotAStorage {
         /// The folder.
         path: PathBuf,

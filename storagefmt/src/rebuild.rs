@@ -6,7 +6,7 @@
 
 use crate::erase::note_absent;
 use crate::format::pack::{CommitEntry, Directory};
-use crate::format::row::{FolderRowValue, Key, KeyTake, PackRow, StateRow, Table};
+use crate::format::row::{FolderRowValue, Key, KeyTake, MailboxRowValue, PackRow, StateRow, Table};
 use crate::index::commit::{PackFacts, commit};
 use crate::index::staged::Staged;
 use crate::index::{Batch, Index, encode};
@@ -235,6 +235,12 @@ pub(crate) fn make_up_folders(rows: &mut Staged) -> Result<(), Error> {
             rows.put(Table::Folders, prefix.u64(from), &FolderRowValue { place: NOWHERE, until: told.unwrap_or(0) });
             let state = rows.state()?;
             rows.put(Table::State, Key::default(), &StateRow { folders: state.folders.max(folder), ..state });
+            if told.is_none() {
+                // As the record counts that a repair gives it.
+                let key = Key::mailbox(MailboxKey(mailbox));
+                let row: MailboxRowValue = rows.row(Table::Mailboxes, &key)?.unwrap_or_default();
+                rows.put(Table::Mailboxes, key, &MailboxRowValue { folders: row.folders + 1, ..row });
+            }
             tracing::warn!(mailbox, folder, "the folder of some items is lost: they are listed in one made up");
         }
     }
