@@ -44,7 +44,12 @@ pub(crate) struct Index {
     records: Records,
     /// [`StateRow::rewrites`] for which the remembered records hold.
     rewrites: AtomicU64,
+    /// Bytes of rows written since the tables were flushed; the log has no more.
+    logged: AtomicU64,
 }
+
+/// Bytes that stay in the write-ahead log when the writer closes: to replay them takes a few milliseconds, and small tables would be many files.
+const LOG_BYTES_KEPT: u64 = 1 << 20;
 
 /// A key and its value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
@@ -96,6 +101,7 @@ impl Index {
             hasher,
             records: Records::new(keys.clone()),
             rewrites: AtomicU64::new(state.rewrites),
+            logged: AtomicU64::new(0),
         })
     }
 
@@ -146,6 +152,7 @@ impl Index {
                 None => writes.delete_cf(db.table(table)?, key),
             }
         }
+        self.logged.fetch_add(writes.size_in_bytes() as u64, Ordering::Relaxed);
         drop(db);
         // The gate before the database: whoever opens it again has both.
         let _gate = self.change();
@@ -161,12 +168,18 @@ impl Index {
         }
     }
 
+    /// Empties the write-ahead log, if it is worth the files that this makes.
+    pub(crate) fn flush_log(&self) -> Result<(), Error> {
+        if self.logged.load(Ordering::Relaxed) < LOG_BYTES_KEPT { Ok(()) } else { self.flush() }
+    }
+
     /// Makes everything written durable in table files.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         let db = self.db.open()?;
         for table in Table::ALL {
             self.db.wrote(db.flush_cf(db.table(*table)?).map_err(Error::index("flush")))?;
         }
+        self.logged.store(0, Ordering::Relaxed);
         self.db.wrote(db.flush_wal(true).map_err(Error::index("flush")))
     }
 

@@ -464,9 +464,9 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Empties the index's write-ahead log, so that the next to open need not replay it, and copies carry no row twice.
+    /// Empties a long write-ahead log of the index, so that the next to open need not replay it.
     fn drop(&mut self) {
-        if let Err(err) = self.shared.index().flush() {
+        if let Err(err) = self.shared.index().flush_log() {
             tracing::warn!(err = &err as &dyn std::error::Error, "the index was closed with rows in its log only; the next opening applies them");
         }
     }

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::io;
 use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, ResetDirective};
 
-/// zstd level: on the sample company in groups of 512 KiB, level 3 gives 125 MB in 1.8 s of CPU, level 6 gives 119 MB in 5 s.
+/// zstd level: on an organisation's mail in groups of 512 KiB, level 3 leaves 440.7 MB of packs; 5 leaves 436.8 and 6 434.0 for a sixth more CPU of the whole ingest.
 const ZSTD_LEVEL: i32 = 3;
 
 /// What a frame is to hold.
