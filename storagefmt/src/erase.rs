@@ -82,7 +82,7 @@ pub enum EraseStep {
     Done,
 }
 
-/// An erasure under way.
+/// An erasure under way: one at a time, of the writer that began it.
 pub struct EraseRun {
     mailbox: MailboxKey,
     who: String,
@@ -147,7 +147,7 @@ impl Writer {
     /// From now on the mailbox cannot be written to, unless the run is dropped before its record is committed.
     ///
     /// # Errors
-    /// When there is no such mailbox, there is an open batch, or the index cannot be read.
+    /// When there is no such mailbox, there is an open batch, another run is alive, or the index cannot be read.
     pub fn erase_begin(&mut self, mailbox: MailboxKey, who: &str, now: DateTime<Utc>) -> Result<EraseRun, Error> {
         self.between_batches()?;
         self.mailbox_of(mailbox)?;
@@ -178,8 +178,6 @@ impl Writer {
     /// When files cannot be read or written; the same step can be tried again, and the storage is whole.
     pub fn erase_step(&mut self, run: &mut EraseRun, now: DateTime<Utc>) -> Result<EraseStep, Error> {
         self.between_batches()?;
-        // A run that is tried again after its writer was opened anew bars the new writer, too.
-        self.bar(&run.barred);
         match &mut run.stage {
             Stage::Scan(scan) => {
                 let was_collected = scan.is_collected();
@@ -240,6 +238,9 @@ impl Writer {
     }
 
     fn erase_run(&mut self, mailbox: MailboxKey, who: &str, now: DateTime<Utc>) -> Result<EraseRun, Error> {
+        if let Some(other) = self.barred() {
+            return Err(Error::Erasing { mailbox: other.mailbox });
+        }
         let named = match self.erasure_of(mailbox)? {
             Some(record) => record.blocks,
             None => Vec::new(),

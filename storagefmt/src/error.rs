@@ -249,6 +249,12 @@ pub enum Error {
     /// Another freeing was begun meanwhile.
     #[error("this freeing was given up for another one: begin anew")]
     FreeingReplaced,
+    /// One mailbox is erased at a time.
+    #[error("mailbox {mailbox} is being erased: finish that first")]
+    Erasing {
+        /// That mailbox.
+        mailbox: crate::MailboxKey,
+    },
     /// Passwords and keys are of sealed storages.
     #[error("{path} is not sealed: it has no passwords and keys")]
     NotSealed {

@@ -401,6 +401,11 @@ impl Writer {
         self.barred = Arc::downgrade(barred);
     }
 
+    /// Returns what an erasure bars that is under way.
+    pub(crate) fn barred(&self) -> Option<Arc<Barred>> {
+        self.barred.upgrade()
+    }
+
     /// Forgets what is remembered of a mailbox beside the index.
     pub(crate) fn forget_mailbox(&mut self, mailbox: MailboxKey) {
         self.addresses.remove(&mailbox);

@@ -220,6 +220,7 @@ fn a_mailbox_being_erased_is_not_written_to_and_the_others_are() {
     fill(&mut writer);
     let mailbox = eve(&writer.catalog()).unwrap();
     let mut run = writer.erase_begin(mailbox, "root", time(10)).unwrap();
+    assert!(matches!(writer.erase_begin(mailbox, "root", time(10)).map(drop), Err(Error::Erasing { .. })));
     let (mut n, mut steps) = (0, 0);
     let bob = writer.catalog().mailbox(&address("bob")).unwrap().unwrap().key;
     loop {
