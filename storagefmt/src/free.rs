@@ -313,7 +313,9 @@ impl Writer {
     fn rewrite_job(&mut self, scan: &Scan, job: Job, work: &mut Rewriting, report: &mut FreeReport) -> Result<(), Error> {
         let store = Arc::clone(self.store());
         let mut rewrite = match work.under_way.take() {
-            Some((_, rewrite)) => rewrite,
+            // An erasure may have replaced the packs since the last step.
+            Some((_, rewrite)) if rewrite.is_present(self.shared())? => rewrite,
+            Some(_) => return Err(Error::PacksApart { packs: job.packs }),
             None => {
                 let packs: BTreeMap<CommitSeq, PackRow> =
                     known(&self.shared().index())?.into_iter().filter(|(first, row)| job.first <= *first && row.last <= job.last.0).collect();

@@ -32,6 +32,7 @@
 //! | **check** | yes: looks at what was committed when it began | yes | yes, of the index it opened | yes |
 //! | **rebuild** | refused: `InUse` | yes | refused: `InUse` | yes: readers go over to the new index when they refresh |
 //! | **mount** | yes: new commits and mailboxes show after a refresh; packs that were replaced are found again | yes | yes | any number |
+//! | **freeing** ([`FreeRun`]) | yes: the writer takes a step between two batches | yes | refused: `InUse` | yes: what is not freed reads on |
 //!
 //! A copy reads its source like a mount, beside all of these, freeing included; the folder that it writes to is locked like by a backup.
 //!

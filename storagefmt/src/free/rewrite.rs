@@ -76,6 +76,18 @@ impl Rewrite {
         Ok(Self { rewriter, old, blocks, dead, records })
     }
 
+    /// Returns whether the packs are still those that hold.
+    pub(super) fn is_present(&self, shared: &Shared) -> Result<bool, Error> {
+        let index = shared.index();
+        for old in &self.old {
+            let row: Option<PackRow> = index.row(Table::Packs, &Key::number(old.first.0))?;
+            if row.is_none_or(|row| row.name(old.first) != old.name) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Copies blocks for a while; `true` when there are no more.
     pub(super) fn copy(&mut self, store: &dyn Store) -> Result<bool, Error> {
         let mut bytes = 0;

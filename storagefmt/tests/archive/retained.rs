@@ -6,7 +6,7 @@ use c2b_mailbox::ItemId;
 use c2b_storagefmt::{CommitSeq, FreeStep, Moment, RetentionPolicy, Unlock, Writer};
 use chrono::TimeDelta;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -38,6 +38,8 @@ struct World {
     writer: Option<Writer>,
     committed: Items,
     present: BTreeMap<u8, (u8, bool)>,
+    /// What the open batch changed, be it back to what it was.
+    changed: BTreeSet<u8>,
     minute: i64,
 }
 
@@ -49,7 +51,7 @@ impl World {
     fn new() -> Self {
         let place = Place::new();
         let writer = Some(place.create());
-        Self { place, writer, committed: Items::new(), present: BTreeMap::new(), minute: 0 }
+        Self { place, writer, committed: Items::new(), present: BTreeMap::new(), changed: BTreeSet::new(), minute: 0 }
     }
 
     fn writer(&mut self) -> &mut Writer {
@@ -57,17 +59,28 @@ impl World {
     }
 
     fn reset(&mut self) {
+        self.changed.clear();
         let live = |versions: &Vec<Version>| versions.last().filter(|version| version.until.is_none()).map(|version| (version.body, version.read));
         self.present = self.committed.iter().filter_map(|(id, versions)| Some((*id, live(versions)?))).collect();
+    }
+
+    fn set(&mut self, id: u8, state: Option<(u8, bool)>) {
+        let before = match state {
+            Some(state) => self.present.insert(id, state),
+            None => self.present.remove(&id),
+        };
+        if before != state {
+            self.changed.insert(id);
+        }
     }
 
     fn commit(&mut self) {
         self.minute += 1;
         let now = time(self.minute);
         let Some(seq) = self.writer().commit(now).unwrap() else { return };
-        let present = self.present.clone();
+        let (present, changed) = (self.present.clone(), std::mem::take(&mut self.changed));
         for (id, versions) in &mut self.committed {
-            if let Some(last) = versions.last_mut().filter(|version| version.until.is_none() && present.get(id) != Some(&(version.body, version.read))) {
+            if let Some(last) = versions.last_mut().filter(|version| version.until.is_none() && changed.contains(id)) {
                 last.until = Some(seq.0);
             }
         }
@@ -84,19 +97,19 @@ impl World {
             Op::Put { id, body: number } => {
                 let at = inbox(self.writer());
                 self.writer().put_item(at.0, at.1, mail(&format!("I{id}"), &format!("I{id}"), &body(number))).unwrap();
-                self.present.insert(id, (number, false));
+                self.set(id, Some((number, false)));
             }
             Op::Read { id, read } => {
                 let at = inbox(self.writer());
                 self.writer().set_read(at.0, &ItemId::new(format!("I{id}")), None, read).unwrap();
-                if let Some(item) = self.present.get_mut(&id) {
-                    item.1 = read;
+                if let Some((body, _)) = self.present.get(&id).copied() {
+                    self.set(id, Some((body, read)));
                 }
             }
             Op::Delete { id } => {
                 let at = inbox(self.writer());
                 self.writer().delete_item(at.0, &ItemId::new(format!("I{id}"))).unwrap();
-                self.present.remove(&id);
+                self.set(id, None);
             }
             Op::Commit => self.commit(),
             Op::Mark { versions_max, deleted } => {
