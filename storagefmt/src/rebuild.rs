@@ -7,9 +7,9 @@
 use crate::erase::note_absent;
 use crate::format::pack::{CommitEntry, Directory};
 use crate::format::row::{FolderRowValue, Key, KeyTake, PackRow, StateRow, Table};
-use crate::index::{Batch, Index, encode};
 use crate::index::commit::{PackFacts, commit};
 use crate::index::staged::Staged;
+use crate::index::{Batch, Index, encode};
 use crate::layout::{self, Access, INDEX, INDEX_NEW, INDEX_OLD, Lock};
 use crate::pack::list::{Found, PackList};
 use crate::pack::reader::PackReader;

@@ -56,7 +56,12 @@ impl Check<'_> {
     /// Returns the packs that there should be, by their first commits.
     fn wanted(&mut self, looked: bool) -> Result<Vec<PackName>, Error> {
         if let Some(known) = self.ask(known)? {
-            let name = |(first, row): (CommitSeq, crate::format::row::PackRow)| PackName { first, last: CommitSeq(row.last), generation: row.generation, check: row.check };
+            let name = |(first, row): (CommitSeq, crate::format::row::PackRow)| PackName {
+                first,
+                last: CommitSeq(row.last),
+                generation: row.generation,
+                check: row.check,
+            };
             let wanted: Vec<PackName> = known.into_iter().map(name).collect();
             if !looked {
                 self.unlisted(&wanted)?;

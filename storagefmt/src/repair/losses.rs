@@ -47,7 +47,8 @@ pub(super) fn note(writer: &mut Writer, lost: &Lost, now: DateTime<Utc>, report:
             };
             if table == Table::ItemsLive {
                 again.insert(item, record.as_ref().clone());
-            } else if !again.values().any(|live| live.mailbox == record.mailbox && [live.shown, live.export].iter().flatten().any(|content| content.id == id.0)) {
+            } else if !again.values().any(|live| live.mailbox == record.mailbox && [live.shown, live.export].iter().flatten().any(|content| content.id == id.0))
+            {
                 let lost = LostItem { item: names.item(record), version: record.version, reason: reason.clone() };
                 if report.lost.last() != Some(&lost) {
                     report.lost.push(lost);

@@ -174,7 +174,9 @@ impl<'a> Packs<'a> {
 /// Returns whether there may have been frames in a range of commits that are not listed.
 fn has_gaps(first: CommitSeq, last: CommitSeq, generation: u32, said: &[CommitEntry], listed: impl Iterator<Item = FrameKey>) -> bool {
     let mut numbers = BTreeMap::<CommitSeq, BTreeSet<u32>>::new();
-    listed.for_each(|frame| drop(numbers.entry(frame.seq).or_default().insert(frame.n)));
+    for frame in listed {
+        numbers.entry(frame.seq).or_default().insert(frame.n);
+    }
     // A pack as a commit wrote it has all numbers.
     let has_holes = |numbers: &BTreeSet<u32>| numbers.last().is_some_and(|last| *last as usize + 1 != numbers.len());
     let unsaid = (first.0..=last.0).any(|seq| !said.iter().any(|commit| commit.seq.0 == seq));

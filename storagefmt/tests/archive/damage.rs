@@ -2,9 +2,7 @@
 //! names exactly what is hit, the rest reads back, and every error says what to do.
 
 use crate::support::{Place, address, at, folder, inbox, list, mail, noise, time};
-use c2b_storagefmt::{
-    Argon2Params, Catalog, CheckReport, Contents, Error, ItemKey, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild, repair,
-};
+use c2b_storagefmt::{Argon2Params, Catalog, CheckReport, Contents, Error, ItemKey, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild, repair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,7 +129,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().unwrap().is_dir() { copy(&from, &to) } else { drop(fs::copy(from, to).unwrap()) }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
     }
 }
 
@@ -162,7 +164,8 @@ fn whole(catalog: &Catalog, contents: &Contents) -> Truth {
 
 fn says_what_to_do(err: &Error) {
     let text = std::iter::successors(Some(err as &dyn std::error::Error), |err| err.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    let hints = ["storage check", "storage repair", "storage rebuild", "put the file back", "restore", "newer c2b", "is not in the archive", "put one of them back"];
+    let hints =
+        ["storage check", "storage repair", "storage rebuild", "put the file back", "restore", "newer c2b", "is not in the archive", "put one of them back"];
     assert!(hints.iter().any(|hint| text.contains(hint)), "nothing says what to do: {text} ({err:?})");
 }
 
@@ -408,4 +411,53 @@ rows! {
     the_indexs_options: Kind::Open, Spot::Index("OPTIONS"), |_| NEVER;
     the_indexs_identity: Kind::Open, Spot::Index("IDENTITY"), |_| NEVER;
     the_indexs_diary: Kind::Open, Spot::Index("LOG"), |_| NEVER;
+}
+
+/// Damages of any file at any place, as many as `C2B_DAMAGE_CASES` says: nothing panics, no wrong byte is handed out, and a repair makes a check clean.
+#[test]
+fn any_damage_is_repaired_or_explained() {
+    let cases = std::env::var("C2B_DAMAGE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4u64);
+    let seed = std::env::var("C2B_DAMAGE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1u64);
+    let samples = [Kind::Open, Kind::Sealed, Kind::Logged, Kind::Rewritten].map(Sample::new);
+    for case in seed..seed + cases {
+        let random = noise(64, case);
+        let number = |at: usize| u64::from_le_bytes(random[at * 8..at * 8 + 8].try_into().unwrap());
+        let sample = &samples[usize::try_from(number(0) % 4).unwrap()];
+        let place = sample.copy();
+        let mut said = format!("case {case}");
+        for hit in 0..=number(1) % 2 {
+            let at = 2 + 3 * usize::try_from(hit).unwrap();
+            let mut files = files(&place.dir());
+            files.sort();
+            let path = &files[usize::try_from(number(at)).unwrap() % files.len()];
+            let length = fs::metadata(path).unwrap().len().max(1);
+            let action = ACTIONS[usize::try_from(number(at + 1) % 3).unwrap()];
+            let offset = usize::try_from(number(at + 2) % length).unwrap();
+            said += &format!(", {action:?} at {offset} of {}", path.strip_prefix(place.dir()).unwrap().display());
+            harm(path, action, Some(offset));
+        }
+        if let Ok((catalog, contents)) = Catalog::open_reader(&place.dir(), &place.root.path().join("reader"), &sample.key).map_err(|err| says_what_to_do(&err))
+        {
+            whole(&catalog, &contents);
+        }
+        if let Err(err) = sample.check(&place, true) {
+            says_what_to_do(&err);
+        }
+        match repair(&place.dir(), &sample.key, time(5), &mut |_| {}) {
+            Ok(report) => {
+                assert_eq!(sample.check(&place, true).unwrap().damages, [], "{said}: after {report:#?}");
+                backs_up(sample, &place, &said);
+                assert_eq!(sample.check(&place, true).unwrap().damages, [], "{said}: after a backup");
+            }
+            Err(err) => says_what_to_do(&err),
+        }
+    }
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found
 }
