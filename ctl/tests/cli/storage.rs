@@ -432,9 +432,9 @@ fn free() {
     --- stdout
     freed in storage archive
       logical  1.1 MiB removed: 55 versions, each counted whole
-      on disk  512.0 KiB freed; 64.0 KiB written anew for it
-      pending  4.0 KiB: other versions or mailboxes use the same parts
-      pending  8.0 KiB: held open by a program that reads the storage since 2026-11-20 09:00:00; free once it looks again or ends
+      on disk  512.0 KiB freed, in 3 packs
+      pending  4.0 KiB: no room to write the rest of their packs anew; free some space, then the same command goes on
+      pending  8.0 KiB: held open by a program that reads the storage; free once it looks again or ends (mount.c2b, process 4711)
       pending  512 B: scattered in packs of which nearly all is in use; freed once more of them is unused
     ");
     asked(&daemon, "POST /v1/storages/archive/free", json!({ "dry-run": false }));
@@ -449,7 +449,7 @@ fn erase() {
     exit 0
     --- stdout
     erased alice@example.org from storage archive: 4,321 items and 5,000 versions in 12 folders, 100.0 MiB are lost for ever
-    20.0 MiB freed on disk, 10.0 MiB more by `c2bctl storage free archive`; 1.0 MiB stay with other mailboxes that hold the same
+    20.0 MiB freed on disk; 1.0 MiB stay with other mailboxes that hold the same
     ");
     assert_eq!(daemon.requests().len(), 1);
     asked(&daemon, "POST /v1/storages/archive/erase", json!({ "mailbox": "alice@example.org", "dry-run": false }));

@@ -10,6 +10,7 @@ use crate::index::commit::{PackFacts, commit, replace_packs};
 use crate::index::{Index, decode};
 use crate::pack::list::PackList;
 use crate::pack::reader::PackReader;
+use crate::erase::note_absent;
 use crate::rebuild::make_up_folders;
 use crate::writer::recover::{RecordFrame, known, record_frames};
 use crate::{CommitSeq, Error, FrameKey, SealError};
@@ -47,7 +48,9 @@ impl Check<'_> {
             }
             looked = true;
         }
-        make_up_folders(&mut self.rows)
+        make_up_folders(&mut self.rows)?;
+        // As a rebuild does, which this is compared with.
+        note_absent(&mut self.rows)
     }
 
     /// Returns the packs that there should be, by their first commits.
