@@ -4,13 +4,13 @@
 //! again in everything that was built on it.
 
 use super::{Check, is_gone};
+use crate::erase::note_absent;
 use crate::format::pack::{Codec, CommitEntry, Directory, FrameEntry, FrameHeader, FrameKind, PackName, parse_name};
 use crate::format::row::{CommitRow, FrameRow, Key, KeyTake, Table};
 use crate::index::commit::{PackFacts, commit, replace_packs};
 use crate::index::{Index, decode};
 use crate::pack::list::PackList;
 use crate::pack::reader::PackReader;
-use crate::erase::note_absent;
 use crate::rebuild::make_up_folders;
 use crate::writer::recover::{RecordFrame, known, record_frames};
 use crate::{CommitSeq, Error, FrameKey, SealError};
