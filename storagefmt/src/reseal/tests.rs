@@ -1,3 +1,5 @@
+//! Sealing anew, from inside: what keys of long ago open, and what they do not.
+
 use super::ResealStep;
 use crate::format::pack::{FRAME_MAGIC, FrameHeader, FrameKind};
 use crate::pack::frame::decode_frame;
