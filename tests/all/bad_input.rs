@@ -101,8 +101,8 @@ fn a_storage_path_that_will_not_do_is_refused_and_left_alone() {
     let newer = bench.path("newer");
     assert!(Command::new("cp").arg("-r").arg(bench.storage()).arg(&newer).status().unwrap().success());
     let identity = std::fs::read_to_string(newer.join("storage.toml")).unwrap();
-    let line = identity.lines().find(|line| line.contains('1') && line.contains("format")).expect("the format's version is written down");
-    std::fs::write(newer.join("storage.toml"), identity.replace(line, &line.replace('1', "9"))).unwrap();
+    let line = identity.lines().find(|line| line.starts_with("format = 2")).expect("the format's version is written down");
+    std::fs::write(newer.join("storage.toml"), identity.replace(line, &line.replace('2', "9"))).unwrap();
     refused(&ctl.run(&["storage", "create", "newer", "--path", newer.to_str().unwrap()]), 1, &["newer"]);
 }
 

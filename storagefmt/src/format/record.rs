@@ -445,13 +445,13 @@ pub struct ErasedRecord {
     #[n(5)]
     pub versions: u64,
     /// The last folder key that was given out, to whomever: the mailbox's own records cannot tell any more.
-    #[n(6)]
+    #[cbor(n(6), default)]
     pub folders_last: u64,
     /// The last item key that was given out, to whomever.
-    #[n(7)]
+    #[cbor(n(7), default)]
     pub items_last: u64,
     /// Blocks of other mailboxes, as seq and n, that hold what only this one had any more and that go with it.
-    #[n(8)]
+    #[cbor(n(8), default)]
     pub blocks: Vec<(u64, u32)>,
 }
 
