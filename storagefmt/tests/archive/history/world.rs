@@ -316,7 +316,8 @@ impl World {
                 let mut run = self.open()?.erase_begin(row.key, "admin", now)?;
                 for _ in 0..steps.unwrap_or(u8::MAX) {
                     if self.open()?.erase_step(&mut run, now)? == EraseStep::Done {
-                        assert_eq!(self.open()?.pending_erasures()?, []);
+                        // That of another mailbox may have been interrupted before.
+                        assert!(!self.open()?.pending_erasures()?.contains(&row.key));
                         break;
                     }
                 }
