@@ -442,7 +442,7 @@ fn erasure(index: &Index, place: Place) -> Result<Option<Erasure>, Error> {
 }
 
 /// Makes up a folder whose record is lost to damage, so that its items are listed.
-fn lost_folder(key: FolderKey, from: u64) -> FolderRecord {
+pub(crate) fn lost_folder(key: FolderKey, from: u64) -> FolderRecord {
     let name = format!("lost folder [{key}]");
     FolderRecord {
         mailbox: 0,

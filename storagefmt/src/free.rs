@@ -18,6 +18,7 @@ mod regroup;
 mod rewrite;
 mod scan;
 
+use crate::ballast;
 use crate::catalog::Shared;
 use crate::format::pack::FRAME_BYTES;
 use crate::format::record::{Record, VersionRecord};
@@ -296,7 +297,7 @@ impl Writer {
             Err(err) if err.is_no_space() => {
                 work.under_way = None;
                 // With the ballast there is room for one pack, which gives room for the next.
-                if self.release_reserve()? {
+                if ballast::release(self.store().as_ref())? {
                     work.jobs.push_front(job);
                 } else {
                     work.waiting.push(job);

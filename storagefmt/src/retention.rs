@@ -19,10 +19,14 @@ use chrono::{DateTime, Utc};
 pub(crate) const COMMIT_VERSIONS: usize = 4096;
 
 impl Catalog {
-    /// As [`Writer::retention_plan`], beside the writer: what is committed meanwhile is left out.
+    /// Says which versions a policy would mark, and why, one decision after the other.
+    ///
+    /// Works beside the writer: what is committed meanwhile is left out.
+    /// Memory: 24 bytes for each decision, and 8 for each commit.
     ///
     /// # Errors
-    /// As [`Writer::retention_plan`].
+    /// When the policy is empty or contradicts itself, the clock is suspect (see [`Error::SuspectClock`]) and not to be
+    /// trusted all the same, or anything that decides cannot be read. Then nothing was decided, whatever `each` was told.
     pub fn retention_plan(
         &self,
         policy: &RetentionPolicy,
@@ -36,23 +40,6 @@ impl Catalog {
 }
 
 impl Writer {
-    /// Says which versions a policy would mark, and why, one decision after the other.
-    ///
-    /// Memory: 24 bytes for each decision, and 8 for each commit.
-    ///
-    /// # Errors
-    /// When the policy is empty or contradicts itself, the clock is suspect (see [`Error::SuspectClock`]) and not to be
-    /// trusted all the same, or anything that decides cannot be read. Then nothing was decided, whatever `each` was told.
-    pub fn retention_plan(
-        &self,
-        policy: &RetentionPolicy,
-        now: DateTime<Utc>,
-        trust_clock: bool,
-        each: &mut dyn FnMut(&Decision),
-    ) -> Result<RetentionPlan, Error> {
-        self.catalog().retention_plan(policy, now, trust_clock, each)
-    }
-
     /// Marks what a plan decided, and returns how many versions that were. What changed since it was made is left out.
     ///
     /// Commits some thousand versions at a time: after an error or a crash a part of them is marked.

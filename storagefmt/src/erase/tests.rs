@@ -1,3 +1,5 @@
+//! Erasing a mailbox: a rebuild gives the same rows, and what only it had goes from blocks of others.
+
 use super::EraseStep;
 use crate::format::record::{LostRecord, Record};
 use crate::format::row::{Key, StateRow, Table};

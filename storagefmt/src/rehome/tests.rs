@@ -1,3 +1,5 @@
+//! Contents that move to blocks of another mailbox, and helpers that the tests of erasing share.
+
 use super::{Rehomed, rehome};
 use crate::format::recipe::ChunkRef;
 use crate::seal::{Argon2Params, Unlock};

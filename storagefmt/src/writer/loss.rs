@@ -1,6 +1,7 @@
 //! Writing down what is lost: contents that no recipe gives any more, items whose content is to be fetched again, folders whose records are gone.
 
 use super::Writer;
+use crate::catalog::lost_folder;
 use crate::format::micros;
 use crate::format::record::{FolderRecord, ItemMarkRecord, LostRecord, Record};
 use crate::layout::Lock;
@@ -42,19 +43,7 @@ impl Writer {
     pub(crate) fn keep_lost_folder(&mut self, mailbox: MailboxKey, folder: FolderKey) -> Result<(), Error> {
         self.ready()?;
         self.introduce(mailbox)?;
-        let name = format!("lost folder [{folder}]");
-        let record = FolderRecord {
-            mailbox: mailbox.0,
-            key: folder.0,
-            id: format!("lost:{folder}"),
-            parent_id: None,
-            parent: None,
-            file_name: name.clone(),
-            name,
-            class: String::new(),
-            role: None,
-            created: self.seq.0,
-        };
+        let record = FolderRecord { mailbox: mailbox.0, id: format!("lost:{folder}"), ..lost_folder(folder, self.seq.0) };
         self.record(mailbox, &Record::Folder(record))
     }
 }

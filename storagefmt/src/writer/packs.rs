@@ -12,11 +12,7 @@ use crate::index::decode;
 use crate::pack::file::PackSealed;
 use crate::{CommitSeq, Error, FrameKey};
 use std::collections::HashSet;
-use std::io;
 use std::sync::Arc;
-
-/// A file that only takes room, so that there is some when it is needed.
-const RESERVE: &str = "reserve";
 
 impl Writer {
     /// From now on notes in `claims` what is referred to, as long as anybody has them.
@@ -67,17 +63,5 @@ impl Writer {
         }
         self.state = BatchState::Good;
         Ok(())
-    }
-
-    /// Gives up the ballast; `false` when there is none.
-    pub(crate) fn release_reserve(&mut self) -> Result<bool, Error> {
-        match self.store.delete(RESERVE) {
-            Ok(()) => {
-                tracing::warn!("the disk is full: the reserve is given up");
-                Ok(true)
-            }
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(err) => Err(Error::file("delete", RESERVE)(err)),
-        }
     }
 }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 /// Marks everything but the newest versions, whatever its age.
 fn mark(writer: &mut Writer, minute: i64) -> u64 {
     let policy = RetentionPolicy { deleted_after: Some(TimeDelta::seconds(1)), versions_max: Some(1), ..RetentionPolicy::default() };
-    let plan = writer.retention_plan(&policy, time(minute), false, &mut |_| {}).unwrap();
+    let plan = writer.catalog().retention_plan(&policy, time(minute), false, &mut |_| {}).unwrap();
     writer.retention_mark(&plan, time(minute)).unwrap()
 }
 
@@ -84,10 +84,10 @@ fn what_was_marked_goes_and_the_rest_stays() {
 /// Marks, undoes, marks and frees; goes on wherever it is called.
 fn retain(writer: &mut Writer) -> Result<(), Error> {
     let policy = RetentionPolicy { deleted_after: Some(TimeDelta::seconds(1)), versions_max: Some(1), ..RetentionPolicy::default() };
-    let plan = writer.retention_plan(&policy, time(30), false, &mut |_| {})?;
+    let plan = writer.catalog().retention_plan(&policy, time(30), false, &mut |_| {})?;
     writer.retention_mark(&plan, time(30))?;
     writer.retention_undo(time(30))?;
-    let plan = writer.retention_plan(&policy, time(30), false, &mut |_| {})?;
+    let plan = writer.catalog().retention_plan(&policy, time(30), false, &mut |_| {})?;
     writer.retention_mark(&plan, time(30))?;
     let mut run = writer.free_begin()?;
     while writer.free_step(&mut run, time(30))? == FreeStep::More {}

@@ -131,7 +131,7 @@ impl World {
                 let policy =
                     RetentionPolicy { versions_max: Some(versions_max), deleted_after: deleted.then_some(TimeDelta::minutes(5)), ..RetentionPolicy::default() };
                 let now = time(self.minute);
-                let plan = self.writer().retention_plan(&policy, now, false, &mut |_| {}).unwrap();
+                let plan = self.writer().catalog().retention_plan(&policy, now, false, &mut |_| {}).unwrap();
                 let mut marked = 0;
                 for versions in self.committed.values_mut() {
                     let gone = deleted && versions.last().is_some_and(|version| version.until.is_some());

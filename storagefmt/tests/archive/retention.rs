@@ -27,7 +27,7 @@ fn history(writer: &mut Writer) -> (MailboxKey, FolderKey) {
 
 fn decide(writer: &Writer, policy: &RetentionPolicy, minute: i64) -> Vec<Decision> {
     let mut decisions = Vec::new();
-    let plan = writer.retention_plan(policy, time(minute), false, &mut |decision| decisions.push(decision.clone())).unwrap();
+    let plan = writer.catalog().retention_plan(policy, time(minute), false, &mut |decision| decisions.push(decision.clone())).unwrap();
     assert_eq!(plan.versions(), decisions.len() as u64);
     assert_eq!(plan.logical_bytes(), decisions.iter().map(|decision| decision.logical_bytes).sum::<u64>());
     decisions
@@ -61,7 +61,7 @@ fn what_nobody_can_mean_is_refused() {
     let place = Place::new();
     let mut writer = place.create();
     history(&mut writer);
-    let refused = |policy: &RetentionPolicy| match writer.retention_plan(policy, time(6), false, &mut |_| panic!("decided")) {
+    let refused = |policy: &RetentionPolicy| match writer.catalog().retention_plan(policy, time(6), false, &mut |_| panic!("decided")) {
         Err(Error::Policy { reason }) => reason,
         other => panic!("not refused: {other:?}"),
     };
@@ -79,7 +79,7 @@ fn a_suspect_clock_is_refused_unless_it_is_trusted() {
     let mut writer = place.create();
     history(&mut writer);
     let policy = policy(Some(1), None, None);
-    let plan = |minute, trust| writer.retention_plan(&policy, time(minute), trust, &mut |_| {}).map(|plan| plan.versions());
+    let plan = |minute, trust| writer.catalog().retention_plan(&policy, time(minute), trust, &mut |_| {}).map(|plan| plan.versions());
     assert!(matches!(plan(4, false), Err(Error::SuspectClock { .. })));
     assert!(matches!(plan(60 * 24 * 401, false), Err(Error::SuspectClock { .. })));
     assert_eq!(plan(60 * 24 * 401, true).unwrap(), 4);
@@ -106,7 +106,7 @@ fn a_mark_hides_a_version_until_it_is_undone() {
     let mut writer = place.create();
     let inbox = history(&mut writer);
     let before: Vec<_> = (1..=5).map(|seq| list(&writer.catalog(), inbox, at(seq))).collect();
-    let plan = writer.retention_plan(&policy(None, Some(1), Some(2)), time(10), false, &mut |_| {}).unwrap();
+    let plan = writer.catalog().retention_plan(&policy(None, Some(1), Some(2)), time(10), false, &mut |_| {}).unwrap();
     assert_eq!((plan.versions(), plan.deleted.versions, plan.too_many.versions), (4, 2, 2));
     assert_eq!(list(&writer.catalog(), inbox, at(1)), before[0], "a plan changed something");
     assert_eq!(writer.retention_mark(&plan, time(10)).unwrap(), 4);
@@ -130,7 +130,7 @@ fn what_changed_since_the_plan_is_left_out() {
     let place = Place::new();
     let mut writer = place.create();
     let inbox = history(&mut writer);
-    let plan = writer.retention_plan(&policy(None, Some(1), None), time(10), false, &mut |_| {}).unwrap();
+    let plan = writer.catalog().retention_plan(&policy(None, Some(1), None), time(10), false, &mut |_| {}).unwrap();
     assert_eq!(plan.versions(), 2);
     put(&mut writer, inbox, mail("B", "b3", b"back again"));
     assert!(matches!(writer.retention_mark(&plan, time(10)), Err(Error::BatchOpen)));

@@ -73,7 +73,7 @@ fn third(writer: &mut Writer, _: &mut dyn FnMut(&Writer)) -> Result<(), Error> {
 
 fn mark(writer: &mut Writer, _: &mut dyn FnMut(&Writer)) -> Result<(), Error> {
     let policy = RetentionPolicy { superseded_after: Some(TimeDelta::minutes(20)), deleted_after: Some(TimeDelta::minutes(20)), versions_max: None };
-    let plan = writer.retention_plan(&policy, time(60), false, &mut |_| {})?;
+    let plan = writer.catalog().retention_plan(&policy, time(60), false, &mut |_| {})?;
     writer.retention_mark(&plan, time(60))?;
     Ok(())
 }

@@ -400,7 +400,7 @@ impl World {
             };
             assert!(decided.insert((decision.key, decision.from.0), rule).is_none());
         };
-        let plan = match self.open()?.retention_plan(&ours, now, false, &mut each) {
+        let plan = match self.open()?.catalog().retention_plan(&ours, now, false, &mut each) {
             Err(Error::Policy { .. }) if policy.max == Some(1) && policy.superseded.is_some() || policy.is_empty() => return Ok(()),
             other => other?,
         };
