@@ -6,7 +6,7 @@
 //! * It runs beside backups and freeing: it takes what is committed when it looks, and looks again when a pack is gone.
 //! * Every frame is proven on the way. A damaged pack is named, and the rest is copied.
 //! * What the source freed or erased goes from the copy; its keys never go back to an older edition.
-//! * Nothing of an earlier copy is touched before all that is new lies beside it: see [`mod@incoming`].
+//! * Nothing of an earlier copy is touched before all that is new lies beside it: see `copy/incoming.rs`.
 //!
 //! Does not merge: a copy that was written to by others, or that holds commits which the source does not have, is refused.
 

@@ -4,7 +4,7 @@
 //! enough is dead, and small neighbours, are made anew with what is wanted of them. Groups of which enough is dead are
 //! put together anew before. It goes in steps of a second at
 //! most, each of which leaves the storage whole. Batches are committed between them: what they refer to is
-//! [claimed](claims::Claims) and stays. A run may be dropped at any time; the next one does the rest.
+//! claimed and stays. A run may be dropped at any time; the next one does the rest.
 //!
 //! Memory for ten million blocks and two million contents: 160 MB for blocks, 17 MB for contents, 40 bytes for each pack.
 //! Room: that of one new pack, which the ballast gives where the disk is full.

@@ -9,7 +9,7 @@
 //! everybody who asks gets the error. Nothing is lost, since what was not committed is fetched
 //! again. To go on, drop all clones and catalogues and open the storage anew.
 //!
-//! Retention, erasing, freeing and keys are worked on between two batches ([`StorageWriter::between`]), in short
+//! Retention, erasing, freeing and keys are worked on between two batches (`StorageWriter::between`), in short
 //! steps: a job waits for such a step, and never fails because of it.
 
 use super::batch::Batch;
