@@ -88,6 +88,8 @@ pub(crate) fn replace_pack(
             (None, _) => damaged.push(entry.header.key),
         }
     }
+    // The index must never be behind what the new pack was made of: what it drops could not be told from what is missing.
+    index.sync()?;
     let published = new.finish()?;
     let name = parse_name(&published.name).ok_or(Error::BatchBroken)?;
     let mut rows = Staged::new(index);

@@ -6,7 +6,7 @@
 use super::Check;
 use super::blame::Names;
 use crate::format::record::Record;
-use crate::format::row::{ChunkRow, ItemRowValue, KeyTake, MailboxRowValue, PackRow, StateRow, Table};
+use crate::format::row::{ChunkRow, ItemPlaceRow, ItemRowValue, KeyTake, MailboxRowValue, PackRow, StateRow, Table};
 use crate::index::{Index, Row, decode, successor};
 use crate::{CommitSeq, DamagedItem, Error, Place};
 use std::collections::VecDeque;
@@ -16,6 +16,15 @@ use std::sync::Arc;
 const PAGE_ROWS: usize = 1024;
 /// Items named for each table: an index is made anew as a whole, however much of it is wrong.
 const NAMES_MAX: usize = 1000;
+
+/// What the two went through.
+#[derive(Clone, Copy)]
+struct Histories {
+    /// Whether packs were written anew.
+    rewritten: bool,
+    /// Whether texts are hashed with one key.
+    keyed_alike: bool,
+}
 
 /// How the rows of a table differ.
 #[derive(Default)]
@@ -33,9 +42,10 @@ impl Check<'_> {
         let rewritten = crate::writer::recover::known(&replay)?.values().any(|row| row.generation > 0);
         let generation = replay.state()?.keygen;
         let Some(keyed_alike) = self.ask(|live| Ok(live.state()?.keygen == generation))? else { return Ok(()) };
+        let histories = Histories { rewritten, keyed_alike };
         // After a rotation, hashes in the index are of the key that it was made with: until it is made anew they cannot be compared.
         for table in Table::ALL.iter().filter(|table| keyed_alike || !is_keyed(**table)) {
-            let Some(found) = self.ask(|live| difference(live, &replay, *table, rewritten))? else { return Ok(()) };
+            let Some(found) = self.ask(|live| difference(live, &replay, *table, histories))? else { return Ok(()) };
             if found.missing + found.extra + found.other > 0 {
                 let Difference { missing, extra, other, items } = found;
                 let what = format!(
@@ -50,7 +60,7 @@ impl Check<'_> {
 }
 
 /// Walks over a table of both.
-fn difference(live: &Index, replay: &Index, table: Table, rewritten: bool) -> Result<Difference, Error> {
+fn difference(live: &Index, replay: &Index, table: Table, histories: Histories) -> Result<Difference, Error> {
     let (mut one, mut other) = (Rows::new(live, table), Rows::new(replay, table));
     let mut found = Difference::default();
     let mut names = None;
@@ -64,7 +74,7 @@ fn difference(live: &Index, replay: &Index, table: Table, rewritten: bool) -> Re
         let row = match order {
             std::cmp::Ordering::Less => {
                 let Some((key, value)) = one.next() else { continue };
-                if !(rewritten && is_left(live, replay, table, &key, &value)?) {
+                if !(histories.rewritten && is_left(live, replay, table, &key, &value)?) {
                     found.extra += 1;
                 }
                 continue;
@@ -79,7 +89,7 @@ fn difference(live: &Index, replay: &Index, table: Table, rewritten: bool) -> Re
             }
             std::cmp::Ordering::Equal => {
                 let (held, row) = (one.next(), other.next());
-                if held == row || is_alike(replay, table, held.as_ref(), row.as_ref(), rewritten)? {
+                if held == row || is_alike(replay, table, held.as_ref(), row.as_ref(), histories)? {
                     continue;
                 }
                 found.other += 1;
@@ -115,7 +125,8 @@ fn is_left(live: &Index, replay: &Index, table: Table, key: &[u8], value: &[u8])
 }
 
 /// Returns whether two rows of a key say the same but for what may differ.
-fn is_alike(replay: &Index, table: Table, one: Option<&Row>, other: Option<&Row>, rewritten: bool) -> Result<bool, Error> {
+fn is_alike(replay: &Index, table: Table, one: Option<&Row>, other: Option<&Row>, histories: Histories) -> Result<bool, Error> {
+    let Histories { rewritten, keyed_alike } = histories;
     let (Some((_, one)), Some((_, other))) = (one, other) else { return Ok(false) };
     Ok(match table {
         Table::State => {
@@ -136,6 +147,10 @@ fn is_alike(replay: &Index, table: Table, one: Option<&Row>, other: Option<&Row>
             let (logical_bytes, marked_bytes) = if rewritten { (other.logical_bytes, other.marked_bytes) } else { (one.logical_bytes, one.marked_bytes) };
             // What an erasure left is known to the storage's index alone.
             MailboxRowValue { logical_bytes, marked_bytes, purged: other.purged, ..one } == other
+        }
+        Table::Places if !keyed_alike => {
+            let (one, other): (ItemPlaceRow, ItemPlaceRow) = (decode(table, one)?, decode(table, other)?);
+            ItemPlaceRow { id: other.id, ..one } == other
         }
         // Of two copies of a chunk the one may be freed that the index names; it is stored again when it is wanted again.
         Table::Chunks if rewritten => replay.frame(decode::<ChunkRow>(table, one)?.frame())?.is_none(),

@@ -12,7 +12,7 @@ use minicbor::encode::{Error as EncodeError, Write};
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
 /// Version of everything below.
-pub const INDEX_VERSION: u32 = 2;
+pub const INDEX_VERSION: u32 = 3;
 
 /// The first 20 bytes of a keyed BLAKE3 hash: what a text is in the index.
 pub type Hash20 = [u8; 20];
@@ -304,6 +304,9 @@ pub struct ItemPlaceRow {
     /// Whether it is there now.
     #[n(4)]
     pub live: bool,
+    /// The first bytes of the hash of its id: with the mailbox, what [`Table::ItemIds`] has it under.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub id: [u8; 8],
 }
 
 /// Where a version of an item is listed.

@@ -26,7 +26,9 @@ pub(super) fn item(rows: &mut Staged, place: Place, record: &ItemRecord) -> Resu
     let row = ItemRowValue { place, brought, version: record.version, mark: None, rule: None, judged: None };
     rows.put(Table::ItemsLive, live_key(mailbox, folder, seq.0, key), &row);
     rows.put(Table::History, Key::number(key.0).u64(seq.0), &HistoryRow { mailbox: mailbox.0, folder: folder.0, until: 0, marked: false });
-    rows.put(Table::Places, Key::number(key.0), &ItemPlaceRow { mailbox: mailbox.0, folder: folder.0, from: seq.0, version: record.version, live: true });
+    let id = rows.hash20(&record.meta.id).first_chunk().copied().unwrap_or_default();
+    let at = ItemPlaceRow { mailbox: mailbox.0, folder: folder.0, from: seq.0, version: record.version, live: true, id };
+    rows.put(Table::Places, Key::number(key.0), &at);
     put_id(rows, record, record.meta.change_key.as_deref(), true);
     let was_live = before.is_some_and(|(was, _)| was.live);
     touch(rows, seq, mailbox, folder.0, key.0, |row| {
@@ -47,6 +49,9 @@ pub(super) fn item_gone(rows: &mut Staged, seq: CommitSeq, mailbox: Option<Mailb
     rows.put(Table::Places, Key::number(key.0), &ItemPlaceRow { live: false, ..place });
     if let Some(record) = rows.item(&row)? {
         put_id(rows, &record, record.meta.change_key.as_deref(), false);
+    } else if let Some((id, row)) = known_by(rows, key.0, &place)? {
+        // Its record was dropped before this one was taken in: the item is freed further on.
+        rows.put(Table::ItemIds, id, &ItemIdRow { live: false, ..row });
     }
     if place.from != seq.0 {
         change(rows, seq, MailboxKey(place.mailbox), place.folder, key.0);
@@ -127,6 +132,19 @@ pub(super) fn new_bytes(record: &ItemRecord, held: Option<Contents>) -> u64 {
     let shown = if held.is_some() && record.shown == held_shown { 0 } else { of(record.shown) };
     let export = if record.export == record.shown || held.is_some() && record.export == held_export { 0 } else { of(record.export) };
     shown + export
+}
+
+/// Finds what an item is known by, whether or not a record still says it.
+pub(super) fn known_by(rows: &Staged, item: u64, place: &ItemPlaceRow) -> Result<Option<(Key, ItemIdRow)>, Error> {
+    let mut prefix = Key::mailbox(MailboxKey(place.mailbox));
+    prefix.0.extend(place.id);
+    for (key, value) in rows.scan(Table::ItemIds, &prefix)? {
+        let row: ItemIdRow = decode(Table::ItemIds, &value)?;
+        if row.key == item {
+            return Ok(Some((Key(key), row)));
+        }
+    }
+    Ok(None)
 }
 
 fn put_id(rows: &mut Staged, record: &ItemRecord, change_key: Option<&str>, live: bool) {

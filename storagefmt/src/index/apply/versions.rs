@@ -7,10 +7,10 @@
 //! from its pack at any later time, and a rebuild then gives the same rows. So the changes that it made
 //! are forgotten with it, and the version behind it brings what it shared with it.
 
-use super::items::{contents, new_bytes};
+use super::items::{contents, known_by, new_bytes};
 use super::{change, count, update};
 use crate::format::record::{Record, VersionGoneRecord, VersionRecord};
-use crate::format::row::{HistoryRow, ItemIdRow, ItemPlaceRow, ItemRowValue, Key, KeyTake, Table, live_key, past_key};
+use crate::format::row::{HistoryRow, ItemPlaceRow, ItemRowValue, Key, KeyTake, Table, live_key, past_key};
 use crate::index::decode;
 use crate::index::staged::Staged;
 use crate::{CommitSeq, Error, FolderKey, ItemKey, MailboxKey};
@@ -154,16 +154,12 @@ fn inherit(rows: &mut Staged, version: &Version, before: Option<&Version>) -> Re
 
 /// Forgets an item with its last version, so that nothing of it is needed any more.
 fn forget_item(rows: &mut Staged, last: &Version) -> Result<(), Error> {
-    let place: Option<ItemPlaceRow> = rows.row(Table::Places, &Key::number(last.item))?;
-    if place.is_none_or(|place| place.live) {
+    let Some(place): Option<ItemPlaceRow> = rows.row(Table::Places, &Key::number(last.item))? else { return Ok(()) };
+    if place.live {
         return Ok(());
     }
     rows.delete(Table::Places, Key::number(last.item));
-    let Some(record) = rows.record(last.row.place)? else { return Ok(()) };
-    let Record::Item(record) = record.as_ref() else { return Ok(()) };
-    let id = rows.text_key(last.mailbox(), &record.meta.id);
-    let known: Option<ItemIdRow> = rows.row(Table::ItemIds, &id)?;
-    if known.is_some_and(|known| known.key == last.item) {
+    if let Some((id, _)) = known_by(rows, last.item, &place)? {
         rows.delete(Table::ItemIds, id);
     }
     Ok(())

@@ -292,7 +292,6 @@ fn every_operation_on_a_sealed_storage_survives_a_crash_at_every_write() {
 /// The index is not synced with each commit: after a power cut it may be that of any commit before. Only sealing anew writes
 /// it durably before it drops the keys that an older one needs.
 #[test]
-#[ignore = "an index behind both commits and a freeing keeps rows of freed items that `storage check` names and `storage rebuild` mends; it is to be made anew by itself"]
 fn an_index_of_long_ago_is_brought_to_the_state_of_the_packs() {
     let steps = || STEPS.iter().filter(|step| !std::ptr::fn_addr_eq(**step, reseal as Step)).enumerate();
     for sealed in [false, true] {
