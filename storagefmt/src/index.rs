@@ -13,6 +13,7 @@ pub(crate) mod batch;
 pub(crate) mod commit;
 mod database;
 mod hasher;
+pub(crate) mod recipes;
 mod records;
 mod slot;
 pub(crate) mod staged;

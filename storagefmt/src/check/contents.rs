@@ -3,18 +3,12 @@
 use super::{Check, cause, is_gone};
 use crate::cut::BUFFER_BYTES;
 use crate::format::recipe::{ChunkRef, RecipeRecord};
-use crate::format::record::Record;
 use crate::format::row::{FrameRow, Key, Table, grant_key};
-use crate::index::{Index, decode, successor};
-use crate::pack::frame::{decode_frame, split_frame};
-use crate::pack::records::decode_records;
-use crate::seal::SealError;
+use crate::index::recipes::RecipeWalk;
+use crate::index::{Index, decode};
 use crate::{ContentFile, ContentId, Error, FrameKey, MailboxKey, Place};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Frames of records looked at at once: two megabytes at most.
-const RECORDS_PAGE: usize = 32;
 
 impl Check<'_> {
     /// Looks at every content that there is a recipe of.
@@ -56,32 +50,14 @@ impl Check<'_> {
 
 /// Goes through all recipes that hold, in the order in which contents were written, which is that in which they lie.
 pub(crate) fn each_recipe(index: &Index, mut action: impl FnMut(MailboxKey, Place, &RecipeRecord) -> Result<(), Error>) -> Result<(), Error> {
-    let mut start = Vec::new();
-    loop {
-        let rows = index.scan(Table::Records, b"", &start, RECORDS_PAGE)?;
-        for (_, value) in &rows {
-            let row = |_| Error::IndexRow { table: Table::Records.name() };
-            let (header, stored) = split_frame(value.clone()).map_err(row)?;
-            let raw = match decode_frame(&header, stored, index.keys(), None, None) {
-                // Noted when its pack was looked at.
-                Err(Error::Seal { err: SealError::KeyDestroyed { .. } | SealError::NotAuthentic } | Error::FrameDamaged { .. }) => continue,
-                other => other?,
-            };
-            let mailbox = MailboxKey(header.mailbox);
-            for (number, record) in (0..).zip(decode_records(&raw).unwrap_or_default()) {
-                let Some(Record::Recipe(recipe)) = record else { continue };
-                let place = Place { frame: header.key, index: number };
-                // A later recipe may have taken its place.
-                if index.row::<Place>(Table::Recipes, &index.content_key(mailbox, &ContentId(recipe.id)))? == Some(place) {
-                    action(mailbox, place, &recipe)?;
-                }
-            }
-        }
-        match rows.last() {
-            Some((key, _)) if rows.len() == RECORDS_PAGE => start = successor(key),
-            _ => return Ok(()),
+    let mut walk = RecipeWalk::default();
+    // What cannot be read was noted when its pack was looked at.
+    while let Some(page) = walk.page(index, |_, _| Ok(()))? {
+        for found in page.iter().filter(|found| found.holds()) {
+            action(found.mailbox, found.place, &found.recipe)?;
         }
     }
+    Ok(())
 }
 
 /// Says which block of a recipe is not there, is too short, or may not be read by the mailbox.

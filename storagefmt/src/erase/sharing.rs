@@ -4,24 +4,20 @@ use super::EraseReport;
 use super::coverage::{Coverage, Verdict};
 use crate::catalog::{Shared, Walk};
 use crate::format::micros;
-use crate::format::recipe::{ChunkRef, RecipeRecord};
+use crate::format::recipe::ChunkRef;
 use crate::format::record::{LostRecord, Record};
 use crate::format::row::{FrameRow, KeyTake, Table};
-use crate::index::{decode, successor};
-use crate::pack::frame::{decode_frame, split_frame};
-use crate::pack::records::decode_records;
+use crate::index::decode;
+use crate::index::recipes::RecipeWalk;
 use crate::rehome::rehome;
-use crate::seal::SealError;
-use crate::{CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place, Writer};
+use crate::{CommitSeq, ContentId, Error, FrameKey, MailboxKey, Writer};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
 /// Rows looked at in a step: about a tenth of a second.
 const STEP_ROWS: usize = 20_000;
-/// Frames of records looked at in a step: 16 MiB of records at most.
-const STEP_FRAMES: usize = 256;
-/// Frames of records read at once.
-const PAGE_FRAMES: usize = 32;
+/// Pages of recipes looked at in a step: 16 MiB of records at most.
+const STEP_PAGES: usize = 8;
 /// Contents stored anew in a commit.
 const CONTENTS_MAX: usize = 1024;
 /// Bytes stored anew in a commit, about.
@@ -35,7 +31,7 @@ pub(super) struct Scan {
     frames: Walk,
     /// Whether all blocks are found.
     collected: bool,
-    recipes: Recipes,
+    recipes: RecipeWalk,
 }
 
 impl Scan {
@@ -48,7 +44,7 @@ impl Scan {
             grants: shared.walk_of(Table::Grants, mailbox),
             frames: shared.walk(Table::Frames),
             collected: false,
-            recipes: Recipes::default(),
+            recipes: RecipeWalk::default(),
         }
     }
 
@@ -59,9 +55,9 @@ impl Scan {
             self.collected = self.collect(shared, coverage)?;
             return Ok(false);
         }
-        for _ in 0..STEP_FRAMES / PAGE_FRAMES {
-            let Some(page) = self.recipes.page(shared)? else { return Ok(true) };
-            page.iter().for_each(|(mailbox, recipe)| coverage.recipe(*mailbox, self.mailbox, recipe));
+        for _ in 0..STEP_PAGES {
+            let Some(page) = self.recipes.page(&shared.index(), must_read)? else { return Ok(true) };
+            page.iter().filter(|found| found.holds()).for_each(|found| coverage.recipe(found.mailbox, self.mailbox, &found.recipe));
         }
         Ok(false)
     }
@@ -106,7 +102,7 @@ pub(super) struct Sharing {
     mailbox: MailboxKey,
     doomed: BTreeSet<FrameKey>,
     /// Absent when nobody has a part of what goes.
-    recipes: Option<Recipes>,
+    recipes: Option<RecipeWalk>,
 }
 
 impl Sharing {
@@ -117,7 +113,7 @@ impl Sharing {
             doomed.insert(block);
             moves |= verdict == Verdict::Moves;
         }
-        Self { mailbox, doomed, recipes: moves.then(Recipes::default) }
+        Self { mailbox, doomed, recipes: moves.then(RecipeWalk::default) }
     }
 
     /// Returns the blocks that go.
@@ -130,18 +126,19 @@ impl Sharing {
         let Some(recipes) = &mut self.recipes else { return Ok(true) };
         let (mut contents, mut bytes, mut at) = (Vec::new(), 0, recipes.clone());
         let mut more = true;
-        for _ in 0..STEP_FRAMES / PAGE_FRAMES {
+        for _ in 0..STEP_PAGES {
             if contents.len() >= CONTENTS_MAX || bytes >= COMMIT_BYTES_MAX {
                 break;
             }
-            let Some(page) = at.page(writer.shared())? else {
+            let Some(page) = at.page(&writer.shared().index(), must_read)? else {
                 more = false;
                 break;
             };
-            for (mailbox, recipe) in page.iter().filter(|(mailbox, _)| *mailbox != self.mailbox) {
+            for found in page.iter().filter(|found| found.holds() && found.mailbox != self.mailbox) {
+                let recipe = &found.recipe;
                 let moved: u64 = recipe.chunks().filter(|chunk| self.doomed.contains(&chunk.frame())).map(|chunk| u64::from(chunk.len)).sum();
                 if recipe.chunks().map(ChunkRef::frame).any(|block| self.doomed.contains(&block)) {
-                    contents.push((*mailbox, ContentId(recipe.id)));
+                    contents.push((found.mailbox, found.content()));
                     bytes += moved;
                 }
             }
@@ -156,6 +153,11 @@ impl Sharing {
     }
 }
 
+/// Who may have a part in what goes must be known.
+fn must_read(_: FrameKey, err: Error) -> Result<(), Error> {
+    Err(err)
+}
+
 /// Notes that contents cannot be read any more, and could not before.
 fn note_lost(writer: &mut Writer, lost: &[(MailboxKey, ContentId)], now: DateTime<Utc>) -> Result<(), Error> {
     let result = lost.iter().try_for_each(|(mailbox, id)| {
@@ -165,42 +167,4 @@ fn note_lost(writer: &mut Writer, lost: &[(MailboxKey, ContentId)], now: DateTim
     });
     result.and_then(|()| writer.commit(now)).inspect_err(|_| writer.abandon())?;
     Ok(())
-}
-
-/// All recipes that hold, in the order in which they were written: those of neighbours are decoded together.
-#[derive(Clone, Default)]
-struct Recipes {
-    start: Vec<u8>,
-}
-
-impl Recipes {
-    /// Reads the next of them; `None` at the end.
-    fn page(&mut self, shared: &Shared) -> Result<Option<Vec<(MailboxKey, RecipeRecord)>>, Error> {
-        let index = shared.index();
-        let frames = index.scan(Table::Records, b"", &self.start, PAGE_FRAMES)?;
-        let Some((last, _)) = frames.last() else { return Ok(None) };
-        self.start = successor(last);
-        let mut recipes = Vec::new();
-        for (_, value) in frames {
-            let damaged = |_| Error::IndexRow { table: Table::Records.name() };
-            let (header, stored) = split_frame(value).map_err(damaged)?;
-            if header.mailbox == 0 {
-                continue;
-            }
-            let raw = match decode_frame(&header, stored, &shared.keys(), None, None) {
-                Err(Error::Seal { err: SealError::KeyDestroyed { .. } }) => continue,
-                other => other?,
-            };
-            let mailbox = MailboxKey(header.mailbox);
-            for (number, record) in (0..).zip(decode_records(&raw).map_err(damaged)?) {
-                let Some(Record::Recipe(recipe)) = record else { continue };
-                let held: Option<Place> = index.row(Table::Recipes, &index.content_key(mailbox, &ContentId(recipe.id)))?;
-                // Another recipe may have taken the place of this one.
-                if held == Some(Place { frame: header.key, index: number }) {
-                    recipes.push((mailbox, recipe));
-                }
-            }
-        }
-        Ok(Some(recipes))
-    }
 }

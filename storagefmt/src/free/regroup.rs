@@ -4,9 +4,10 @@
 //! at a time. While that goes on nothing refers to the groups anew but batches beside it, and what these
 //! refer to stays. 2,000 groups and the contents in them take some 20 MB.
 
-use super::scan::Scan;
+use super::scan::{Scan, must_read};
 use crate::catalog::Shared;
 use crate::format::row::{FrameRow, KeyTake, Table};
+use crate::index::recipes::RecipeWalk;
 use crate::index::{decode, successor};
 use crate::{ContentId, Error, FrameKey, MailboxKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +23,6 @@ const ROUND_BYTES_MAX: u64 = 1 << 30;
 const STEP_BYTES: u64 = 8 << 20;
 /// Frames looked at in a step.
 const STEP_FRAMES: usize = 1 << 16;
-/// Frames of records looked at in a step: 16 MB at most.
-const STEP_RECORDS: usize = 256;
 
 /// A round of putting groups together.
 #[derive(Default)]
@@ -41,7 +40,7 @@ enum Stage {
     /// Groups are chosen.
     Choosing(Vec<u8>),
     /// Contents are looked for.
-    Looking(Vec<u8>),
+    Looking(RecipeWalk),
     /// They are stored anew, from this one on.
     Storing(usize),
 }
@@ -77,7 +76,7 @@ impl Regroup {
     pub(super) fn step(&mut self, shared: &Shared, scan: &Scan) -> Result<Next, Error> {
         match std::mem::take(&mut self.stage) {
             Stage::Choosing(start) => self.stage = self.choose(shared, scan, &start)?,
-            Stage::Looking(start) if !self.groups.is_empty() => self.stage = self.look(shared, scan, &start)?,
+            Stage::Looking(walk) if !self.groups.is_empty() => self.stage = self.look(shared, scan, walk)?,
             Stage::Looking(_) => return Ok(Next::Done(false)),
             Stage::Storing(from) => {
                 let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -125,24 +124,20 @@ impl Regroup {
                 self.groups.extend(groups);
             }
         }
-        Stage::Looking(Vec::new())
+        Stage::Looking(RecipeWalk::default())
     }
 
     /// Looks for the contents that refer to the groups.
-    fn look(&mut self, shared: &Shared, scan: &Scan, start: &[u8]) -> Result<Stage, Error> {
-        let rows = shared.index().scan(Table::Records, b"", start, STEP_RECORDS)?;
-        for (key, value) in &rows {
-            let (groups, contents) = (&self.groups, &mut self.contents);
-            scan.each_present(shared, key, value, &mut |mailbox, recipe| {
-                let mut within = recipe.chunks().filter(|chunk| groups.contains(&chunk.frame()));
+    fn look(&mut self, shared: &Shared, scan: &Scan, mut walk: RecipeWalk) -> Result<Stage, Error> {
+        if let Some(page) = walk.page(&shared.index(), must_read)? {
+            for found in page.iter().filter(|found| scan.is_present(found)) {
+                let mut within = found.recipe.chunks().filter(|chunk| self.groups.contains(&chunk.frame()));
                 if let Some(first) = within.next() {
                     let bytes = u64::from(first.len) + within.map(|chunk| u64::from(chunk.len)).sum::<u64>();
-                    contents.push(Content { mailbox, group: first.frame(), offset: first.offset, id: ContentId(recipe.id), bytes });
+                    self.contents.push(Content { mailbox: found.mailbox, group: first.frame(), offset: first.offset, id: found.content(), bytes });
                 }
-            })?;
-        }
-        if let Some((key, _)) = rows.last().filter(|_| rows.len() == STEP_RECORDS) {
-            return Ok(Stage::Looking(successor(key)));
+            }
+            return Ok(Stage::Looking(walk));
         }
         self.contents.sort_unstable();
         Ok(Stage::Storing(0))

@@ -8,13 +8,11 @@ use super::blocks::Blocks;
 use super::claims::Claimed;
 use super::contents::Contents;
 use crate::catalog::Shared;
-use crate::format::recipe::{ChunkRef, RecipeRecord};
+use crate::format::recipe::ChunkRef;
 use crate::format::record::Record;
 use crate::format::row::{FrameRow, ItemRowValue, KeyTake, Table};
+use crate::index::recipes::{FoundRecipe, RecipeWalk};
 use crate::index::{Row, decode, successor};
-use crate::pack::frame::{decode_frame, split_frame};
-use crate::pack::records::decode_records;
-use crate::seal::SealError;
 use crate::{CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
 use std::collections::{BTreeSet, HashSet};
 
@@ -22,9 +20,7 @@ use std::collections::{BTreeSet, HashSet};
 const STEP_VERSIONS: usize = 8192;
 /// Blocks noted in a step.
 const STEP_FRAMES: usize = 1 << 16;
-/// Frames of records read at once: two megabytes at most.
-const PAGE_RECORDS: usize = 32;
-/// Such pages in a step.
+/// Pages of recipes in a step.
 const STEP_PAGES: usize = 8;
 
 /// What is wanted, as far as it is known.
@@ -50,7 +46,7 @@ pub(super) struct Scan {
 enum Stage {
     Versions(usize, Vec<u8>),
     Blocks(Vec<u8>),
-    Recipes(Vec<u8>),
+    Recipes(RecipeWalk),
     Done,
 }
 
@@ -78,7 +74,7 @@ impl Scan {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Versions(number, start) => self.versions(shared, number, &start)?,
             Stage::Blocks(start) => self.note_blocks(shared, &start)?,
-            Stage::Recipes(start) => self.recipes(shared, start)?,
+            Stage::Recipes(walk) => self.recipes(shared, walk)?,
             Stage::Done => Stage::Done,
         };
         Ok(matches!(self.stage, Stage::Done))
@@ -140,50 +136,36 @@ impl Scan {
             return Ok(Stage::Blocks(successor(key)));
         }
         self.early.drain().for_each(|block| self.blocks.want_all(block));
-        Ok(Stage::Recipes(Vec::new()))
+        Ok(Stage::Recipes(RecipeWalk::default()))
     }
 
-    fn recipes(&mut self, shared: &Shared, mut start: Vec<u8>) -> Result<Stage, Error> {
+    fn recipes(&mut self, shared: &Shared, mut walk: RecipeWalk) -> Result<Stage, Error> {
         for _ in 0..STEP_PAGES {
-            let rows = shared.index().scan(Table::Records, b"", &start, PAGE_RECORDS)?;
-            for (key, value) in &rows {
-                self.frame(shared, key, value)?;
-            }
-            match rows.last() {
-                Some((key, _)) if rows.len() == PAGE_RECORDS => start = successor(key),
-                _ => {
-                    self.prove(shared)?;
-                    return Ok(Stage::Done);
-                }
-            }
+            let Some(page) = walk.page(&shared.index(), must_read)? else {
+                self.prove(shared)?;
+                return Ok(Stage::Done);
+            };
+            page.iter().for_each(|found| self.note(found));
         }
-        Ok(Stage::Recipes(start))
+        Ok(Stage::Recipes(walk))
     }
 
-    /// Notes the blocks that the wanted recipes of a frame name.
-    fn frame(&mut self, shared: &Shared, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        for (mailbox, place, recipe, present) in recipes(shared, key, value)? {
-            let id = ContentId(recipe.id);
-            if !self.is_wanted(mailbox, &id) {
-                if present.is_some_and(|present| present > place) {
-                    self.shadowed.insert(place.frame.seq);
-                }
-            } else if present == Some(place) {
-                self.contents.found(mailbox, &id);
-                recipe.chunks().for_each(|chunk| self.blocks.want(chunk.frame(), chunk.offset, chunk.len));
+    /// Notes the blocks that a recipe names, if it is wanted.
+    fn note(&mut self, found: &FoundRecipe) {
+        let id = found.content();
+        if !self.is_wanted(found.mailbox, &id) {
+            if found.held.is_some_and(|held| held > found.place) {
+                self.shadowed.insert(found.place.frame.seq);
             }
+        } else if found.holds() {
+            self.contents.found(found.mailbox, &id);
+            found.recipe.chunks().for_each(|chunk| self.blocks.want(chunk.frame(), chunk.offset, chunk.len));
         }
-        Ok(())
     }
 
-    /// Calls `each` with the recipes of a frame of records that hold, of contents that are wanted.
-    pub(super) fn each_present(&self, shared: &Shared, key: &[u8], value: &[u8], each: &mut dyn FnMut(MailboxKey, &RecipeRecord)) -> Result<(), Error> {
-        for (mailbox, place, recipe, present) in recipes(shared, key, value)? {
-            if present == Some(place) && self.is_wanted(mailbox, &ContentId(recipe.id)) {
-                each(mailbox, &recipe);
-            }
-        }
-        Ok(())
+    /// Returns whether a recipe holds, and is of a content that is wanted.
+    pub(super) fn is_present(&self, found: &FoundRecipe) -> bool {
+        found.holds() && self.is_wanted(found.mailbox, &found.content())
     }
 
     /// Makes sure that every wanted content has a recipe, or is known to be lost.
@@ -221,31 +203,7 @@ fn contents(shared: &Shared, table: Table, rows: &[Row]) -> Result<Vec<(MailboxK
     Ok(contents)
 }
 
-/// Returns the recipes of a frame of records, each with where the one is that holds.
-#[expect(clippy::type_complexity, reason = "a recipe and what is known of it, passed on at once")]
-fn recipes(shared: &Shared, key: &[u8], value: &[u8]) -> Result<Vec<(MailboxKey, Place, RecipeRecord, Option<Place>)>, Error> {
-    let index = shared.index();
-    let frame = KeyTake::new(key).frame().ok_or(Error::IndexRow { table: Table::Records.name() })?;
-    let unreadable = || Error::ScanFailed { what: format!("records {frame} cannot be read") };
-    let (header, stored) = split_frame(value.to_vec()).map_err(|_| unreadable())?;
-    let raw = match decode_frame(&header, stored, index.keys(), None, None) {
-        Err(Error::Seal { err: SealError::KeyDestroyed { .. } }) => return Ok(Vec::new()),
-        Err(_) => return Err(unreadable()),
-        Ok(raw) => raw,
-    };
-    let mailbox = MailboxKey(header.mailbox);
-    let records = (0..).zip(decode_records(&raw).map_err(|_| unreadable())?);
-    let recipes: Vec<(Place, RecipeRecord)> = records
-        .filter_map(|(index, record)| match record {
-            Some(Record::Recipe(recipe)) => Some((Place { frame, index }, recipe)),
-            _ => None,
-        })
-        .collect();
-    let keys: Vec<Vec<u8>> = recipes.iter().map(|(_, recipe)| index.content_key(mailbox, &ContentId(recipe.id)).0).collect();
-    let rows = index.get_many(Table::Recipes, &keys)?;
-    let known = recipes.into_iter().zip(rows).map(|((place, recipe), row)| {
-        let present: Option<Place> = row.map(|row| decode(Table::Recipes, &row)).transpose()?;
-        Ok((mailbox, place, recipe, present))
-    });
-    known.collect()
+/// What is not known to be dead is not freed.
+pub(super) fn must_read(frame: FrameKey, _: Error) -> Result<(), Error> {
+    Err(Error::ScanFailed { what: format!("records {frame} cannot be read") })
 }
