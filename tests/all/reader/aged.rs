@@ -55,6 +55,50 @@ fn lose_folders(then: impl FnOnce(&Readers<'_>)) {
     then(&readers);
 }
 
+#[test]
+#[ignore = "a repair does not take in what a copy has moved before it looks for missing packs, and then takes its own filler for newer"]
+fn a_copy_whose_landing_was_interrupted_is_whole_after_a_repair() {
+    let Some(python) = python() else { return };
+    let made = Made::scaled(Sealing::None, SCALE);
+    let readers = Readers { made: &made, python: &python, secret: Vec::new() };
+    let (storage, dest) = (made.storage(), made.root.path().join("copy"));
+    let update = || copy(&storage, &dest, &made.unlock, &mut |_| ControlFlow::Continue(())).unwrap();
+    update();
+    let mut writer = Writer::open(&storage, &made.unlock).unwrap();
+    (80..82).for_each(|minute| fill(&mut writer, "dan", minute));
+    drop(writer);
+    // The later of the two new packs is in its place, the other is not.
+    let packs = made.packs();
+    let [.., earlier, later] = packs.as_slice() else { unreachable!() };
+    let place = dest.join(later.strip_prefix(&storage).unwrap());
+    for folder in [place.parent().unwrap(), &dest.join("incoming")] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    fs::copy(later, place).unwrap();
+    fs::copy(earlier, dest.join("incoming").join(earlier.file_name().unwrap())).unwrap();
+    fs::write(dest.join("incoming/ready"), b"").unwrap();
+    repair(&dest, &made.unlock, time(90), &mut |_| {}).unwrap();
+    assert_eq!(readers.agree(&dest), readers.agree(&storage));
+    update();
+}
+
+#[test]
+#[ignore = "a repair ends with an error when a frame is found twice"]
+fn a_frame_that_is_found_twice_counts_once() {
+    let Some(python) = python() else { return };
+    let made = Made::scaled(Sealing::None, SCALE);
+    let readers = Readers { made: &made, python: &python, secret: Vec::new() };
+    // Without its directory, and with its first frame once more at the end.
+    let pack = made.packs()[1].clone();
+    let bytes = fs::read(&pack).unwrap();
+    let number = |at: usize, len: usize| bytes[at..at + len].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte));
+    let (directory, frame) = (number(bytes.len() - 24, 8), 64..128 + number(64 + 24, 4));
+    fs::write(&pack, [&bytes[..directory], &bytes[frame]].concat()).unwrap();
+    let before = readers.agree_wholly(&made.storage());
+    repair(&made.storage(), &made.unlock, time(90), &mut |_| {}).unwrap();
+    assert_eq!(readers.agree_wholly(&made.storage()), before);
+}
+
 /// Takes a storage through its life.
 fn follow(sealing: Sealing) {
     let Some(python) = python() else { return };
