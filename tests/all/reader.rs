@@ -177,7 +177,7 @@ fn both_readers_understand_another_writer() {
         };
         assert_eq!(named(&listed), named(&expected), "{name}");
         let verified = run(&python, &storage, &secret, &["verify"]);
-        assert_eq!(text(&verified.stderr), "damaged: bob@example.org: Inbox/broken.eml, version 1: lost: a bad disk\n", "{name}");
+        assert_eq!(text(&verified.stderr), "damaged: bob@example.org: Eingang/broken.eml, version 1: lost: a bad disk\n", "{name}");
 
         let report = rebuild(&storage, &unlock, &mut |_| {}).unwrap();
         assert_eq!(report.damages, Vec::new(), "{name}");
