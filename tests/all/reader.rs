@@ -265,10 +265,14 @@ impl Made {
             2 => part(&head, "base64", &lines(&attachment, 64, "\n")),
             3 => part(&head, "base64", lines(&attachment, 76, "\r\n").trim_end_matches('=')),
             4 => {
-                // Line ends of the other kind are bytes like any other, and some programs escape them.
-                let odd = if kind == 4 { "a lone\nline feed\r\n" } else { "an escaped=0Dbreak and=0Aanother\r\n" };
-                let line = "caf=C3=A9 =3D 100 % and a line that goes on for longer than it should, =\r\nreally \r\nok =20\r\n";
-                part(&head, "quoted-printable", &format!("{}{odd}", line.repeat(20)))
+                // Each mailbox gets its mail from a program with other habits. Line ends of the other kind are bytes like any other, and
+                // some programs escape them. A space before a line end is against all habits, so kind 12 stays as it is.
+                let habits = match mailbox {
+                    0 => "caf=C3=A9 =3D 100 % and a line that goes on for longer than it should, so t=\r\nhat it is broken, a lone\nline feed\r\nok =20\r\n",
+                    1 => "caf=c3=a9, an escaped=0dreturn, and short lines\n",
+                    _ => "0123456789012345678=\n9 goes on\nabcdefghijklmnopqrst\n",
+                };
+                part(&head, "quoted-printable", &format!("{}{}", habits.repeat(20), if kind == 4 { "" } else { "really \r\n" }))
             }
             5 => multipart(&head, &attachment),
             6 => part(&head, "base64", &(lines(&attachment, 60, "\r\n") + "\r\n\r\n= odd =\r\n")),
@@ -345,6 +349,8 @@ impl Made {
         assert_eq!(files(&target).len(), found, "the reader extracted something else, too");
         let output = self.read(python, secret, &["verify"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        assert!(said.ends_with(" 12 quoted-printable\n") && !said.contains(" 0 "), "not all codings were used: {said}");
     }
 }
 

@@ -28,7 +28,7 @@ import struct
 import sys
 import tomllib
 import uuid
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, namedtuple
 
 import blake3
 import cbor2
@@ -313,6 +313,7 @@ class Storage:
             raise Refused("a key was given, and the storage says that it is not sealed")
         self.keys = Keys.unlock(self.path, self.uuid, secret) if self.sealed else None
         self.frames, self.mailboxes, self.erased, self.times, self.blocks = {}, {}, {}, {}, OrderedDict()
+        self.codings = Counter()
         self.load()
 
     def open_packs(self):
@@ -402,6 +403,7 @@ class Storage:
         if recipe is None:
             raise Damage("its recipe is missing")
         _, length, numbers, steps, frames = recipe[:5]
+        self.codings.update(step[0] for step in steps if isinstance(step, list))
         data = io.BytesIO()
         try:
             skeleton, parts = c2b_codings.split(c2b_codings.references(numbers), steps)
@@ -544,7 +546,8 @@ def command_verify(storage, as_json):
                 if as_json:
                     print(json.dumps({"mailbox": mailbox.address, "key": version.key, "version": version.number, "reason": str(err)}))
     if not as_json:
-        print(f"{len(storage.frames)} frames, {contents} contents, {proven} bytes")
+        raw, base64, quoted = (storage.codings[coding] for coding in (1, 2, 3))
+        print(f"{len(storage.frames)} frames, {contents} contents, {proven} bytes; parts: {raw} raw, {base64} base64, {quoted} quoted-printable")
 
 
 def main():
