@@ -2,7 +2,7 @@
 
 import base64
 
-USUALLY_ESCAPED = frozenset(byte for byte in range(256) if byte == ord("=") or (byte != 9 and not 32 <= byte < 127))
+USUALLY_ESCAPED = frozenset(byte for byte in range(256) if byte == ord("=") or (byte not in b"\t\n\r" and not 32 <= byte < 127))
 
 
 def references(numbers):
@@ -32,13 +32,16 @@ def split(found, steps):
 
 def encode_part(part, data):
     """Encodes the decoded bytes of a part."""
-    if part[0] == 1:
-        return data
-    if part[0] == 2:
-        return encode_base64(data, *part[2:])
-    if part[0] == 3:
-        return encode_quoted(data, *part[2:])
-    raise ValueError(f"coding {part[0]} is unknown")
+    match part:
+        case [1, _]:
+            return data
+        case [2, _, line, newline] | [2, _, line, newline, False]:
+            return encode_base64(data, line, newline)
+        case [2, _, line, newline, True]:
+            return encode_base64(data, line, newline, unpadded=True)
+        case [3, _, length, line, flags, differences] if flags < 8:
+            return encode_quoted(data, length, line, flags, differences)
+    raise ValueError(f"coding {part[0]} is not known in this form")
 
 
 def encode_base64(data, line, newline, unpadded=False):

@@ -53,18 +53,19 @@ class Keys:
             raise NotAuthentic("the storage is sealed: a password, recovery key or machine key is needed")
         data, body = newest_copy(path / "keys", storage.bytes)
         keys = cls(storage.bytes)
-        _, generation, _, wraps, older, mailboxes, destroyed = body + [[]] * (7 - len(body))
+        # Field 7 is of use to the index only; later ones are not known here.
+        _, generation, _, wraps, older, mailboxes, destroyed = (body + [[]] * 7)[:7]
         current = unwrap(wraps, *secret, storage.bytes, generation)
         if keyed(derive("proof of the key file", current), data[:-64]) != data[-64:-32]:
             raise NotAuthentic("the keys file was forged")
         keys.storage_keys[generation] = current
-        for number, made, nonce, sealed in older:
+        for number, made, nonce, sealed, *_ in older:
             aad = b"c2bolder" + storage.bytes + struct.pack("<HHq", number, generation, made)
             keys.storage_keys[number] = unseal(derive("keys in the key file", current), nonce, sealed, aad)
-        for mailbox, number, nonce, sealed in mailboxes:
+        for mailbox, number, nonce, sealed, *_ in mailboxes:
             aad = b"c2bmail\0" + storage.bytes + struct.pack("<IH", mailbox, number)
             keys.mailbox_keys[mailbox, number] = unseal(derive("keys in the key file", keys.storage_keys[number]), nonce, sealed, aad)
-        keys.destroyed = {mailbox for mailbox, _ in destroyed}
+        keys.destroyed = {mailbox for mailbox, *_ in destroyed}
         return keys
 
     def open(self, frame, stored, capability):
@@ -100,9 +101,9 @@ def newest_copy(folder, storage):
             if version != 1:
                 raise NotAuthentic(f"keys files of version {version} are not known here")
             body = cbor2.loads(data[24 : 24 + length])
-            if body[0] == storage:
+            if body[0] == storage and body[1] > 0 and all(0 < entry[0] < body[1] for entry in body[4]):
                 copies.append((edition, data, body))
-        except (OSError, struct.error):
+        except (OSError, struct.error, cbor2.CBORDecodeError, LookupError, TypeError):
             continue
     if not copies:
         raise NotAuthentic("no copy of the keys file is whole")
@@ -114,7 +115,9 @@ def unwrap(wraps, kind, secret, storage, generation):
     kind = WRAP_KINDS[kind]
     if kind == 2:
         secret = recovery_key(secret.decode())
-    for number, wrap_kind, label, made, argon2, nonce, sealed in wraps:
+    if kind == 3 and len(secret) > 32:
+        secret = bytes.fromhex(secret.decode().strip())
+    for number, wrap_kind, label, made, argon2, nonce, sealed, *_ in wraps:
         if wrap_kind != kind:
             continue
         stretched = stretch(secret, argon2) if kind == 1 else secret
@@ -127,8 +130,8 @@ def unwrap(wraps, kind, secret, storage, generation):
 
 
 def stretch(password, argon2):
-    memory, passes, lanes, salt = argon2
-    if memory > 1 << 20 or passes > 16 or lanes > 16 or memory < 8 * lanes:
+    memory, passes, lanes, salt = argon2[:4]
+    if memory > 1 << 20 or passes not in range(1, 17) or lanes not in range(1, 17) or memory < 8 * lanes:
         raise NotAuthentic("the parameters of the password are out of bounds")
     text = unicodedata.normalize("NFC", password.decode().rstrip("\r\n"))
     return Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(text.encode())
@@ -137,7 +140,8 @@ def stretch(password, argon2):
 def recovery_key(text):
     """The 32 bytes of a recovery key that somebody typed."""
     number, digits = 0, 0
-    for digit in "".join(text.split()).replace("-", "").upper().translate(str.maketrans("OIL", "011")):
+    dashes = dict.fromkeys([ord("-"), *range(0x2010, 0x2016)])
+    for digit in "".join(text.split()).translate(dashes).upper().translate(str.maketrans("OIL", "011")):
         if digit not in DIGITS:
             raise NotAuthentic(f"{digit!r} is no digit of a recovery key")
         number, digits = number * 32 + DIGITS.index(digit), digits + 1

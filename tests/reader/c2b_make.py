@@ -5,7 +5,8 @@ Usage: c2b_make.py DIR [--password-file FILE]
 
 The storage has everything that a young one has not: packs that were made anew with holes, packs that
 are replaced and still there, erased mailboxes (of one the frames are still there), marked and freed
-versions, a lost content, a shared block, and in a sealed one two generations of keys. What must come out is printed as JSON lines:
+versions, contents that are lost and one that came back, a folder that got another name, an item that came and
+went in one commit, a shared block, and in a sealed one two generations of keys and what is left of a third. What must come out is printed as JSON lines:
 mailbox, folder, file name, version, state, and the bytes in hexadecimal digits, null for what is lost.
 """
 
@@ -27,6 +28,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 STORAGE = uuid.UUID("00000000-0000-4000-8000-00000000c2b2")
 NOW = 1_795_000_000_000_000
 BLOCK, RECORDS, DIRECTORY = 1, 2, 3
+# Generations of keys.
+GONE, OLD, NEW = 1, 2, 3
 
 
 def checksum(*parts):
@@ -38,12 +41,12 @@ def derive(context, material):
 
 
 class Keys:
-    """Keys of generations 1 and 2, of which 2 is the present one."""
+    """Keys of an old and of the present generation."""
 
     def __init__(self, password, mailboxes, destroyed):
         self.password, self.mailboxes, self.destroyed = password, mailboxes, destroyed
-        self.storage = {1: os.urandom(32), 2: os.urandom(32)}
-        self.mailbox = {(m, g): os.urandom(32) for m in mailboxes + destroyed for g in (1, 2)}
+        self.storage = {OLD: os.urandom(32), NEW: os.urandom(32)}
+        self.mailbox = {(m, g): os.urandom(32) for m in mailboxes + destroyed for g in (OLD, NEW)}
 
     def seal(self, kind, generation, mailbox, header, plain, nonce):
         if kind == BLOCK:
@@ -63,22 +66,23 @@ class Keys:
 
         salt = os.urandom(16)
         stretched = Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=64).derive(unicodedata.normalize("NFC", self.password).encode())
-        aad = b"c2bwrap\0" + STORAGE.bytes + struct.pack("<BIHq", 1, 1, 2, NOW) + "first".encode()
-        wraps = [[1, 1, "first", NOW, [64, 1, 1, salt], *sealed(derive("wrap by password", stretched), aad, self.storage[2])]]
+        aad = b"c2bwrap\0" + STORAGE.bytes + struct.pack("<BIHq", 1, 1, NEW, NOW) + "first".encode()
+        wraps = [[1, 1, "first", NOW, [64, 1, 1, salt], *sealed(derive("wrap by password", stretched), aad, self.storage[NEW])]]
         file_key = {g: derive("keys in the key file", key) for g, key in self.storage.items()}
-        older = [[1, NOW, *sealed(file_key[2], b"c2bolder" + STORAGE.bytes + struct.pack("<HHq", 1, 2, NOW), self.storage[1])]]
-        kept = [(m, g) for m in self.mailboxes for g in (1, 2)]
+        older = [[OLD, NOW, *sealed(file_key[NEW], b"c2bolder" + STORAGE.bytes + struct.pack("<HHq", OLD, NEW, NOW), self.storage[OLD])]]
+        kept = [(m, g) for m in self.mailboxes for g in (OLD, NEW)]
         mailbox = [[m, g, *sealed(file_key[g], b"c2bmail\0" + STORAGE.bytes + struct.pack("<IH", m, g), self.mailbox[m, g])] for m, g in kept]
-        body = cbor2.dumps([STORAGE.bytes, 2, NOW, wraps, older, mailbox, [[m, NOW] for m in self.destroyed]])
+        index = [GONE, *sealed(file_key[NEW], b"c2bindex" + STORAGE.bytes + struct.pack("<HH", GONE, NEW), os.urandom(32))]
+        body = cbor2.dumps([STORAGE.bytes, NEW, NOW, wraps, older, mailbox, [[m, NOW] for m in self.destroyed], index])
         data = struct.pack("<8sIQI", b"c2bkeys\0", 1, edition, len(body)) + body
-        data += blake3.blake3(data, key=derive("proof of the key file", self.storage[2])).digest()
+        data += blake3.blake3(data, key=derive("proof of the key file", self.storage[NEW])).digest()
         return data + blake3.blake3(data).digest()
 
 
 class Commit:
     """The frames of one commit, by n."""
 
-    def __init__(self, seq, keys, generation=1):
+    def __init__(self, seq, keys, generation=OLD):
         self.seq, self.keys, self.generation, self.frames, self.time = seq, keys, generation if keys else 0, [], NOW + seq * 60_000_000
 
     def frame(self, kind, mailbox, raw, codec=1):
@@ -129,8 +133,8 @@ def mailbox(key, address):
     return [1, [[key, address, 1]]]
 
 
-def folder(mailbox, key, name, parent=None):
-    return [2, [[mailbox, key, f"F-{key}", f"F-{parent}" if parent else None, parent, name, name, "IPF.Note", None, 1]]]
+def folder(mailbox, key, name, parent=None, created=1):
+    return [2, [[mailbox, key, f"F-{key}", f"F-{parent}" if parent else None, parent, name, name, "IPF.Note", None, created]]]
 
 
 def item(mailbox, folder, key, version, name, content):
@@ -176,35 +180,40 @@ def make(target, keys):
     c2 = Commit(2, keys)
     later = two + quoted
     later_recipe = recipe(later, [ref["two"]], [len(two), [3, 1, len(quoted), 76, 1, b""]], [[ref["quoted"]]])
-    c2.records(ann, [mailbox(ann, "ann@example.org"), folder(ann, 3, "Größe", 1), item(ann, 3, 2, 2, "two", later), item(ann, 1, 3, 2, "three", freed), [5, [[1]]]])
+    c2.records(ann, [mailbox(ann, "ann@example.org"), folder(ann, 3, "Größe", 1, 2), item(ann, 3, 2, 2, "two", later), item(ann, 1, 3, 2, "three", freed), [5, [[1]]]])
     c2.records(ann, [later_recipe, recipe(freed, [ref["freed"]], [len(freed)])])
     framed = b"".join(struct.pack("<II", 7, 100) + attachment[start : start + 100] for start in range(0, 10200, 100)) + struct.pack("<II", 8, 40) + attachment[10200:]
-    c2.records(bob, [mailbox(bob, "bob@example.org"), folder(bob, 4, "Inbox"), item(bob, 4, 4, 1, "framed", framed), item(bob, 4, 5, 1, "gone", gone), item(bob, 4, 6, 1, "broken", broken)])
+    c2.records(bob, [mailbox(bob, "bob@example.org"), folder(bob, 4, "Inbox", None, 2), item(bob, 4, 4, 1, "framed", framed), item(bob, 4, 5, 1, "gone", gone), item(bob, 4, 6, 1, "broken", broken)])
     bobs, bobs_record = c2.block(bob, [gone, broken])
     c2.records(bob, [recipe(framed, [], [[1, 1]], [[(1, big, 0, len(attachment))]], [7, 100, 102, 8, 40, 1]), [14, [[1, big, blake3.blake3(attachment).digest()]]]])
     c2.records(bob, [recipe(gone, [(2, bobs, 0, len(gone))], [len(gone)]), recipe(broken, [(2, bobs, len(gone), len(broken))], [len(broken)]), bobs_record])
     c2.records(0, [])
 
-    # Commit 3, sealed by new keys: a third version of "three"; retention marks its first, frees its second; a mark is taken back; eve is erased; a content is lost.
-    c3 = Commit(3, keys, 2)
+    # Commit 3, sealed by new keys: a third version of "three"; retention marks its first, frees its second; a mark is taken back; eve is erased;
+    # bob's folder gets another name, and two contents are lost. A mark on a version that is present does nothing.
+    c3 = Commit(3, keys, NEW)
     third = b"Subject: three, at last\r\n\r\n"
     thirds, thirds_record = c3.block(ann, [third])
     c3.records(ann, [mailbox(ann, "ann@example.org"), item(ann, 1, 3, 3, "three", third), recipe(third, [(3, thirds, 0, len(third))], [len(third)]), thirds_record])
     c3.records(ann, [[15, [[3, 1, 2]]], [15, [[3, 2, 0]]], [17, [[3, 2]]], [15, [[2, 1, 0]]], [16, [[2, 1]]]])
-    c3.records(bob, [mailbox(bob, "bob@example.org"), [5, [[5]]], [19, [[blake3.blake3(broken).digest(), "a bad disk", NOW]]]])
+    lost = [[19, [[blake3.blake3(content).digest(), "a bad disk", NOW]]] for content in (broken, gone)]
+    c3.records(bob, [mailbox(bob, "bob@example.org"), folder(bob, 4, "Eingang", None, 2), [5, [[5]]], [15, [[4, 2, 0]]], *lost])
     zoes, zoes_record = c3.block(zoe, [secret + third])
-    c3.records(zoe, [mailbox(zoe, "zoe@example.org"), folder(zoe, 5, "Inbox"), item(zoe, 5, 10, 1, "zoe", secret), recipe(secret, [(3, zoes, 0, len(secret))], [len(secret)]), zoes_record])
-    c3.records(0, [[18, [[eve, "eve@example.org", NOW, "root", 1, 1]]]])
+    c3.records(zoe, [mailbox(zoe, "zoe@example.org"), folder(zoe, 5, "Inbox", None, 3), item(zoe, 5, 10, 1, "zoe", secret), recipe(secret, [(3, zoes, 0, len(secret))], [len(secret)]), zoes_record])
+    c3.records(0, [[18, [[eve, "eve@example.org", NOW, "root", 1, 1, 5, 10, []]]]])
 
-    # Commit 4: zoe is erased, and nothing was made anew since.
-    c4 = Commit(4, keys, 2)
+    # Commit 4: zoe is erased, and nothing was made anew since. One of the lost contents is there again, and an item comes and goes.
+    c4 = Commit(4, keys, NEW)
+    again, again_record = c4.block(bob, [gone])
+    fleeting = [folder(bob, 6, "fleeting", None, 4), item(bob, 6, 11, 1, "fleeting", gone), [5, [[11]]], [3, [[bob, 6]]]]
+    c4.records(bob, [mailbox(bob, "bob@example.org"), recipe(gone, [(4, again, 0, len(gone))], [len(gone)]), again_record, *fleeting])
     c4.records(0, [[18, [[zoe, "zoe@example.org", NOW, "root", 1, 1]]]])
 
     # Commit 1 as it was, replaced but still there; then 1 and 2 made anew: eve's frames are holes, a freed recipe is a null.
     write_pack(target, 0, [c1])
     c1.frames[eves] = c1.frames[eves + 1] = None
     records = [later_recipe, None]
-    c2.frames[1] = make_frame(keys, 2 if keys else 0, RECORDS, ann, 2, 1, b"".join(cbor2.dumps(record) for record in records))
+    c2.frames[1] = make_frame(keys, NEW if keys else 0, RECORDS, ann, 2, 1, b"".join(cbor2.dumps(record) for record in records))
     write_pack(target, 1, [c1, c2])
     write_pack(target, 0, [c3])
     write_pack(target, 0, [c4])
@@ -214,9 +223,9 @@ def make(target, keys):
         ("ann@example.org", "Inbox", "two.eml", 1, "past", past),
         ("ann@example.org", "Inbox/Größe", "two.eml", 2, "live", later),
         ("ann@example.org", "Inbox", "three.eml", 3, "live", third),
-        ("bob@example.org", "Inbox", "framed.eml", 1, "live", framed),
+        ("bob@example.org", "Eingang", "framed.eml", 1, "live", framed),
         ("bob@example.org", "Inbox", "gone.eml", 1, "deleted", gone),
-        ("bob@example.org", "Inbox", "broken.eml", 1, "live", None),
+        ("bob@example.org", "Eingang", "broken.eml", 1, "live", None),
     ]
 
 

@@ -7,6 +7,7 @@ Usage: c2b_read.py STORAGE [--password-file FILE | --recovery-key-file FILE | --
   list --json     the same as JSON lines, with every version that can be shown
   extract DIR     writes what is shown of every live item to DIR/mailbox/folder/file name
                   --exports: its export stream, too, with .fts behind the name
+                  --versions: deleted and past versions, too, to DIR/mailbox/versions/key/number
   verify          proves every frame, block, recipe and content; names what is damaged
                   --json: the damaged versions as JSON lines
 
@@ -27,7 +28,7 @@ import struct
 import sys
 import tomllib
 import uuid
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, namedtuple
 
 import blake3
 import cbor2
@@ -39,7 +40,7 @@ from c2b_keys import KeyDestroyed, Keys, NotAuthentic
 FORMAT = 2
 FRAME_LIMIT = 1 << 28
 BLOCK, RECORDS, DIRECTORY = 1, 2, 3
-PACK_NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{4,8})-([0-9a-f]{8})\.pack")
+PACK_NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{4}|[1-9a-f][0-9a-f]{4,7})-([0-9a-f]{8})\.pack")
 BLOCKS_KEPT = 64
 
 
@@ -218,7 +219,7 @@ class Mailbox:
     """What the records of one mailbox say."""
 
     def __init__(self, key):
-        self.key, self.address = key, f"mailbox {key}"
+        self.key, self.address = key, f"mailbox-{key}@lost.invalid"
         self.folders, self.versions, self.recipes, self.grants, self.lost = {}, {}, {}, {}, {}
 
     def apply(self, number, fields, seq):
@@ -226,7 +227,10 @@ class Mailbox:
         if number == 1:
             self.address = fields[1]
         elif number == 2:
-            self.folders[fields[1]] = (fields[4] if len(fields) > 4 else None, fields[6])
+            self.end_folder(fields[1], seq)
+            self.folders.setdefault(fields[1], []).append([seq, None, fields[4], fields[6]])
+        elif number == 3:
+            self.end_folder(fields[1], seq)
         elif number == 4:
             version = Version(fields, seq)
             self.end(version.key, seq)
@@ -256,12 +260,29 @@ class Mailbox:
             if versions[-1].since == seq:
                 versions.pop()
 
-    def path(self, folder):
-        """Format, Finding what holds, step 7."""
-        names, seen = [], set()
-        while folder in self.folders and folder not in seen:
+    def end_folder(self, key, seq):
+        versions = self.folders.get(key, [])
+        if versions and versions[-1][1] is None:
+            versions[-1][1] = seq
+            if versions[-1][0] == seq:
+                versions.pop()
+
+    def folder_at(self, key, moment):
+        """The parent and the name of a folder at a moment (None: now)."""
+        for since, until, parent, name in self.folders.get(key, []):
+            if (until is None) if moment is None else since <= moment and (until is None or moment < until):
+                return parent, name
+        return None
+
+    def path(self, version):
+        """Format, Finding what holds, step 7: at the last moment at which the version was visible."""
+        moment = None if version.until is None else version.until - 1
+        names, seen, folder = [], set(), version.folder
+        if self.folder_at(folder, moment) is None:
+            return f"lost folder [{key_text(folder)}]"
+        while folder not in seen and (found := self.folder_at(folder, moment)):
             seen.add(folder)
-            folder, name = self.folders[folder]
+            folder, name = found
             names.insert(0, name)
         return "/".join(names)
 
@@ -292,14 +313,24 @@ class Storage:
             raise Refused("a key was given, and the storage says that it is not sealed")
         self.keys = Keys.unlock(self.path, self.uuid, secret) if self.sealed else None
         self.frames, self.mailboxes, self.erased, self.times, self.blocks = {}, {}, {}, {}, OrderedDict()
+        self.codings = Counter()
         self.load()
 
+    def open_packs(self):
+        """Format, Finding what holds, step 2. An open pack can be read to its end, also when it is replaced meanwhile."""
+        while True:
+            paths = [path for path in self.path.glob("packs/*/*.pack") if PACK_NAME.fullmatch(path.name)]
+            held, damages = holding(paths)
+            try:
+                return [Pack(path, self.uuid) for path in held], damages
+            except FileNotFoundError:
+                continue
+
     def load(self):
-        paths = [path for path in self.path.glob("packs/*/*.pack") if PACK_NAME.fullmatch(path.name)]
-        held, damages = holding(paths)
+        packs, damages = self.open_packs()
         self.damages += damages
-        for path in held:
-            pack = Pack(path, self.uuid)
+        for pack in packs:
+            path = pack.path
             if pack.use:
                 pack.load()
             self.damages += [f"{path.name}: {damage}" for damage in pack.damages]
@@ -338,6 +369,8 @@ class Storage:
             if not frame.keygen:
                 raise Damage(f"frame {frame.seq}.{frame.n} is not sealed")
             stored = self.keys.open(frame, stored, capability)
+        elif frame.keygen:
+            raise Damage(f"frame {frame.seq}.{frame.n} is sealed, and the storage is not")
         return decompress(frame, stored)
 
     def block(self, mailbox, key):
@@ -370,6 +403,7 @@ class Storage:
         if recipe is None:
             raise Damage("its recipe is missing")
         _, length, numbers, steps, frames = recipe[:5]
+        self.codings.update(step[0] for step in steps if isinstance(step, list))
         data = io.BytesIO()
         try:
             skeleton, parts = c2b_codings.split(c2b_codings.references(numbers), steps)
@@ -395,6 +429,16 @@ class Storage:
                 raise Damage(f"a reference leads behind the end of block {seq}.{n}")
             parts.append(raw[offset : offset + length])
         return b"".join(parts)
+
+
+def key_text(key):
+    """Format, File names: a key as people see it."""
+    digits = next(n for n in range(6, 14) if key < 1 << 5 * n or n == 13)
+    width = min(5 * digits, 64)
+    mask, spread = (1 << width) - 1, 0x9E3779B97F4A7C15
+    mixed = key * spread & mask
+    mixed = (mixed ^ mixed >> (width + 1) // 2) * spread & mask
+    return "".join("0123456789abcdefghjkmnpqrstvwxyz"[mixed >> 5 * place & 31] for place in reversed(range(digits)))
 
 
 def cbor_sequence(raw):
@@ -426,7 +470,7 @@ def rows(storage):
     for mailbox in sorted(storage.mailboxes.values(), key=lambda mailbox: mailbox.address):
         if mailbox.key in storage.erased:
             continue
-        for version, latest in sorted(mailbox.shown(), key=lambda row: (mailbox.path(row[0].folder), row[0].file_name, row[0].number)):
+        for version, latest in sorted(mailbox.shown(), key=lambda row: (mailbox.path(row[0]), row[0].file_name, row[0].number)):
             yield mailbox, version, latest
 
 
@@ -437,7 +481,7 @@ def command_list(storage, as_json):
         if as_json:
             row = {
                 "mailbox": mailbox.address,
-                "folder": mailbox.path(version.folder),
+                "folder": mailbox.path(version),
                 "file_name": version.file_name,
                 "key": version.key,
                 "version": version.number,
@@ -451,22 +495,25 @@ def command_list(storage, as_json):
             }
             print(json.dumps(row, ensure_ascii=False))
         elif state != "past":
-            print(mailbox.address, mailbox.path(version.folder), version.file_name, size, version.number, state, sep="\t")
+            print(mailbox.address, mailbox.path(version), version.file_name, size, version.number, state, sep="\t")
 
 
-def command_extract(storage, target, exports):
+def command_extract(storage, target, exports, versions):
     for mailbox, version, _ in rows(storage):
-        if version.until is not None:
+        if version.until is None:
+            folder, name = pathlib.Path(target, *map(plain, [mailbox.address, *mailbox.path(version).split("/")])), plain(version.file_name)
+        elif versions:
+            folder, name = pathlib.Path(target, plain(mailbox.address), "versions", key_text(version.key)), str(version.number)
+        else:
             continue
-        folder = pathlib.Path(target, *map(plain, [mailbox.address, *mailbox.path(version.folder).split("/")]))
-        wanted = [(version.shown, plain(version.file_name)), (version.export if exports else None, plain(version.file_name) + ".fts")]
+        wanted = [(version.shown, name), (version.export if exports else None, name + ".fts")]
         for content, name in wanted:
             if content is None:
                 continue
             try:
                 data = storage.content(mailbox, content)
             except Damage as err:
-                storage.damages.append(f"{mailbox.address}: {mailbox.path(version.folder)}/{version.file_name}: {err}")
+                storage.damages.append(f"{mailbox.address}: {mailbox.path(version)}/{version.file_name}: {err}")
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
@@ -495,11 +542,12 @@ def command_verify(storage, as_json):
                     seen.add((mailbox.key, content.id))
                     contents, proven = contents + 1, proven + size
             except Damage as err:
-                storage.damages.append(f"{mailbox.address}: {mailbox.path(version.folder)}/{version.file_name}, version {version.number}: {err}")
+                storage.damages.append(f"{mailbox.address}: {mailbox.path(version)}/{version.file_name}, version {version.number}: {err}")
                 if as_json:
                     print(json.dumps({"mailbox": mailbox.address, "key": version.key, "version": version.number, "reason": str(err)}))
     if not as_json:
-        print(f"{len(storage.frames)} frames, {contents} contents, {proven} bytes")
+        raw, base64, quoted = (storage.codings[coding] for coding in (1, 2, 3))
+        print(f"{len(storage.frames)} frames, {contents} contents, {proven} bytes; parts: {raw} raw, {base64} base64, {quoted} quoted-printable")
 
 
 def main():
@@ -513,6 +561,7 @@ def main():
     extract = commands.add_parser("extract")
     extract.add_argument("dir")
     extract.add_argument("--exports", action="store_true")
+    extract.add_argument("--versions", action="store_true")
     commands.add_parser("verify").add_argument("--json", action="store_true")
     args = parser.parse_args()
     given = [(kind, file) for kind in ("password", "recovery_key", "machine_key") if (file := getattr(args, f"{kind}_file"))]
@@ -525,7 +574,7 @@ def main():
     if args.command == "list":
         command_list(storage, args.json)
     elif args.command == "extract":
-        command_extract(storage, args.dir, args.exports)
+        command_extract(storage, args.dir, args.exports, args.versions)
     else:
         command_verify(storage, args.json)
     for damage in storage.damages:
