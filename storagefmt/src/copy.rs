@@ -28,9 +28,7 @@ use chrono::{DateTime, Utc};
 use incoming::{Incoming, staged as staged_name};
 use pack::{Moved, move_pack};
 use plan::Plan;
-use std::fs::DirBuilder;
 use std::ops::ControlFlow;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,7 +90,7 @@ pub fn copy_on(
     // A wrong password must not be found out after hours.
     unlock(source.1, &info, key)?;
     let is_new = receive(dest, &info)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(dest.0).map_err(Error::file("create", dest.0))?;
+    layout::make_dir(dest.0)?;
     let lock = Lock::take(dest.0)?;
     dest.1.sweep().map_err(Error::file("clear", dest.0.join("tmp")))?;
     let incoming = Incoming::open(dest.1, is_new.then_some((source.1, &info)))?;

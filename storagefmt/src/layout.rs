@@ -7,7 +7,7 @@
 use crate::format::pack::{HEADER_BYTES, PackHeader, parse_name};
 use crate::format::{VERSION, time_of};
 use crate::pack::reader::PackReader;
-use crate::store::{self, Store};
+use crate::store::{self, Store, sync_dir};
 use crate::{Error, StorageInfo};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -145,8 +145,19 @@ pub(crate) fn furnish(dir: &Path, store: &dyn Store) -> Result<(), Error> {
     if let Some(found) = foreign(dir)? {
         return Err(Error::NotEmpty { path: dir.to_owned(), found: found.to_string_lossy().into_owned() });
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::file("create", dir))?;
+    make_dir(dir)?;
     write_readme(store)
+}
+
+/// Makes a folder that only its owner reads, durably, with those above it that are missing.
+pub(crate) fn make_dir(dir: &Path) -> Result<(), Error> {
+    let made: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::file("create", dir))?;
+    for parent in made.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        sync_dir(parent).map_err(Error::file("sync", parent))?;
+    }
+    Ok(())
 }
 
 /// Writes the description: from now on the folder is a storage.

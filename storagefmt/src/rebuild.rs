@@ -4,6 +4,7 @@
 //! what it does not is in the report. A description that is gone is made anew, too; keys cannot be. Readers go over to
 //! the new index when they refresh.
 
+use crate::copy::incoming;
 use crate::erase::note_absent;
 use crate::format::pack::{CommitEntry, Directory};
 use crate::format::row::{FolderRowValue, Key, KeyTake, MailboxRowValue, PackRow, StateRow, Table};
@@ -55,10 +56,16 @@ pub struct RebuildReport {
 pub fn rebuild(dir: &Path, key: &Unlock, progress: &mut dyn FnMut(RebuildProgress)) -> Result<RebuildReport, Error> {
     let store = DirStore::new(dir);
     let mut report = RebuildReport::default();
-    let info = describe(dir, &store, &mut report)?;
+    // What cannot be described is not locked either: it may be any folder.
+    let (info, told) = find(dir, &store)?;
     let _lock = Lock::take(dir)?;
-    let (keys, _) = unlock(&store, &info, key)?;
     store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
+    incoming::land(&store)?;
+    if told {
+        layout::write_description(&store, info.uuid, info.created, info.sealed)?;
+        report.damages.push(Damage { what: format!("{} was missing: it was made anew", layout::DESCRIPTION), items: Vec::new() });
+    }
+    let (keys, _) = unlock(&store, &info, key)?;
     rebuild_index(dir, &store, &info, &keys, report, progress)
 }
 
@@ -76,9 +83,7 @@ pub(crate) fn rebuild_index(
     let index = Arc::new(Index::create(&new, keys)?);
     let mut rebuild = Rebuild { store, info, keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
     rebuild.packs(progress)?;
-    if !rebuild.report.damages.is_empty() {
-        make_up_folders(&mut rebuild.rows)?;
-    }
+    make_up_folders(&mut rebuild.rows)?;
     note_absent(&mut rebuild.rows)?;
     rebuild.rows.write()?;
     let Rebuild { rows, mut report, .. } = rebuild;
@@ -97,19 +102,14 @@ pub(crate) fn rebuild_index(
     Ok(report)
 }
 
-/// Returns the storage's description; one that is gone is made anew from what packs say.
-fn describe(dir: &Path, store: &DirStore, report: &mut RebuildReport) -> Result<StorageInfo, Error> {
+/// Returns the storage's description, and whether it is gone and packs told it.
+fn find(dir: &Path, store: &DirStore) -> Result<(StorageInfo, bool), Error> {
     match layout::read_description(dir, store, Access::Write) {
-        Err(err @ Error::NotAStorage { .. }) => {
-            let Some(info) = layout::describe_from_packs(store)? else { return Err(err) };
-            layout::write_description(store, info.uuid, info.created, info.sealed)?;
-            report.damages.push(Damage { what: format!("{} was missing: it was made anew", layout::DESCRIPTION), items: Vec::new() });
-            Ok(info)
-        }
+        Err(err @ Error::NotAStorage { .. }) => layout::describe_from_packs(store)?.map(|info| (info, true)).ok_or(err),
         other => {
             let info = other?;
             layout::prove_packs(dir, store, &info)?;
-            Ok(info)
+            Ok((info, false))
         }
     }
 }

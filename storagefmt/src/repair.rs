@@ -14,6 +14,7 @@ mod losses;
 mod packs;
 
 use crate::check::cause;
+use crate::copy::incoming;
 use crate::format::row::Table;
 use crate::index::Index;
 use crate::layout::{self, Access, INDEX, Lock};
@@ -79,11 +80,12 @@ pub fn repair(dir: &Path, key: &Unlock, now: DateTime<Utc>, progress: &mut dyn F
     let found = find(dir, store.as_ref())?;
     let lock = Lock::take(dir)?;
     let info = describe(dir, store.as_ref(), found, &mut report)?;
+    store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
+    incoming::land(store.as_ref())?;
     let (keys, file) = unlock(store.as_ref(), &info, key)?;
     if let Some(mut file) = file {
         report.made.extend(file.repair(&KeysIn(store.as_ref()))?.into_iter().map(|name| format!("{name}, from the other copy")));
     }
-    store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
     if let Some(flaw) = layout::readme_flaw(store.as_ref())? {
         layout::write_readme(store.as_ref())?;
         report.made.push(flaw.to_owned());

@@ -13,7 +13,7 @@ use crate::format::record::Record;
 use crate::seal::Keys;
 use crate::store::Store;
 use crate::{CommitSeq, Error};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 /// A pack that is being read.
@@ -181,11 +181,12 @@ impl<'a> PackReader<'a> {
 
     /// Finds the frames without a directory: one after the other, and beyond damage by looking for the next that proves itself.
     fn search(&mut self) -> Result<Vec<FrameEntry>, Error> {
-        let (mut frames, mut offset) = (Vec::new(), HEADER_BYTES as u64);
+        let (mut frames, mut keys, mut offset) = (Vec::new(), HashSet::new(), HEADER_BYTES as u64);
         let mut lost = false;
         while offset + FRAME_BYTES as u64 <= self.bytes {
             if let Some(header) = self.proven(offset)? {
-                if header.kind != FrameKind::Directory {
+                // Of a frame that is there twice, the first is meant.
+                if header.kind != FrameKind::Directory && keys.insert(header.key) {
                     frames.push(FrameEntry { offset, header });
                 }
                 offset += header.bytes();

@@ -32,7 +32,6 @@ fn both_readers_make_up_the_same_names_for_what_is_lost() {
 }
 
 #[test]
-#[ignore = "a repair does not make up folders: the index that it makes anew sees no damage in packs that were just written"]
 fn both_readers_list_what_a_repair_left_of_folders_that_are_lost() {
     lose_folders(|readers| {
         let listed = readers.agree(&readers.made.storage()).len();
@@ -56,7 +55,6 @@ fn lose_folders(then: impl FnOnce(&Readers<'_>)) {
 }
 
 #[test]
-#[ignore = "a repair does not take in what a copy has moved before it looks for missing packs, and then takes its own filler for newer"]
 fn a_copy_whose_landing_was_interrupted_is_whole_after_a_repair() {
     let Some(python) = python() else { return };
     let made = Made::scaled(Sealing::None, SCALE);
@@ -83,7 +81,6 @@ fn a_copy_whose_landing_was_interrupted_is_whole_after_a_repair() {
 }
 
 #[test]
-#[ignore = "a repair ends with an error when a frame is found twice"]
 fn a_frame_that_is_found_twice_counts_once() {
     let Some(python) = python() else { return };
     let made = Made::scaled(Sealing::None, SCALE);
