@@ -17,6 +17,7 @@ use crate::format::row::Table;
 use crate::store::Store;
 use crate::{ContentId, Error, FrameKey, MailboxKey, Place};
 use blocks::{Block, Blocks};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads contents by range; clones share one bounded cache.
@@ -34,6 +35,8 @@ pub struct ContentFile {
     skeleton: Run,
     steps: Vec<Step>,
     frames: Option<FrameMap>,
+    /// Up to where the content needs each of its blocks: whoever begins to read a content mostly reads all of it.
+    ends: HashMap<FrameKey, u32>,
     last: Mutex<Option<(FrameKey, Arc<Block>)>>,
     quoted: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
 }
@@ -113,6 +116,12 @@ impl Contents {
         if data.saturating_add(framing) != recipe.len || held != skeleton.len || !recipe.frames.is_empty() && framed != data {
             return Err(Error::ContentDamaged { content: ContentId(recipe.id), reason: "its recipe gives another length".to_owned() });
         }
+        let mut ends = HashMap::new();
+        let runs = steps.iter().filter_map(|step| if let Source::Part(_, run) = &step.source { Some(run) } else { None });
+        for span in runs.chain([&skeleton]).flat_map(|run| &run.spans) {
+            let end = ends.entry(span.frame).or_insert(0);
+            *end = span.offset.saturating_add(span.len).max(*end);
+        }
         Ok(ContentFile {
             blocks: Arc::clone(&self.blocks),
             mailbox,
@@ -121,6 +130,7 @@ impl Contents {
             skeleton,
             steps,
             frames: (!recipe.frames.is_empty()).then(|| FrameMap::new(&recipe.frames)),
+            ends,
             last: Mutex::new(None),
             quoted: Mutex::new(None),
         })
@@ -258,19 +268,20 @@ impl ContentFile {
             let len = span.len.saturating_sub(within).min(u32::try_from(buffer.len() - done).unwrap_or(u32::MAX));
             let outside = || Error::BlockMissing { block: span.frame };
             let begins = span.offset.checked_add(within).ok_or_else(outside)?;
-            let block = self.block(span.frame, begins.checked_add(len).ok_or_else(outside)?)?;
+            let block = self.block(span.frame, begins, begins.checked_add(len).ok_or_else(outside)?)?;
             done += copy(block.get(begins, len).ok_or_else(outside)?, &mut buffer[done..]);
         }
         Ok(done)
     }
 
     /// Returns a block; the last one is at hand without asking anybody.
-    fn block(&self, key: FrameKey, end: u32) -> Result<Arc<Block>, Error> {
+    fn block(&self, key: FrameKey, begin: u32, end: u32) -> Result<Arc<Block>, Error> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, block)) = last.as_ref().filter(|(held, block)| *held == key && block.get(0, end).is_some()) {
             return Ok(Arc::clone(block));
         }
-        let block = self.blocks.get(self.mailbox, key, end)?;
+        let end = self.ends.get(&key).copied().unwrap_or_default().max(end);
+        let block = self.blocks.get(self.mailbox, key, begin, end)?;
         *last = Some((key, Arc::clone(&block)));
         Ok(block)
     }

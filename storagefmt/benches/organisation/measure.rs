@@ -42,6 +42,17 @@ pub(crate) fn timed<T>(call: impl FnOnce() -> T) -> (T, Duration) {
     (result, began.elapsed())
 }
 
+/// Times one call; returns the wall clock and the CPU time of this thread.
+pub(crate) fn timed_cpu(call: impl FnOnce()) -> (Duration, Duration) {
+    let cpu = || {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+        Duration::from_secs_f64(secs(usage.user_time()) + secs(usage.system_time()))
+    };
+    let before = cpu();
+    let ((), took) = timed(call);
+    (took, cpu().saturating_sub(before))
+}
+
 /// Returns the largest resident set this process has had, in MiB.
 pub(crate) fn peak_mb() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();

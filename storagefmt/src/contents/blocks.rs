@@ -17,6 +17,9 @@ pub(super) const CACHE_BYTES: usize = 96 << 20;
 /// Commits in which somebody reads on: the mailbox's own, and those that brought what it shares with others.
 const READ_ON_COMMITS: NonZero<usize> = NonZero::new(8).unwrap();
 
+/// What zstd compresses as one, in bytes.
+const ZSTD_BLOCK_BYTES: u32 = 128 << 10;
+
 /// Where blocks come from.
 pub(super) struct Blocks {
     shared: Arc<Shared>,
@@ -28,7 +31,7 @@ struct Cache {
     blocks: LruCache<FrameKey, Arc<Block>>,
     bytes: usize,
     bytes_max: usize,
-    /// The commits of the last blocks that were asked for more than once: whoever reads on there wants whole blocks.
+    /// The commits of the last blocks in which somebody read on where the reader before had ended: there, whole blocks are wanted.
     read_on: LruCache<CommitSeq, ()>,
 }
 
@@ -64,15 +67,17 @@ impl Blocks {
         &self.shared
     }
 
-    /// Returns a block of which at least the first `end` bytes are decoded. `mailbox` must have been granted it.
-    pub(super) fn get(&self, mailbox: MailboxKey, key: FrameKey, end: u32) -> Result<Arc<Block>, Error> {
+    /// Returns a block of which at least the bytes from `begin` to `end` are decoded. `mailbox` must have been granted it.
+    pub(super) fn get(&self, mailbox: MailboxKey, key: FrameKey, begin: u32, end: u32) -> Result<Arc<Block>, Error> {
         let upto = {
             let mut cache = self.cache();
             match cache.blocks.get(&key).map(Arc::clone) {
                 Some(block) if block.raw.len() >= end as usize => return Ok(block),
                 // The second look beyond what is decoded: there will be more.
-                Some(_) => {
-                    cache.read_on.put(key.seq, ());
+                Some(block) => {
+                    if block.raw.len() >= begin as usize {
+                        cache.read_on.put(key.seq, ());
+                    }
                     None
                 }
                 None => Some(end).filter(|_| cache.read_on.get(&key.seq).is_none()),
@@ -97,8 +102,8 @@ impl Blocks {
     fn read(&self, mailbox: MailboxKey, key: FrameKey, upto: Option<u32>) -> Result<Block, Error> {
         let (frame, pack) = self.shared.locate(key)?.ok_or(Error::BlockMissing { block: key })?;
         let (header, stored) = read_frame(self.store.as_ref(), &pack, frame.offset, frame.stored)?;
-        // Half and more: the rest costs less than coming again.
-        let upto = upto.filter(|upto| *upto < header.raw / 2);
+        // zstd decodes no less at once.
+        let upto = upto.filter(|upto| upto.next_multiple_of(ZSTD_BLOCK_BYTES) < header.raw);
         let hash = if header.keygen == 0 { None } else { Some(self.capability(mailbox, key)?) };
         let raw = decode_frame(&header, stored, &self.shared.keys(), hash.as_ref(), upto)?;
         Ok(Block { raw })

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::format::row::Table;
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options};
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType, Options};
 use std::path::Path;
 
 /// Cache of data blocks in bytes, shared by all tables.
@@ -56,8 +56,9 @@ fn options() -> Options {
     options.set_max_background_jobs(2);
     // A log that is gone or cut off must be noticed: without it, tables are of different moments.
     options.set_track_and_verify_wals_in_manifest(true);
-    // Sixteen by default, for each table and each catch-up of a reader.
-    options.set_max_file_opening_threads(1);
+    // Opening reads the end of every file. One by one, a disk that was not asked lately takes five times as long; sixteen, the
+    // default, would be begun for each table and each catch-up of a reader.
+    options.set_max_file_opening_threads(4);
     options
 }
 
@@ -85,6 +86,11 @@ fn table_options(table: Table) -> Options {
     options.set_compression_type(if table == Table::Records { DBCompressionType::None } else { DBCompressionType::Zstd });
     let is_large = matches!(table, Table::Records | Table::Chunks | Table::ItemsLive | Table::ItemsPast | Table::ItemIds | Table::Recipes | Table::Changes);
     options.set_write_buffer_size(if is_large { LARGE_BUFFER_BYTES } else { SMALL_BUFFER_BYTES });
+    if !is_large {
+        // Keys that only grow would by levels stay in the small files in which they were flushed, thousands in the end, each to be
+        // opened. What this takes instead, room for a second copy of the table for a while, is little for these.
+        options.set_compaction_style(DBCompactionStyle::Universal);
+    }
     // Most of what is looked up while storing is not there.
     options.set_memtable_whole_key_filtering(true);
     options.set_memtable_prefix_bloom_ratio(BUFFER_BLOOM_RATIO);

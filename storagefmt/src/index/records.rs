@@ -1,21 +1,20 @@
-//! Records of the index's frames, decoded: a bounded memory of the frames asked for last.
+//! Records of the index's frames: a bounded memory of the frames asked for last, decompressed.
+//!
+//! Whoever asks for one record pays for finding it, not for decoding its neighbours.
 
 use crate::format::record::Record;
 use crate::format::row::Table;
 use crate::pack::frame::{decode_frame, split_frame};
-use crate::pack::records::decode_records;
+use crate::pack::records::RecordsView;
 use crate::seal::{Keys, SealError};
 use crate::{Error, FrameKey, Place};
 use lru::LruCache;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Memory of decoded frames in bytes, estimated: some 130 full frames.
+/// Memory of frames in bytes: some 250 full ones.
 const MEMORY_BYTES_MAX: usize = 16 << 20;
-/// What a decoded byte of a frame takes in memory, about: records are many small texts.
-const MEMORY_FACTOR: usize = 2;
 
-/// Records by number; a dropped one is `None`.
-type Frame = Arc<Vec<Option<Arc<Record>>>>;
+type Frame = Arc<Mutex<RecordsView>>;
 
 pub(super) struct Records {
     keys: Keys,
@@ -49,7 +48,9 @@ impl Records {
                 frame
             }
         };
-        Ok(usize::try_from(place.index).ok().and_then(|index| frame.get(index)).cloned().flatten())
+        let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = frame.get(place.index).map_err(|_| damaged())?;
+        Ok(record.map(Arc::new))
     }
 
     /// Forgets everything.
@@ -72,9 +73,8 @@ impl Records {
         }
     }
 
-    /// Decodes a frame; `None` when its mailbox's key was destroyed.
+    /// Opens a frame; `None` when its mailbox's key was destroyed.
     fn decode(&self, key: FrameKey, bytes: Vec<u8>) -> Result<Option<(Frame, usize)>, Error> {
-        let damaged = || Error::IndexRow { table: Table::Records.name() };
         let (header, stored) = split_frame(bytes).map_err(|_| damaged())?;
         if header.key != key {
             return Err(damaged());
@@ -83,8 +83,11 @@ impl Records {
             Err(Error::Seal { err: SealError::KeyDestroyed { .. } }) => return Ok(None),
             other => other?,
         };
-        let records = decode_records(&raw).map_err(|_| damaged())?;
-        let weight = raw.len().saturating_mul(MEMORY_FACTOR);
-        Ok(Some((Arc::new(records.into_iter().map(|record| record.map(Arc::new)).collect()), weight)))
+        let weight = raw.len();
+        Ok(Some((Arc::new(Mutex::new(RecordsView::new(raw))), weight)))
     }
+}
+
+fn damaged() -> Error {
+    Error::IndexRow { table: Table::Records.name() }
 }
