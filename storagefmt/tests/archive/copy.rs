@@ -1,9 +1,9 @@
 //! Copies: self-contained, incremental, resumable, and never worse than before.
 
 use crate::dump::dump;
-use crate::faulty::{Fault, FaultyStore, Harm};
-use crate::sealed::CHEAP;
-use crate::support::{Place, address, folder, inbox, mail, noise, put, time};
+use crate::faulty::{Fault, FaultyStore};
+use crate::harm::Harm;
+use crate::support::{Place, address, copy_folder, folder, go_on, inbox, mail, noise, password, put, sealing, time, unlock};
 use c2b_storagefmt::copy::copy_on;
 use c2b_storagefmt::store::{DirStore, Store};
 use c2b_storagefmt::{Catalog, CopyReport, Error, ProbeKind, Sealing, Unlock, Writer, check, copy, probe};
@@ -26,7 +26,7 @@ fn dest(place: &Place) -> PathBuf {
 }
 
 fn run(place: &Place, key: &Unlock) -> Result<CopyReport, Error> {
-    copy(&place.dir(), &dest(place), key, &mut |_| ControlFlow::Continue(()))
+    copy(&place.dir(), &dest(place), key, &mut go_on)
 }
 
 fn dump_of(dir: &Path, place: &Place, key: &Unlock) -> String {
@@ -68,23 +68,22 @@ fn a_copy_is_a_storage_of_its_own() {
 #[test]
 fn a_sealed_copy_opens_with_the_same_passwords() {
     let place = Place::new();
-    let sealing = Sealing::Sealed { password: Some(Zeroizing::new("secret".to_owned())), machine: Some(Zeroizing::new([7; 32])), params: CHEAP };
-    let (mut writer, recovery) = Writer::create(&place.dir(), time(0), sealing).unwrap();
-    let password = Unlock::Password(Zeroizing::new("secret".to_owned()));
+    let (mut writer, recovery) = Writer::create(&place.dir(), time(0), sealing(Some("secret"))).unwrap();
+    let (key, other) = (password("secret"), password("other"));
     batch(&mut writer, 1);
-    run(&place, &password).unwrap();
-    for key in [password.clone(), Unlock::Machine(Zeroizing::new([7; 32])), Unlock::Recovery(Zeroizing::new(recovery.unwrap().to_string()))] {
+    run(&place, &key).unwrap();
+    for key in [key.clone(), unlock(true), Unlock::Recovery(Zeroizing::new(recovery.unwrap().to_string()))] {
         same(&place, &key);
     }
-    assert!(Writer::open(&dest(&place), &Unlock::Password(Zeroizing::new("other".to_owned()))).is_err());
-    assert!(run(&place, &Unlock::Open).is_err() && run(&place, &Unlock::Password(Zeroizing::new("other".to_owned()))).is_err());
+    assert!(Writer::open(&dest(&place), &other).is_err());
+    assert!(run(&place, &Unlock::Open).is_err() && run(&place, &other).is_err());
     // A mailbox that came since has a key that the copy does not have yet.
     let bob = writer.mailbox(&address("bob")).unwrap();
     let at = (bob, writer.put_folder(bob, &folder("F", "Inbox", None)).unwrap());
     put(&mut writer, at, mail("I", "x", &noise(20_000, 7)));
     writer.commit(time(9)).unwrap();
-    run(&place, &password).unwrap();
-    same(&place, &password);
+    run(&place, &key).unwrap();
+    same(&place, &key);
     for name in ["keys/a", "keys/b"] {
         assert_eq!(fs::read(dest(&place).join(name)).unwrap(), fs::read(place.dir().join(name)).unwrap());
     }
@@ -97,7 +96,7 @@ fn only_what_is_new_is_moved() {
     (1..=4).for_each(|number| batch(&mut writer, number));
     let run = || {
         let (source, copied) = (FaultyStore::new(&place.dir(), Fault::Never), FaultyStore::new(&dest(&place), Fault::Never));
-        let report = copy_on((&place.dir(), &*source), (&dest(&place), &*copied), &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap();
+        let report = copy_on((&place.dir(), &*source), (&dest(&place), &*copied), &Unlock::Open, &mut go_on).unwrap();
         let read: usize = source.take_reads().iter().filter(|read| read.0.starts_with("packs/")).map(|read| read.2).sum();
         (report, read, copied)
     };
@@ -175,11 +174,10 @@ fn crash_everywhere(copied: u64, commits: u64) {
     let restore = || {
         let _ = fs::remove_dir_all(dest(&place));
         if copied > 0 {
-            clone_folder(&kept, &dest(&place));
+            copy_folder(&kept, &dest(&place));
         }
     };
-    let copy_with =
-        |store: &dyn Store| copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), store), &Unlock::Open, &mut |_| ControlFlow::Continue(()));
+    let copy_with = |store: &dyn Store| copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), store), &Unlock::Open, &mut go_on);
     restore();
     let store = FaultyStore::new(&dest(&place), Fault::Never);
     copy_with(&*store).unwrap();
@@ -207,19 +205,6 @@ fn crash_everywhere(copied: u64, commits: u64) {
     }
     assert_eq!(dump_of(&dest(&place), &place, &Unlock::Open), whole);
     assert_eq!(check(&dest(&place), &place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap().damages, []);
-}
-
-fn clone_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            clone_folder(&path, &to);
-        } else {
-            fs::copy(&path, to).unwrap();
-        }
-    }
 }
 
 #[test]
@@ -284,7 +269,7 @@ fn what_is_no_copy_of_this_storage_is_left_alone() {
     let place = Place::new();
     let mut writer = place.create();
     batch(&mut writer, 1);
-    let refused = |dest: &Path| copy(&place.dir(), dest, &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let refused = |dest: &Path| copy(&place.dir(), dest, &Unlock::Open, &mut go_on).unwrap_err();
     // Other things.
     let other = place.root.path().join("other");
     fs::create_dir(&other).unwrap();
@@ -315,11 +300,11 @@ fn what_is_no_copy_of_this_storage_is_left_alone() {
     // One that was begun for another.
     let unfinished = place.root.path().join("unfinished");
     let mut first = true;
-    copy(&other, &unfinished, &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap();
+    copy(&other, &unfinished, &Unlock::Open, &mut go_on).unwrap();
     fs::remove_dir_all(&unfinished).unwrap();
     let stop = &mut |_| if std::mem::take(&mut first) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     assert!(!copy(&place.dir(), &unfinished, &Unlock::Open, stop).unwrap().complete);
-    let err = copy(&other, &unfinished, &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let err = copy(&other, &unfinished, &Unlock::Open, &mut go_on).unwrap_err();
     assert!(matches!(err, Error::CopyOfAnother { .. }), "{err}");
 }
 
@@ -329,9 +314,7 @@ fn a_full_disk_loses_nothing_of_a_copy() {
     let mut writer = place.create();
     (1..=4).for_each(|number| batch(&mut writer, number));
     let store = FaultyStore::new(&dest(&place), Fault::FullBytes(70_000));
-    let all = |store: &Arc<FaultyStore>| {
-        copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), &**store), &Unlock::Open, &mut |_| ControlFlow::Continue(()))
-    };
+    let all = |store: &Arc<FaultyStore>| copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), &**store), &Unlock::Open, &mut go_on);
     assert!(all(&store).unwrap_err().is_no_space());
     store.heal();
     let report = all(&store).unwrap();
