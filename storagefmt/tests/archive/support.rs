@@ -98,6 +98,11 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// All files below a folder, with the hashes of their bytes.
+pub(crate) fn prints(dir: &Path) -> Vec<(PathBuf, blake3::Hash)> {
+    files(dir).into_iter().map(|path| (path.clone(), blake3::hash(&fs::read(path).unwrap()))).collect()
+}
+
 /// The pack that a commit wrote.
 pub(crate) fn pack_of(dir: &Path, seq: u64) -> PathBuf {
     files(&dir.join(format!("packs/{seq:02x}"))).remove(0)
