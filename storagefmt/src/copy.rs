@@ -119,7 +119,7 @@ struct Copy<'a> {
     progress: &'a mut dyn FnMut(CopyProgress) -> ControlFlow<()>,
     done: CopyProgress,
     report: CopyReport,
-    /// A file got other bytes under its old name: the index must not trust what it knows of it.
+    /// Packs that were not what they should be were replaced: the index must not trust what it knows of them.
     replaced: bool,
 }
 
@@ -173,7 +173,7 @@ impl Copy<'_> {
         for wanted in &plan.wanted {
             let file = &wanted.pack.file;
             if staged.remove(&file.name) == Some(file.bytes) {
-                self.replaced |= wanted.is_there;
+                self.replaced |= wanted.is_flawed;
                 self.done.packs += 1;
                 self.done.bytes += file.bytes;
                 continue;
@@ -213,7 +213,7 @@ impl Copy<'_> {
                 // What the copy has is better.
                 self.incoming.discard(&staged_name(&file.name, false))?;
             } else {
-                self.replaced |= wanted.is_there;
+                self.replaced |= wanted.is_flawed;
                 self.report.packs += 1;
             }
             self.done.packs += 1;

@@ -10,8 +10,8 @@ use crate::format::pack::{CommitEntry, Directory};
 use crate::format::row::{FolderRowValue, Key, KeyTake, MailboxRowValue, PackRow, StateRow, Table};
 use crate::index::commit::{PackFacts, commit};
 use crate::index::staged::Staged;
-use crate::index::{Batch, Index, encode};
-use crate::layout::{self, Access, INDEX, INDEX_NEW, INDEX_OLD, Lock};
+use crate::index::{Batch, Index, decode, encode};
+use crate::layout::{self, Access, INDEX, INDEX_NEW, INDEX_OLD, Lock, QUARANTINE};
 use crate::pack::list::{Found, PackList};
 use crate::pack::reader::PackReader;
 use crate::seal::{Keys, Unlock};
@@ -19,7 +19,7 @@ use crate::store::{DirStore, Store, sync_dir};
 use crate::unlock::unlock;
 use crate::writer::recover::{RecordFrame, known, record_frames};
 use crate::{CommitSeq, Damage, Error, FrameKey, MailboxKey, Place, StorageInfo};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -83,8 +83,9 @@ pub(crate) fn rebuild_index(
     let index = Arc::new(Index::create(&new, keys)?);
     let mut rebuild = Rebuild { store, info, keys, rows: Staged::new(Arc::clone(&index)), report, time: crate::format::micros(info.created) };
     rebuild.packs(progress)?;
+    // Also without a damage: a repair may have put an empty pack in the place of one that had the records of folders.
     make_up_folders(&mut rebuild.rows)?;
-    note_absent(&mut rebuild.rows)?;
+    note_absent(&mut rebuild.rows, erasures_done(store, &place, keys)?.as_ref())?;
     rebuild.rows.write()?;
     let Rebuild { rows, mut report, .. } = rebuild;
     report.chunks = index.state()?.chunks;
@@ -128,6 +129,20 @@ fn take_over_verified(index: &Index, old: &Path, keys: &Keys) {
     if let Err(err) = taken {
         tracing::debug!(error = &err as &dyn std::error::Error, "times of verifications are lost with the old index");
     }
+}
+
+/// Returns the mailboxes whose erasure came to its end as the old index says, if something was set aside: an erasure deletes that,
+/// too, and packs do not tell whether it has.
+fn erasures_done(store: &dyn Store, old: &Path, keys: &Keys) -> Result<Option<BTreeSet<MailboxKey>>, Error> {
+    if store.list(QUARANTINE).map_err(Error::file("list", QUARANTINE))?.is_empty() {
+        return Ok(None);
+    }
+    let purged = |index: &Index| -> Result<BTreeSet<MailboxKey>, Error> {
+        let rows = index.scan_all(Table::Mailboxes, b"")?.into_iter();
+        let rows = rows.map(|(key, value)| Ok((KeyTake::new(&key).mailbox(), decode::<MailboxRowValue>(Table::Mailboxes, &value)?.purged)));
+        Ok(rows.collect::<Result<Vec<_>, Error>>()?.into_iter().filter_map(|(mailbox, purged)| mailbox.filter(|_| purged)).collect())
+    };
+    Ok(Some(Index::open(old, keys).and_then(|index| purged(&index)).unwrap_or_default()))
 }
 
 struct Rebuild<'a> {

@@ -50,7 +50,7 @@ impl Check<'_> {
         }
         make_up_folders(&mut self.rows)?;
         // As a rebuild does, which this is compared with.
-        note_absent(&mut self.rows)
+        note_absent(&mut self.rows, None)
     }
 
     /// Returns the packs that there should be, by their first commits.

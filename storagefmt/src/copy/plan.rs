@@ -19,8 +19,8 @@ pub(super) struct Plan {
 /// A pack to be moved.
 pub(super) struct Wanted {
     pub(super) pack: Found,
-    /// The copy has a file of this name, which is not what it should be.
-    pub(super) is_there: bool,
+    /// What the copy has of its commits is not what it should be, and its index may lack records of them.
+    pub(super) is_flawed: bool,
     /// The copy has something of its commits.
     pub(super) has_older: bool,
 }
@@ -35,8 +35,10 @@ impl Plan {
                 present += 1;
                 continue;
             }
-            let has_older = dest.1.live.values().any(|held| held.name.first <= pack.name.last && pack.name.first <= held.name.last);
-            wanted.push(Wanted { pack: pack.clone(), is_there: held.is_some(), has_older });
+            let mut older = dest.1.live.values().filter(|held| held.name.first <= pack.name.last && pack.name.first <= held.name.last).peekable();
+            let has_older = older.peek().is_some();
+            let is_flawed = held.is_some() || older.any(|held| damaged.contains(&held.file.name));
+            wanted.push(Wanted { pack: pack.clone(), is_flawed, has_older });
         }
         descends(source, dest, storage)?;
         let lost = source.1.gaps().into_iter().filter(|(first, last)| (first.0..=last.0).any(|seq| dest.1.of_commit(CommitSeq(seq)).is_none()));

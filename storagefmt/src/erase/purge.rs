@@ -200,8 +200,9 @@ fn note(rows: &mut Staged, mailbox: MailboxKey) -> Result<(), Error> {
     Ok(())
 }
 
-/// For an index that was made anew: notes which erased mailboxes packs hold nothing of, so that the index never did.
-pub(crate) fn note_absent(rows: &mut Staged) -> Result<(), Error> {
+/// For an index that was made anew: notes which erased mailboxes packs hold nothing of, so that the index never did. Where only the
+/// index knows which erasures came to their end, it is those of `done`.
+pub(crate) fn note_absent(rows: &mut Staged, done: Option<&BTreeSet<MailboxKey>>) -> Result<(), Error> {
     let mut erased = BTreeMap::new();
     for (key, value) in rows.scan(Table::Mailboxes, &Key::default())? {
         let mailbox = KeyTake::new(&key).mailbox().ok_or(Error::IndexRow { table: Table::Mailboxes.name() })?;
@@ -232,5 +233,7 @@ pub(crate) fn note_absent(rows: &mut Staged) -> Result<(), Error> {
         }
         start = page.next;
     }
-    erased.into_iter().filter(|(_, is_left)| !is_left).try_for_each(|(mailbox, _)| note(rows, MailboxKey(mailbox)))
+    let is_done = |mailbox| done.is_none_or(|done| done.contains(&mailbox));
+    let absent = erased.into_iter().filter(|(_, is_left)| !is_left).map(|(mailbox, _)| MailboxKey(mailbox));
+    absent.filter(|mailbox| is_done(*mailbox)).try_for_each(|mailbox| note(rows, mailbox))
 }

@@ -1,23 +1,22 @@
 //! Words that must not be found: a search through every byte of a storage, whatever it is packed in.
 
 use crate::dump::dump;
-use crate::support::{Place, address, folder, noise, time};
+use crate::support::{Place, address, files, folder, noise, password, sealing, time};
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{Argon2Params, CursorScope, EraseStep, Failure, ResealStep, Sealing, Unlock, Writer, rebuild};
+use c2b_storagefmt::{CursorScope, EraseStep, Failure, ResealStep, Writer, rebuild};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 /// Looks for words in all files below a folder: as they are, in base64, and in anything that zstd packed.
 /// Returns each finding as `file: word`.
 pub(crate) fn find(dir: &Path, words: &[&str]) -> Vec<String> {
     let needles: Vec<(String, Vec<Vec<u8>>)> = words.iter().map(|word| ((*word).to_owned(), forms(word.as_bytes()))).collect();
     let mut found = Vec::new();
-    visit(dir, &mut |path, bytes| {
-        let mut texts = vec![bytes.to_vec()];
+    for path in files(dir) {
+        let mut texts = vec![fs::read(&path).unwrap()];
         if path.extension().is_some_and(|extension| extension == "log") {
-            texts.push(joined(bytes));
+            texts.push(joined(&texts[0]));
         }
         let packed: Vec<Vec<u8>> = texts.iter().flat_map(|text| unpacked(text)).collect();
         texts.extend(packed);
@@ -26,7 +25,7 @@ pub(crate) fn find(dir: &Path, words: &[&str]) -> Vec<String> {
                 found.push(format!("{}: {word}", path.strip_prefix(dir).unwrap().display()));
             }
         }
-    });
+    }
     found
 }
 
@@ -72,17 +71,6 @@ fn joined(log: &[u8]) -> Vec<u8> {
         }
     }
     whole
-}
-
-fn visit(dir: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            visit(&path, look);
-        } else {
-            look(&path, &fs::read(&path).unwrap());
-        }
-    }
 }
 
 #[test]
@@ -150,11 +138,8 @@ fn forms_of_attachment(n: usize) -> String {
 #[test]
 fn no_file_of_a_sealed_storage_holds_a_word() {
     let place = Place::new();
-    let password = Zeroizing::new("canary-password".to_owned());
-    let unlock = Unlock::Password(password.clone());
-    let params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
-    let sealing = Sealing::Sealed { password: Some(password), machine: Some(Zeroizing::new([9; 32])), params };
-    let mut writer = Writer::create(&place.dir(), time(0), sealing).unwrap().0;
+    let unlock = password("canary-password");
+    let mut writer = Writer::create(&place.dir(), time(0), sealing(Some("canary-password"))).unwrap().0;
     let silent = |stage: &str| assert_eq!(find(&place.dir(), &CANARIES), Vec::<String>::new(), "after {stage}");
 
     let mailboxes = ["canarymailbox1", "canarymailbox2"].map(|name| writer.mailbox(&address(name)).unwrap());

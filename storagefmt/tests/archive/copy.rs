@@ -1,16 +1,16 @@
 //! Copies: self-contained, incremental, resumable, and never worse than before.
 
+mod faults;
+
 use crate::dump::dump;
-use crate::faulty::{Fault, FaultyStore, Harm};
-use crate::sealed::CHEAP;
-use crate::support::{Place, address, folder, inbox, mail, noise, put, time};
+use crate::faulty::{Fault, FaultyStore};
+use crate::support::{Place, address, folder, go_on, inbox, mail, noise, password, put, sealing, time, unlock};
 use c2b_storagefmt::copy::copy_on;
 use c2b_storagefmt::store::{DirStore, Store};
 use c2b_storagefmt::{Catalog, CopyReport, Error, ProbeKind, Sealing, Unlock, Writer, check, copy, probe};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use zeroize::Zeroizing;
 
 fn batch(writer: &mut Writer, number: u64) {
@@ -26,7 +26,7 @@ fn dest(place: &Place) -> PathBuf {
 }
 
 fn run(place: &Place, key: &Unlock) -> Result<CopyReport, Error> {
-    copy(&place.dir(), &dest(place), key, &mut |_| ControlFlow::Continue(()))
+    copy(&place.dir(), &dest(place), key, &mut go_on)
 }
 
 fn dump_of(dir: &Path, place: &Place, key: &Unlock) -> String {
@@ -68,23 +68,22 @@ fn a_copy_is_a_storage_of_its_own() {
 #[test]
 fn a_sealed_copy_opens_with_the_same_passwords() {
     let place = Place::new();
-    let sealing = Sealing::Sealed { password: Some(Zeroizing::new("secret".to_owned())), machine: Some(Zeroizing::new([7; 32])), params: CHEAP };
-    let (mut writer, recovery) = Writer::create(&place.dir(), time(0), sealing).unwrap();
-    let password = Unlock::Password(Zeroizing::new("secret".to_owned()));
+    let (mut writer, recovery) = Writer::create(&place.dir(), time(0), sealing(Some("secret"))).unwrap();
+    let (key, other) = (password("secret"), password("other"));
     batch(&mut writer, 1);
-    run(&place, &password).unwrap();
-    for key in [password.clone(), Unlock::Machine(Zeroizing::new([7; 32])), Unlock::Recovery(Zeroizing::new(recovery.unwrap().to_string()))] {
+    run(&place, &key).unwrap();
+    for key in [key.clone(), unlock(true), Unlock::Recovery(Zeroizing::new(recovery.unwrap().to_string()))] {
         same(&place, &key);
     }
-    assert!(Writer::open(&dest(&place), &Unlock::Password(Zeroizing::new("other".to_owned()))).is_err());
-    assert!(run(&place, &Unlock::Open).is_err() && run(&place, &Unlock::Password(Zeroizing::new("other".to_owned()))).is_err());
+    assert!(Writer::open(&dest(&place), &other).is_err());
+    assert!(run(&place, &Unlock::Open).is_err() && run(&place, &other).is_err());
     // A mailbox that came since has a key that the copy does not have yet.
     let bob = writer.mailbox(&address("bob")).unwrap();
     let at = (bob, writer.put_folder(bob, &folder("F", "Inbox", None)).unwrap());
     put(&mut writer, at, mail("I", "x", &noise(20_000, 7)));
     writer.commit(time(9)).unwrap();
-    run(&place, &password).unwrap();
-    same(&place, &password);
+    run(&place, &key).unwrap();
+    same(&place, &key);
     for name in ["keys/a", "keys/b"] {
         assert_eq!(fs::read(dest(&place).join(name)).unwrap(), fs::read(place.dir().join(name)).unwrap());
     }
@@ -97,7 +96,7 @@ fn only_what_is_new_is_moved() {
     (1..=4).for_each(|number| batch(&mut writer, number));
     let run = || {
         let (source, copied) = (FaultyStore::new(&place.dir(), Fault::Never), FaultyStore::new(&dest(&place), Fault::Never));
-        let report = copy_on((&place.dir(), &*source), (&dest(&place), &*copied), &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap();
+        let report = copy_on((&place.dir(), &*source), (&dest(&place), &*copied), &Unlock::Open, &mut go_on).unwrap();
         let read: usize = source.take_reads().iter().filter(|read| read.0.starts_with("packs/")).map(|read| read.2).sum();
         (report, read, copied)
     };
@@ -158,133 +157,12 @@ fn a_copy_takes_what_is_committed_meanwhile_or_leaves_it_whole() {
     same(&place, &Unlock::Open);
 }
 
-/// Copies a storage over a copy of the first `copied` with a crash at every step: the copy is always the old one,
-/// the new one or none, and the next try brings it up to date.
-fn crash_everywhere(copied: u64, commits: u64) {
-    let place = Place::new();
-    let mut writer = place.create();
-    (1..=copied).for_each(|number| batch(&mut writer, number));
-    let kept = place.root.path().join("kept");
-    if copied > 0 {
-        run(&place, &Unlock::Open).unwrap();
-        fs::rename(dest(&place), &kept).unwrap();
-    }
-    (copied + 1..=commits).for_each(|number| batch(&mut writer, number));
-    let whole = dump(&writer.catalog(), &writer.contents());
-    drop(writer);
-    let restore = || {
-        let _ = fs::remove_dir_all(dest(&place));
-        if copied > 0 {
-            clone_folder(&kept, &dest(&place));
-        }
-    };
-    let copy_with =
-        |store: &dyn Store| copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), store), &Unlock::Open, &mut |_| ControlFlow::Continue(()));
-    restore();
-    let store = FaultyStore::new(&dest(&place), Fault::Never);
-    copy_with(&*store).unwrap();
-    let steps = store.steps();
-    assert!(steps.len() > 10, "{steps:?}");
-    // After a step is before the next one, but for writes that are done by half.
-    let halves = (0..steps.len()).filter(|step| steps[*step] == "write").map(Fault::After);
-    for fault in (0..steps.len()).map(Fault::Before).chain(halves) {
-        restore();
-        assert!(copy_with(&*FaultyStore::new(&dest(&place), fault)).is_err(), "{fault:?} did nothing");
-        // Whoever opens it then finds the old copy or the new one.
-        match Writer::open(&dest(&place), &Unlock::Open) {
-            Ok(writer) => {
-                let head = writer.catalog().head().unwrap().0;
-                assert!(head == copied || head == commits, "{fault:?}: head {head}");
-                drop(writer);
-                assert_eq!(check(&dest(&place), &place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap().damages, [], "{fault:?}");
-            }
-            Err(Error::NotAStorage { .. }) if copied == 0 => {}
-            Err(err) => panic!("{fault:?}: {err}"),
-        }
-        assert_eq!(run(&place, &Unlock::Open).unwrap().head.0, commits);
-        let left: Vec<_> = fs::read_dir(dest(&place).join("incoming")).unwrap().chain(fs::read_dir(dest(&place).join("tmp")).unwrap()).collect();
-        assert!(left.is_empty(), "{fault:?} left {left:?}");
-    }
-    assert_eq!(dump_of(&dest(&place), &place, &Unlock::Open), whole);
-    assert_eq!(check(&dest(&place), &place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap().damages, []);
-}
-
-fn clone_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            clone_folder(&path, &to);
-        } else {
-            fs::copy(&path, to).unwrap();
-        }
-    }
-}
-
-#[test]
-fn a_first_copy_survives_a_crash_at_any_step() {
-    crash_everywhere(0, 1);
-}
-
-#[test]
-fn a_later_copy_survives_a_crash_at_any_step() {
-    crash_everywhere(1, 3);
-}
-
-#[test]
-fn a_damaged_pack_is_named_and_the_rest_is_copied() {
-    for harm in [Harm::Flip(5_000), Harm::Truncate(20_000), Harm::Delete] {
-        let place = Place::new();
-        let mut writer = place.create();
-        (1..=3).for_each(|number| batch(&mut writer, number));
-        let before = dump(&writer.catalog(), &writer.contents());
-        drop(writer);
-        let name = &packs(&place.dir())[1];
-        let whole = fs::read(place.dir().join(name)).unwrap();
-        FaultyStore::new(&place.dir(), Fault::Never).harm(name, harm);
-        for _ in 0..2 {
-            let report = run(&place, &Unlock::Open).unwrap();
-            assert!(report.complete && !report.damages.is_empty(), "{harm:?}: {report:?}");
-            let expected = if harm == Harm::Delete { "commits 2 to 2 are missing" } else { name.as_str() };
-            assert!(report.damages.iter().all(|damage| damage.what.starts_with(expected)), "{harm:?}: {report:?}");
-            assert_eq!(report.head.0, 3);
-            let (catalog, contents) = Catalog::open_reader(&dest(&place), &place.scratch(), &Unlock::Open).unwrap();
-            let text = dump(&catalog, &contents);
-            assert!(text.contains("I-1") && text.contains("I-3"), "{harm:?}");
-        }
-        // The file comes back from elsewhere: the copy gets well, too.
-        fs::write(place.dir().join(name), whole).unwrap();
-        let report = run(&place, &Unlock::Open).unwrap();
-        assert_eq!(report.damages, [], "{harm:?}");
-        assert_eq!(dump_of(&dest(&place), &place, &Unlock::Open), before, "{harm:?}");
-        same(&place, &Unlock::Open);
-    }
-}
-
-#[test]
-fn a_good_copy_is_not_spoilt_by_a_damaged_source() {
-    for harm in [Harm::Flip(5_000), Harm::Truncate(20_000), Harm::Delete] {
-        let place = Place::new();
-        let mut writer = place.create();
-        (1..=3).for_each(|number| batch(&mut writer, number));
-        let before = dump(&writer.catalog(), &writer.contents());
-        drop(writer);
-        run(&place, &Unlock::Open).unwrap();
-        FaultyStore::new(&place.dir(), Fault::Never).harm(&packs(&place.dir())[1], harm);
-        let report = run(&place, &Unlock::Open).unwrap();
-        assert!(report.complete, "{harm:?}: {report:?}");
-        assert_eq!(dump_of(&dest(&place), &place, &Unlock::Open), before, "{harm:?}");
-        assert_eq!(check(&dest(&place), &place.scratch(), &Unlock::Open, true, &mut |_| {}).unwrap().damages, [], "{harm:?}");
-    }
-}
-
 #[test]
 fn what_is_no_copy_of_this_storage_is_left_alone() {
     let place = Place::new();
     let mut writer = place.create();
     batch(&mut writer, 1);
-    let refused = |dest: &Path| copy(&place.dir(), dest, &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let refused = |dest: &Path| copy(&place.dir(), dest, &Unlock::Open, &mut go_on).unwrap_err();
     // Other things.
     let other = place.root.path().join("other");
     fs::create_dir(&other).unwrap();
@@ -315,26 +193,10 @@ fn what_is_no_copy_of_this_storage_is_left_alone() {
     // One that was begun for another.
     let unfinished = place.root.path().join("unfinished");
     let mut first = true;
-    copy(&other, &unfinished, &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap();
+    copy(&other, &unfinished, &Unlock::Open, &mut go_on).unwrap();
     fs::remove_dir_all(&unfinished).unwrap();
     let stop = &mut |_| if std::mem::take(&mut first) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     assert!(!copy(&place.dir(), &unfinished, &Unlock::Open, stop).unwrap().complete);
-    let err = copy(&other, &unfinished, &Unlock::Open, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let err = copy(&other, &unfinished, &Unlock::Open, &mut go_on).unwrap_err();
     assert!(matches!(err, Error::CopyOfAnother { .. }), "{err}");
-}
-
-#[test]
-fn a_full_disk_loses_nothing_of_a_copy() {
-    let place = Place::new();
-    let mut writer = place.create();
-    (1..=4).for_each(|number| batch(&mut writer, number));
-    let store = FaultyStore::new(&dest(&place), Fault::FullBytes(70_000));
-    let all = |store: &Arc<FaultyStore>| {
-        copy_on((&place.dir(), &DirStore::new(&place.dir())), (&dest(&place), &**store), &Unlock::Open, &mut |_| ControlFlow::Continue(()))
-    };
-    assert!(all(&store).unwrap_err().is_no_space());
-    store.heal();
-    let report = all(&store).unwrap();
-    assert_eq!((report.packs, report.head.0), (2, 4));
-    same(&place, &Unlock::Open);
 }

@@ -3,28 +3,19 @@
 use crate::canary::find;
 use crate::dump::dump;
 use crate::faulty::{Fault, FaultyStore};
-use crate::support::{Place, address, folder, mail, noise, time};
+use crate::support::{Place, address, folder, mail, noise, sealing, time, unlock};
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{
-    Argon2Params, Catalog, CursorScope, EraseReport, EraseStep, Error, Failure, FolderKey, MailboxKey, Sealing, Unlock, Writer, check, rebuild,
-};
+use c2b_storagefmt::{Catalog, CursorScope, EraseReport, EraseStep, Error, Failure, FolderKey, MailboxKey, Writer, rebuild};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Words that only the mailbox to be erased has: in bodies, subjects, names, ids, cursors, failures.
 const WORDS: [&str; 8] =
     ["heffalump", "woozlehunt", "Tiddelypom", "backsonfolder", "eve-item-id", "eve-cursor-state", "eve-failure-text", "eve-attachment-name"];
 
-pub(crate) fn unlock(sealed: bool) -> Unlock {
-    if sealed { Unlock::Password(Zeroizing::new("correct horse".to_owned())) } else { Unlock::Open }
-}
-
 pub(crate) fn create(place: &Place, sealed: bool) -> Writer {
-    let params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
-    let sealing = if sealed { Sealing::Sealed { password: Some(Zeroizing::new("correct horse".to_owned())), machine: None, params } } else { Sealing::None };
-    Writer::create(&place.dir(), time(0), sealing).unwrap().0
+    Writer::create(&place.dir(), time(0), sealing(sealed.then_some("correct horse"))).unwrap().0
 }
 
 /// Commits that fill the storage.
@@ -186,8 +177,7 @@ fn nothing_is_left_of_an_erased_mailbox_and_all_of_others() {
         assert!(matches!(writer.mailbox(&address("eve")), Err(Error::Erased { .. })));
         assert!(matches!(writer.erase_begin(mailbox, "root", time(12)), Err(Error::UnknownKey { .. })));
         drop(writer);
-        let report = check(&place.dir(), &place.scratch(), &unlock(sealed), true, &mut |_| {}).unwrap();
-        assert_eq!(report.damages, []);
+        place.is_clean(&unlock(sealed), &sealed);
 
         // A rebuild does not bring it back, nor gives its keys to others.
         let mut writer = Writer::open(&place.dir(), &unlock(sealed)).unwrap();
@@ -243,8 +233,7 @@ fn a_mailbox_being_erased_is_not_written_to_and_the_others_are() {
     assert!(steps > 5, "{steps} steps");
     others(&writer);
     drop(writer);
-    let report = check(&place.dir(), &place.scratch(), &unlock(true), true, &mut |_| {}).unwrap();
-    assert_eq!(report.damages, []);
+    place.is_clean(&unlock(true), &"erased");
 }
 
 #[test]
@@ -264,17 +253,26 @@ fn an_erasure_that_is_given_up_before_its_record_leaves_the_mailbox() {
     assert_eq!(writer.catalog().counts(mailbox).unwrap().items, 10);
 }
 
-/// Copies a folder with everything in it.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            fs::copy(&path, &to).unwrap();
-        }
+#[test]
+fn a_rebuild_between_does_not_forget_what_was_set_aside() {
+    for stop_early in [true, false] {
+        let place = Place::new();
+        let mut writer = create(&place, false);
+        fill(&mut writer);
+        let mailbox = eve(&writer.catalog()).unwrap();
+        let aside = place.dir().join("quarantine/old.pack");
+        fs::create_dir_all(place.dir().join("quarantine")).unwrap();
+        fs::write(&aside, "heffalump").unwrap();
+        let mut run = writer.erase_begin(mailbox, "root", time(10)).unwrap();
+        // Packs hold nothing of it any more when what was set aside is deleted.
+        while writer.erase_step(&mut run, time(11)).unwrap() == EraseStep::More && (aside.exists() || !stop_early) {}
+        drop(writer);
+        fs::write(&aside, "heffalump").unwrap();
+        rebuild(&place.dir(), &unlock(false), &mut |_| {}).unwrap();
+        let mut writer = place.open();
+        assert_eq!(writer.pending_erasures().unwrap().len(), usize::from(stop_early));
+        finish(&mut writer);
+        assert_eq!(aside.exists(), !stop_early, "what a repair set aside after the erasure is nobody's");
     }
 }
 
@@ -295,8 +293,7 @@ fn crash(sealed: bool, fault: impl Fn(usize) -> Fault) {
     let (mailbox, before) = (eve(&writer.catalog()).unwrap(), others(&writer));
     drop(writer);
     let run = |fault: Fault| {
-        let place = Place::new();
-        copy(&original.dir(), &place.dir());
+        let place = Place::with_copy_of(&original.dir());
         let store = FaultyStore::new(&place.dir(), fault);
         let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &unlock(sealed)).unwrap();
         let result = erase(&mut writer, mailbox);
@@ -322,7 +319,6 @@ fn crash(sealed: bool, fault: impl Fn(usize) -> Fault) {
         assert_eq!(words_left(&place.dir()), Vec::<String>::new(), "{fault:?}");
         assert!(others(&writer) == before, "{fault:?}, then the rest");
         drop(writer);
-        let report = check(&place.dir(), &place.scratch(), &unlock(sealed), true, &mut |_| {}).unwrap();
-        assert_eq!(report.damages, [], "{fault:?}");
+        place.is_clean(&unlock(sealed), &fault);
     }
 }

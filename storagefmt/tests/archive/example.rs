@@ -4,12 +4,11 @@
 //! They were made by [`fill`]; the ignored test writes them for a new format version. A sealed one is opened by [`PASSWORD`].
 
 use crate::dump::dump;
-use crate::support::{Place, address, folder, mail, noise, put, time};
+use crate::support::{Place, address, copy_folder, folder, mail, noise, password, put, sealing, time};
 use c2b_mailbox::{Content, Cursor, Fidelity, FolderId, Format, ItemId, Readable};
-use c2b_storagefmt::{Catalog, CursorScope, Failure, Sealing, Unlock, Writer, check, rebuild};
+use c2b_storagefmt::{Catalog, CursorScope, Failure, Unlock, Writer, check, rebuild};
 use std::fs;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/archive")
@@ -19,15 +18,13 @@ fn data() -> PathBuf {
 const PASSWORD: &str = "c2b-example";
 
 fn key(sealed: bool) -> Unlock {
-    if sealed { Unlock::Password(Zeroizing::new(PASSWORD.to_owned())) } else { Unlock::Open }
+    if sealed { password(PASSWORD) } else { Unlock::Open }
 }
 
 /// Makes an example; one that is not sealed has the same identity each time.
 fn make(place: &Place, sealed: bool) -> String {
     if sealed {
-        let password = Some(Zeroizing::new(PASSWORD.to_owned()));
-        let sealing = Sealing::Sealed { password, machine: None, params: crate::sealed::CHEAP };
-        return fill(Writer::create(&place.dir(), time(0), sealing).unwrap().0);
+        return fill(Writer::create(&place.dir(), time(0), sealing(Some(PASSWORD))).unwrap().0);
     }
     drop(place.create());
     let description = place.dir().join("storage.toml");
@@ -104,15 +101,6 @@ fn fill(mut writer: Writer) -> String {
     dump(&writer.catalog(), &writer.contents())
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
-    }
-}
-
 #[test]
 fn every_format_ever_released_reads_back() {
     let versions: Vec<PathBuf> = fs::read_dir(data()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
@@ -120,8 +108,7 @@ fn every_format_ever_released_reads_back() {
         assert!(versions.iter().any(|path| path.ends_with(released)), "the example {released} is gone");
     }
     for version in versions {
-        let place = Place::new();
-        copy(&version, &place.dir());
+        let place = Place::with_copy_of(&version);
         let key = key(version.ends_with("v2-sealed"));
         assert_eq!(rebuild(&place.dir(), &key, &mut |_| {}).unwrap().damages, [], "{}", version.display());
         let (catalog, contents) = Catalog::open_reader(&place.dir(), &place.scratch(), &key).unwrap();
@@ -146,7 +133,7 @@ fn write_the_examples() {
         let to = data().join(name);
         fs::create_dir_all(&to).unwrap();
         for folder in ["packs", "keys"].map(|folder| place.dir().join(folder)).iter().filter(|folder| folder.exists()) {
-            copy(folder, &to.join(folder.file_name().unwrap()));
+            copy_folder(folder, &to.join(folder.file_name().unwrap()));
         }
         fs::copy(place.dir().join("storage.toml"), to.join("storage.toml")).unwrap();
         fs::write(data().join(format!("{name}.txt")), answers).unwrap();

@@ -1,5 +1,6 @@
 //! A store that records what is asked of it, and that can die at any step, run full, or be damaged.
 
+use crate::harm::Harm;
 use c2b_storagefmt::store::{DirStore, Store, StoreEntry, StoreFile};
 use std::fs;
 use std::io;
@@ -18,16 +19,10 @@ pub(crate) enum Fault {
     Full(usize),
     /// When so many bytes were written, the disk is full.
     FullBytes(u64),
-}
-
-/// What to do to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Harm {
-    /// One bit of the byte at this place.
-    Flip(usize),
-    /// All from this place on.
-    Truncate(usize),
-    Delete,
+    /// As long as the files take so many bytes, index not counted, the disk is full.
+    FullFolder(u64),
+    /// This step fails, and nothing else does.
+    Fails(usize),
 }
 
 /// A read: name, offset and length.
@@ -36,18 +31,17 @@ pub(crate) type Read = (String, u64, usize);
 /// A [`DirStore`] that dies.
 pub(crate) struct FaultyStore {
     inner: DirStore,
-    dir: PathBuf,
     plan: Arc<Plan>,
 }
 
-#[derive(Default)]
 struct Plan {
+    dir: PathBuf,
     state: Mutex<State>,
 }
 
 struct State {
     fault: Fault,
-    /// Died: nothing works any more.
+    /// Died: nothing is changed any more. What a batch wrote that was given up since may have been the last step, so reading goes on.
     dead: bool,
     steps: Vec<String>,
     written: u64,
@@ -69,7 +63,7 @@ enum Course {
 impl FaultyStore {
     pub(crate) fn new(dir: &Path, fault: Fault) -> Arc<Self> {
         let state = Mutex::new(State { fault, ..State::default() });
-        Arc::new(Self { inner: DirStore::new(dir), dir: dir.to_owned(), plan: Arc::new(Plan { state }) })
+        Arc::new(Self { inner: DirStore::new(dir), plan: Arc::new(Plan { dir: dir.to_owned(), state }) })
     }
 
     /// The steps that change something, so far: `begin`, `write`, `sync`, `publish`, `sync name`, `rename`, `delete`.
@@ -89,22 +83,17 @@ impl FaultyStore {
 
     /// Makes the disk whole again.
     pub(crate) fn heal(&self) {
-        let mut state = self.plan.state.lock().unwrap();
-        (state.fault, state.dead) = (Fault::Never, false);
+        self.arm(Fault::Never);
+    }
+
+    /// Makes the disk whole, until this happens: steps and bytes are counted from now on.
+    pub(crate) fn arm(&self, fault: Fault) {
+        *self.plan.state.lock().unwrap() = State { fault, ..State::default() };
     }
 
     /// Damages a published file.
     pub(crate) fn harm(&self, name: &str, harm: Harm) {
-        let path = self.dir.join(name);
-        match harm {
-            Harm::Delete => fs::remove_file(path).unwrap(),
-            Harm::Truncate(at) => fs::File::options().write(true).open(path).unwrap().set_len(u64::try_from(at).unwrap()).unwrap(),
-            Harm::Flip(at) => {
-                let mut bytes = fs::read(&path).unwrap();
-                bytes[at] ^= 0x10;
-                fs::write(path, bytes).unwrap();
-            }
-        }
+        harm.strike(&self.plan.dir.join(name));
     }
 
     fn alive(&self) -> io::Result<()> {
@@ -139,6 +128,8 @@ impl Plan {
             }
             Fault::Full(from) if number >= from && needs_room => return Err(io::ErrorKind::StorageFull.into()),
             Fault::FullBytes(max) if state.written + bytes > max => return Err(io::ErrorKind::StorageFull.into()),
+            Fault::FullFolder(max) if bytes > 0 && used(&self.dir) + bytes > max => return Err(io::ErrorKind::StorageFull.into()),
+            Fault::Fails(at) if number == at => return Err(io::Error::other("failed")),
             _ => state.written += bytes,
         }
         Ok(Course::Whole)
@@ -164,18 +155,15 @@ impl Store for FaultyStore {
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.alive()?;
         self.plan.state.lock().unwrap().reads.push((name.to_owned(), offset, buffer.len()));
         self.inner.read_at(name, offset, buffer)
     }
 
     fn len(&self, name: &str) -> io::Result<Option<u64>> {
-        self.alive()?;
         self.inner.len(name)
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<StoreEntry>> {
-        self.alive()?;
         self.inner.list(prefix)
     }
 
@@ -233,6 +221,12 @@ impl Drop for FaultyFile {
             std::mem::forget(self.inner.take());
         }
     }
+}
+
+/// Returns the bytes of all files below a folder but those of an index.
+pub(crate) fn used(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().map(Result::unwrap).filter(|entry| entry.file_name() != "index");
+    entries.map(|entry| if entry.path().is_dir() { used(&entry.path()) } else { entry.metadata().map_or(0, |metadata| metadata.len()) }).sum()
 }
 
 fn dead() -> io::Error {

@@ -1,18 +1,14 @@
 //! Freeing: what nobody can see any more goes, everything else stays, whatever happens beside and between.
 
-use crate::faulty::{Fault, FaultyStore};
-use crate::sealed::CHEAP;
-use crate::support::{Place, at, inbox, list, mail, noise, put, read, time};
+use crate::faulty::{Fault, FaultyStore, used};
+use crate::support::{Place, at, inbox, list, mail, noise, put, read, sealing, time, unlock};
 use crate::tables::assert_rebuilds_alike;
 use c2b_mailbox::ItemId;
-use c2b_storagefmt::store::{DirStore, Store, StoreEntry, StoreFile};
-use c2b_storagefmt::{Error, FolderKey, FreeReport, FreeStep, ItemRow, MailboxKey, Moment, RetentionPolicy, Sealing, Unlock, Writer, check};
+use c2b_storagefmt::store::{DirStore, Store};
+use c2b_storagefmt::{Error, FolderKey, FreeReport, FreeStep, ItemRow, MailboxKey, Moment, RetentionPolicy, Unlock, Writer, check};
 use chrono::TimeDelta;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Marks everything but the newest versions, whatever its age.
 fn mark(writer: &mut Writer, minute: i64) -> u64 {
@@ -114,18 +110,6 @@ fn latest(writer: &Writer, at: (MailboxKey, FolderKey)) -> Vec<ItemRow> {
     items
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).unwrap();
-        }
-    }
-}
-
 #[test]
 fn a_crash_instead_of_any_step_loses_nothing_that_is_wanted() {
     crash_everywhere(Fault::Before);
@@ -143,8 +127,7 @@ fn crash_everywhere(fault_at: fn(usize) -> Fault) {
     let before = latest(&writer, at);
     drop(writer);
     let steps = {
-        let place = Place::new();
-        copy(&origin.dir(), &place.dir());
+        let place = Place::with_copy_of(&origin.dir());
         let store = FaultyStore::new(&place.dir(), Fault::Never);
         retain(&mut Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap()).unwrap();
         store.steps().len()
@@ -152,8 +135,7 @@ fn crash_everywhere(fault_at: fn(usize) -> Fault) {
     assert!(steps > 30, "only {steps} steps");
     for step in 0..steps {
         let fault = fault_at(step);
-        let place = Place::new();
-        copy(&origin.dir(), &place.dir());
+        let place = Place::with_copy_of(&origin.dir());
         let store = FaultyStore::new(&place.dir(), fault);
         let mut writer = Writer::open_on(&place.dir(), store, &Unlock::Open).unwrap();
         assert!(retain(&mut writer).is_err(), "{fault:?} did nothing");
@@ -161,7 +143,7 @@ fn crash_everywhere(fault_at: fn(usize) -> Fault) {
 
         let mut writer = place.open();
         assert_eq!(latest(&writer, at), before, "{fault:?}");
-        assert_eq!(fs::read_dir(place.dir().join("tmp")).unwrap().count(), 0, "{fault:?} left something");
+        place.is_tidy(&fault);
         if step % 5 == 0 {
             drop(writer);
             assert_clean(&place);
@@ -297,66 +279,6 @@ fn a_third_of_the_texts_gives_back_a_quarter_of_the_bytes() {
     assert_rebuilds_alike(&place.dir(), &Unlock::Open);
 }
 
-/// A disk of which no more than so many bytes can be used, index not counted.
-struct TightStore {
-    inner: DirStore,
-    dir: PathBuf,
-    bytes_max: u64,
-}
-
-struct TightFile {
-    inner: Box<dyn StoreFile>,
-    dir: PathBuf,
-    bytes_max: u64,
-}
-
-fn used(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).into_iter().flatten().map(Result::unwrap).filter(|entry| entry.file_name() != "index");
-    entries.map(|entry| if entry.path().is_dir() { used(&entry.path()) } else { entry.metadata().map_or(0, |metadata| metadata.len()) }).sum()
-}
-
-impl Store for TightStore {
-    fn begin(&self) -> io::Result<Box<dyn StoreFile>> {
-        Ok(Box::new(TightFile { inner: self.inner.begin()?, dir: self.dir.clone(), bytes_max: self.bytes_max }))
-    }
-    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read_at(name, offset, buffer)
-    }
-    fn len(&self, name: &str) -> io::Result<Option<u64>> {
-        self.inner.len(name)
-    }
-    fn list(&self, prefix: &str) -> io::Result<Vec<StoreEntry>> {
-        self.inner.list(prefix)
-    }
-    fn delete(&self, name: &str) -> io::Result<()> {
-        self.inner.delete(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-    fn sync(&self, name: &str) -> io::Result<()> {
-        self.inner.sync(name)
-    }
-    fn sweep(&self) -> io::Result<()> {
-        self.inner.sweep()
-    }
-}
-
-impl StoreFile for TightFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if used(&self.dir) + bytes.len() as u64 > self.bytes_max {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.inner.write(bytes)
-    }
-    fn sync(&mut self) -> io::Result<()> {
-        self.inner.sync()
-    }
-    fn publish(self: Box<Self>, name: &str) -> io::Result<()> {
-        self.inner.publish(name)
-    }
-}
-
 #[test]
 fn a_full_disk_is_freed_with_the_room_of_the_ballast() {
     for ballast in [600_000, 0] {
@@ -369,8 +291,8 @@ fn a_full_disk_is_freed_with_the_room_of_the_ballast() {
         if ballast > 0 {
             fs::write(place.dir().join("reserve"), vec![0; ballast]).unwrap();
         }
-        let store = TightStore { inner: DirStore::new(&place.dir()), dir: place.dir(), bytes_max: used(&place.dir()) };
-        let mut writer = Writer::open_on(&place.dir(), Arc::new(store), &Unlock::Open).unwrap();
+        let store = FaultyStore::new(&place.dir(), Fault::FullFolder(used(&place.dir())));
+        let mut writer = Writer::open_on(&place.dir(), store, &Unlock::Open).unwrap();
         let mut run = writer.free_begin().unwrap();
         let result = loop {
             match writer.free_step(&mut run, time(31)) {
@@ -395,9 +317,8 @@ fn a_full_disk_is_freed_with_the_room_of_the_ballast() {
 #[test]
 fn a_sealed_storage_is_freed_alike() {
     let place = Place::new();
-    let sealing = Sealing::Sealed { password: Some(Zeroizing::new("secret".to_owned())), machine: None, params: CHEAP };
-    let mut writer = Writer::create(&place.dir(), time(0), sealing).unwrap().0;
-    let unlock = Unlock::Password(Zeroizing::new("secret".to_owned()));
+    let mut writer = Writer::create(&place.dir(), time(0), sealing(Some("secret"))).unwrap().0;
+    let unlock = unlock(true);
     let inbox = text_history(&mut writer, 200);
     mark(&mut writer, 30);
     assert!(free(&mut writer, 31).physical_freed > 0);

@@ -2,21 +2,25 @@
 //!
 //! Every moment is looked at: what it lists, the bytes of its items, cursors, failures. `C2B_SOAK_CASES` makes more cases (`make soak`).
 
+mod book;
+mod mails;
 mod op;
+mod run;
+mod strike;
 mod verify;
 mod world;
 
+use crate::support::cases;
 use op::{Op, op};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use world::World;
 
-/// Histories in a usual run.
-const CASES: u32 = 150;
+/// Histories of each test in a usual run.
+const CASES: u32 = 500;
 
 fn config() -> Config {
-    let cases = std::env::var("C2B_SOAK_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    Config { cases, max_shrink_iters: 400, failure_persistence: None, ..Config::default() }
+    Config { cases: cases("C2B_SOAK_CASES", CASES), max_shrink_iters: 400, failure_persistence: None, ..Config::default() }
 }
 
 fn run(sealed: bool, ops: &[Op]) {

@@ -13,6 +13,7 @@ mod erase;
 mod example;
 mod faulty;
 mod free;
+mod harm;
 mod history;
 mod model;
 mod readers;

@@ -1,25 +1,16 @@
 //! An index that is behind the packs: RocksDB is not synced with each commit, so power loss takes its last batches.
 
 use crate::dump::dump;
-use crate::support::{Place, inbox, mail, noise, put, time};
+use crate::support::{Place, copy_folder, inbox, mail, noise, put, time};
 use c2b_storagefmt::Unlock;
 use std::fs;
-use std::path::Path;
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
-}
 
 #[test]
 fn an_index_that_lost_its_last_batches_catches_up() {
     let place = Place::new();
     drop(place.create());
     let kept = |number: u64| place.root.path().join(format!("index-{number}"));
-    copy(&place.dir().join("index"), &kept(0));
+    copy_folder(&place.dir().join("index"), &kept(0));
     for number in 1..=4u64 {
         let mut writer = place.open();
         let at = inbox(&mut writer);
@@ -27,14 +18,14 @@ fn an_index_that_lost_its_last_batches_catches_up() {
         put(&mut writer, at, mail("I", "changes", format!("text {number}").as_bytes()));
         writer.commit(time(i64::try_from(number).unwrap())).unwrap();
         drop(writer);
-        copy(&place.dir().join("index"), &kept(number));
+        copy_folder(&place.dir().join("index"), &kept(number));
     }
     let (catalog, contents) = place.reader();
     let whole = dump(&catalog, &contents);
     drop((catalog, contents));
     for lost in 0..=4 {
         fs::remove_dir_all(place.dir().join("index")).unwrap();
-        copy(&kept(lost), &place.dir().join("index"));
+        copy_folder(&kept(lost), &place.dir().join("index"));
         let writer = place.open();
         assert_eq!(dump(&writer.catalog(), &writer.contents()), whole, "from commit {lost}");
     }

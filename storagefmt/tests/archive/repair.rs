@@ -1,14 +1,11 @@
 //! Care for a storage beside its daily work: what a check may find while others write, verification by parts, and repairs of what cannot be read at all.
 
-use crate::support::{Place, inbox, list, mail, noise, put, time};
+use crate::harm::Harm;
+use crate::support::{Place, inbox, list, mail, noise, pack_of, password, put, sealing, time, unlock};
 use c2b_mailbox::{Cursor, ItemId};
-use c2b_storagefmt::{
-    Argon2Params, Catalog, CheckOptions, CheckReport, CursorScope, Error, FolderKey, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild, repair,
-};
+use c2b_storagefmt::{Catalog, CheckOptions, CheckReport, CursorScope, Error, FolderKey, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild, repair};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
-use zeroize::Zeroizing;
 
 /// Three commits of four mails each.
 fn fill(place: &Place) -> (MailboxKey, FolderKey) {
@@ -23,16 +20,6 @@ fn fill(place: &Place) -> (MailboxKey, FolderKey) {
         writer.commit(time(i64::try_from(commit).unwrap())).unwrap();
     }
     inbox
-}
-
-fn pack(place: &Place, seq: u64) -> PathBuf {
-    fs::read_dir(place.dir().join(format!("packs/{seq:02x}"))).unwrap().next().unwrap().unwrap().path()
-}
-
-fn flip(path: &PathBuf, at: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at] ^= 0x10;
-    fs::write(path, bytes).unwrap();
 }
 
 fn checked(place: &Place, options: impl Into<CheckOptions>) -> CheckReport {
@@ -64,7 +51,7 @@ fn parts_read_everything_and_times_are_kept() {
 fn a_block_is_found_by_the_part_that_its_pack_is_in() {
     let place = Place::new();
     fill(&place);
-    flip(&pack(&place, 2), 1000);
+    Harm::Flip(1000).strike(&pack_of(&place.dir(), 2));
     let found = |part| checked(&place, CheckOptions { read_data: true, subset: Some((part, 3)) }).damages.len();
     assert_eq!([found(1), found(2), found(3)], [0, 1, 0]);
 }
@@ -78,8 +65,8 @@ fn packs_that_are_replaced_meanwhile_are_no_damage() {
         // The structure of all three packs was read, and the data of none.
         if at.packs == 3 && !done {
             done = true;
-            let third = pack(&place, 3);
-            flip(&third, 34);
+            let third = pack_of(&place.dir(), 3);
+            Harm::Flip(34).strike(&third);
             repair(&place.dir(), &Unlock::Open, time(5), &mut |_| {}).unwrap();
             assert!(!third.exists());
             let mut writer = place.open();
@@ -96,20 +83,18 @@ fn packs_that_are_replaced_meanwhile_are_no_damage() {
 #[test]
 fn without_the_key_checksums_are_proven() {
     let place = Place::new();
-    let params = Argon2Params { memory_kib: 8, passes: 1, lanes: 1 };
-    let password = || Zeroizing::new("secret".to_owned());
-    let (mut writer, _) = Writer::create(&place.dir(), time(0), Sealing::Sealed { password: Some(password()), machine: None, params }).unwrap();
+    let mut writer = Writer::create(&place.dir(), time(0), sealing(Some("secret"))).unwrap().0;
     let at = inbox(&mut writer);
     put(&mut writer, at, mail("I", "subject", &noise(60_000, 1)));
     writer.commit(time(1)).unwrap();
     drop(writer);
     let report = checked(&place, true);
     assert!(report.locked && report.damages.is_empty() && report.packs == 1 && !report.notes.is_empty());
-    let whole = check(&place.dir(), &place.scratch(), &Unlock::Password(password()), true, &mut |_| {}).unwrap();
+    let whole = check(&place.dir(), &place.scratch(), &unlock(true), true, &mut |_| {}).unwrap();
     assert!(!whole.locked && whole.damages.is_empty() && whole.items == 1);
-    flip(&pack(&place, 1), 1000);
+    Harm::Flip(1000).strike(&pack_of(&place.dir(), 1));
     assert_eq!(checked(&place, true).damages.len(), 1);
-    let wrong = Unlock::Password(Zeroizing::new("other".to_owned()));
+    let wrong = password("other");
     assert!(matches!(check(&place.dir(), &place.scratch(), &wrong, true, &mut |_| {}), Err(Error::Seal { .. })));
     assert!(matches!(repair(&place.dir(), &Unlock::Open, time(2), &mut |_| {}), Err(Error::Seal { .. })));
 }
@@ -118,7 +103,7 @@ fn without_the_key_checksums_are_proven() {
 fn where_nothing_says_what_was_lost_everything_is_compared_again() {
     let place = Place::new();
     let inbox = fill(&place);
-    fs::remove_file(pack(&place, 2)).unwrap();
+    fs::remove_file(pack_of(&place.dir(), 2)).unwrap();
     rebuild(&place.dir(), &Unlock::Open, &mut |_| {}).unwrap();
     assert_eq!(checked(&place, true).damages.len(), 1, "a gap stays one until it is repaired");
     let report = repair(&place.dir(), &Unlock::Open, time(5), &mut |_| {}).unwrap();
@@ -143,7 +128,7 @@ fn a_past_version_that_is_lost_is_named_as_such() {
     writer.delete_item(inbox.0, &ItemId::new("I-6")).unwrap();
     writer.commit(time(5)).unwrap();
     drop(writer);
-    fs::remove_file(pack(&place, 2)).unwrap();
+    fs::remove_file(pack_of(&place.dir(), 2)).unwrap();
     let report = repair(&place.dir(), &Unlock::Open, time(6), &mut |_| {}).unwrap();
     let lost: Vec<_> = report.lost.iter().map(|lost| (lost.item.subject.as_str(), lost.version)).collect();
     assert_eq!(lost, [("subject 5", 1), ("subject 6", 1)]);
@@ -227,7 +212,7 @@ fn a_damaged_description_is_refused_found_and_repaired() {
 fn packs_that_do_not_fit_are_reported_never_guessed_at() {
     let place = Place::new();
     fill(&place);
-    let (one, three) = (pack(&place, 1), pack(&place, 3));
+    let (one, three) = (pack_of(&place.dir(), 1), pack_of(&place.dir(), 3));
     let named = |first: u64, last: u64, generation: u32| {
         let path = place.dir().join(format!("packs/{:02x}/{first:016x}-{last:016x}-{generation:04x}-00000000.pack", first & 0xff));
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,17 +1,21 @@
 //! Passwords and keys: changed, rotated, and everything sealed anew.
 
 use crate::dump::dump;
-use crate::erase::{copy, create, fill, unlock};
+use crate::erase::fill;
 use crate::faulty::{Fault, FaultyStore};
-use crate::support::{Place, address, time};
-use c2b_storagefmt::{Argon2Params, Catalog, EraseStep, Error, ResealStep, SealError, Unlock, WrapKind, Writer, check};
+use crate::support::{CHEAP, Place, address, machine, password, secret, time};
+use c2b_storagefmt::{Catalog, EraseStep, Error, ResealStep, SealError, Sealing, Unlock, WrapKind, Writer};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const PARAMS: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
+/// A storage that opens with [`key`] alone.
+fn create(place: &Place) -> Writer {
+    let sealing = Sealing::Sealed { password: Some(secret("correct horse")), machine: None, params: CHEAP };
+    Writer::create(&place.dir(), time(0), sealing).unwrap().0
+}
 
-fn secret(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(text.to_owned())
+fn key() -> Unlock {
+    password("correct horse")
 }
 
 fn reseal(writer: &mut Writer) -> Result<(), Error> {
@@ -32,24 +36,19 @@ fn opens(place: &Place, unlock: &Unlock) -> bool {
 #[test]
 fn passwords_and_keys_come_and_go() {
     let place = Place::new();
-    let mut writer = create(&place, true);
-    let machine = Zeroizing::new([7; 32]);
+    let mut writer = create(&place);
+    let machine = machine();
     let mut keys = writer.keys().unwrap();
     assert_eq!(keys.list().iter().map(|wrap| wrap.kind).collect::<Vec<_>>(), [WrapKind::Password, WrapKind::Recovery]);
-    let second = keys.add_password("second", &secret("two"), PARAMS, time(1)).unwrap();
+    let second = keys.add_password("second", &secret("two"), CHEAP, time(1)).unwrap();
     let machine_id = keys.add_machine("server", &machine, time(1)).unwrap();
-    assert!(matches!(keys.add_password("second", &secret("x"), PARAMS, time(1)), Err(Error::Seal { err: SealError::LabelTaken { .. } })));
-    keys.change_password(second, &secret("zwei"), PARAMS, time(2)).unwrap();
+    assert!(matches!(keys.add_password("second", &secret("x"), CHEAP, time(1)), Err(Error::Seal { err: SealError::LabelTaken { .. } })));
+    keys.change_password(second, &secret("zwei"), CHEAP, time(2)).unwrap();
     let recovery = keys.renew_recovery(time(2)).unwrap();
     drop(writer);
     let recovery = Unlock::Recovery(Zeroizing::new(recovery.to_string()));
-    assert!(
-        opens(&place, &unlock(true))
-            && opens(&place, &Unlock::Password(secret("zwei")))
-            && opens(&place, &Unlock::Machine(machine.clone()))
-            && opens(&place, &recovery)
-    );
-    assert!(!opens(&place, &Unlock::Password(secret("two"))));
+    assert!(opens(&place, &key()) && opens(&place, &password("zwei")) && opens(&place, &Unlock::Machine(machine.clone())) && opens(&place, &recovery));
+    assert!(!opens(&place, &password("two")));
     let mut writer = Writer::open(&place.dir(), &recovery).unwrap();
     assert_eq!(writer.keys().unwrap().remove(second).unwrap().label, "second");
     // Rotated by the machine key: passwords must be given anew.
@@ -61,12 +60,7 @@ fn passwords_and_keys_come_and_go() {
     );
     assert!(writer.keys().unwrap().remove(machine_id).is_ok());
     drop(writer);
-    assert!(
-        !opens(&place, &unlock(true))
-            && !opens(&place, &Unlock::Password(secret("zwei")))
-            && !opens(&place, &Unlock::Machine(machine))
-            && !opens(&place, &recovery)
-    );
+    assert!(!opens(&place, &key()) && !opens(&place, &password("zwei")) && !opens(&place, &Unlock::Machine(machine)) && !opens(&place, &recovery));
     assert!(opens(&place, &Unlock::Recovery(Zeroizing::new(rotated.recovery.to_string()))));
 
     let open = Place::new();
@@ -76,21 +70,21 @@ fn passwords_and_keys_come_and_go() {
 #[test]
 fn a_change_of_keys_that_cannot_be_saved_is_none() {
     let place = Place::new();
-    drop(create(&place, true));
+    drop(create(&place));
     let store = FaultyStore::new(&place.dir(), Fault::Never);
-    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &unlock(true)).unwrap();
+    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &key()).unwrap();
     let before = writer.keys().unwrap().list();
     drop(writer);
     let store = FaultyStore::new(&place.dir(), Fault::Full(0));
-    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &unlock(true)).unwrap();
-    let err = writer.keys().unwrap().add_password("second", &secret("two"), PARAMS, time(1)).unwrap_err();
+    let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &key()).unwrap();
+    let err = writer.keys().unwrap().add_password("second", &secret("two"), CHEAP, time(1)).unwrap_err();
     assert!(err.is_no_space(), "{err:?}");
     assert_eq!(writer.keys().unwrap().list(), before);
-    assert!(writer.keys().unwrap().rotate(&unlock(true), None, time(1)).is_err());
+    assert!(writer.keys().unwrap().rotate(&key(), None, time(1)).is_err());
     store.heal();
-    assert_eq!(writer.keys().unwrap().add_password("second", &secret("two"), PARAMS, time(1)).unwrap(), 3);
+    assert_eq!(writer.keys().unwrap().add_password("second", &secret("two"), CHEAP, time(1)).unwrap(), 3);
     drop(writer);
-    assert!(opens(&place, &unlock(true)) && opens(&place, &Unlock::Password(secret("two"))));
+    assert!(opens(&place, &key()) && opens(&place, &password("two")));
 }
 
 #[test]
@@ -105,16 +99,15 @@ fn a_crash_after_any_step_of_a_rotation_and_sealing_anew_is_made_good() {
 
 fn crash(fault: impl Fn(usize) -> Fault) {
     let original = Place::new();
-    let mut writer = create(&original, true);
+    let mut writer = create(&original);
     fill(&mut writer);
     let before = dump(&writer.catalog(), &writer.contents());
     drop(writer);
     let run = |fault: Fault| {
-        let place = Place::new();
-        copy(&original.dir(), &place.dir());
+        let place = Place::with_copy_of(&original.dir());
         let store = FaultyStore::new(&place.dir(), fault);
-        let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &unlock(true)).unwrap();
-        let rotated = writer.keys().unwrap().rotate(&unlock(true), None, time(9)).map(drop);
+        let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &key()).unwrap();
+        let rotated = writer.keys().unwrap().rotate(&key(), None, time(9)).map(drop);
         let result = rotated.and_then(|()| reseal(&mut writer));
         (place, store.steps(), result)
     };
@@ -124,28 +117,27 @@ fn crash(fault: impl Fn(usize) -> Fault) {
     for fault in (0..steps.len()).map(fault) {
         let (place, _, result) = run(fault);
         assert!(result.is_err(), "{fault:?} did nothing");
-        let mut writer = Writer::open(&place.dir(), &unlock(true)).unwrap();
+        let mut writer = Writer::open(&place.dir(), &key()).unwrap();
         assert!(dump(&writer.catalog(), &writer.contents()) == before, "{fault:?}");
         reseal(&mut writer).unwrap();
         assert_eq!(writer.keys().unwrap().generations().len(), 1, "{fault:?}");
         assert!(dump(&writer.catalog(), &writer.contents()) == before, "{fault:?}, then the rest");
         drop(writer);
-        let mut writer = Writer::open(&place.dir(), &unlock(true)).unwrap();
+        let mut writer = Writer::open(&place.dir(), &key()).unwrap();
         assert!(writer.mailbox(&address("bob")).is_ok());
         drop(writer);
-        let report = check(&place.dir(), &place.scratch(), &unlock(true), true, &mut |_| {}).unwrap();
-        assert_eq!(report.damages, [], "{fault:?}");
+        place.is_clean(&key(), &fault);
     }
 }
 
 #[test]
 fn a_reader_goes_on_through_rotation_erasure_and_sealing_anew() {
     let place = Place::new();
-    let mut writer = create(&place, true);
+    let mut writer = create(&place);
     fill(&mut writer);
-    let (catalog, contents): (Catalog, _) = Catalog::open_reader(&place.dir(), &place.scratch(), &unlock(true)).unwrap();
+    let (catalog, contents): (Catalog, _) = Catalog::open_reader(&place.dir(), &place.scratch(), &key()).unwrap();
     let before = dump(&catalog, &contents);
-    writer.keys().unwrap().rotate(&unlock(true), None, time(9)).unwrap();
+    writer.keys().unwrap().rotate(&key(), None, time(9)).unwrap();
     catalog.refresh().unwrap();
     assert!(dump(&catalog, &contents) == before);
     let eve = writer.catalog().mailbox(&address("eve")).unwrap().unwrap().key;

@@ -1,25 +1,16 @@
 //! Sealed storages: who has a key reads everything, who has only the files learns no word.
 
 use crate::dump::dump;
-use crate::support::{Place, address, folder, inbox, mail, noise, put, time};
+use crate::support::{Place, address, files, folder, inbox, mail, noise, password, put, sealing, time, unlock};
 use c2b_mailbox::{Cursor, ItemId};
-use c2b_storagefmt::{Argon2Params, Catalog, CursorScope, Error, ProbeKind, SealError, Sealing, Unlock, Writer, check, probe, rebuild};
+use c2b_storagefmt::{Catalog, CursorScope, Error, ProbeKind, SealError, Unlock, Writer, check, probe, rebuild};
 use std::fs;
-use std::path::Path;
 use zeroize::Zeroizing;
-
-/// Parameters of Argon2 that cost a test nothing.
-pub(crate) const CHEAP: Argon2Params = Argon2Params { memory_kib: 8, passes: 1, lanes: 1 };
 
 const WORDS: [&str; 6] = ["canary-address", "canary-subject", "canary-folder", "canary-body", "canary-cursor", "canary-attachment"];
 
-fn password(text: &str) -> Unlock {
-    Unlock::Password(Zeroizing::new(text.to_owned()))
-}
-
 fn create(place: &Place) -> (Writer, Unlock) {
-    let sealing = Sealing::Sealed { password: Some(Zeroizing::new("secret".to_owned())), machine: Some(Zeroizing::new([7; 32])), params: CHEAP };
-    let (writer, recovery) = Writer::create(&place.dir(), time(0), sealing).unwrap();
+    let (writer, recovery) = Writer::create(&place.dir(), time(0), sealing(Some("secret"))).unwrap();
     (writer, Unlock::Recovery(Zeroizing::new(recovery.unwrap().to_string())))
 }
 
@@ -38,13 +29,6 @@ fn fill(writer: &mut Writer) {
     }
 }
 
-fn files(path: &Path, found: &mut Vec<(String, Vec<u8>)>) {
-    for entry in fs::read_dir(path).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push((path.display().to_string(), fs::read(&path).unwrap())) }
-    }
-}
-
 #[test]
 fn every_key_opens_everything_and_no_other_does() {
     let place = Place::new();
@@ -52,7 +36,7 @@ fn every_key_opens_everything_and_no_other_does() {
     fill(&mut writer);
     let before = dump(&writer.catalog(), &writer.contents());
     drop(writer);
-    for key in [password("secret"), recovery, Unlock::Machine(Zeroizing::new([7; 32]))] {
+    for key in [password("secret"), recovery, unlock(true)] {
         let (catalog, contents) = Catalog::open_reader(&place.dir(), &place.scratch(), &key).unwrap();
         assert_eq!(dump(&catalog, &contents), before, "{key:?}");
         assert_eq!(check(&place.dir(), &place.scratch(), &key, true, &mut |_| {}).unwrap().damages, [], "{key:?}");
@@ -74,12 +58,12 @@ fn no_word_is_in_any_file() {
     fill(&mut writer);
     drop(writer);
     drop(Writer::open(&place.dir(), &password("secret")).unwrap());
-    let mut found = Vec::new();
-    files(&place.dir(), &mut found);
+    let found = files(&place.dir());
     assert!(found.len() > 8, "{} files", found.len());
-    for (path, bytes) in found {
+    for path in found {
+        let bytes = fs::read(&path).unwrap();
         for word in WORDS {
-            assert!(memchr::memmem::find(&bytes, word.as_bytes()).is_none(), "{word} is in {path}");
+            assert!(memchr::memmem::find(&bytes, word.as_bytes()).is_none(), "{word} is in {}", path.display());
         }
     }
 }

@@ -1,10 +1,21 @@
 //! A storage in its own temporary folder, and short ways to fill and read it.
 
 use c2b_mailbox::{Address, ChangeKey, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{Catalog, CommitSeq, ContentId, Contents, FolderKey, ItemRow, MailboxKey, Moment, Put, Sealing, Unlock, Writer};
+use c2b_storagefmt::{
+    Argon2Params, Catalog, CommitSeq, ContentId, Contents, FolderKey, ItemRow, MailboxKey, Moment, Put, Sealing, Unlock, Writer, check, space,
+};
 use chrono::{DateTime, TimeDelta, Utc};
-use std::path::PathBuf;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+/// Parameters of Argon2 that cost a test nothing.
+pub(crate) const CHEAP: Argon2Params = Argon2Params { memory_kib: 8, passes: 1, lanes: 1 };
+
+/// Tests run in memory where so many bytes are free there: in some containers it is hardly any.
+const MEMORY_BYTES_MIN: u64 = 1 << 30;
 
 /// A temporary storage; ends with the test.
 pub(crate) struct Place {
@@ -12,13 +23,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A place in memory, where there is enough of it: durability is asked of the store, not of a disk.
     pub(crate) fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap() }
+        Self { root: temporary() }
     }
 
-    /// A place in memory, where there is one: for tests that make many storages.
-    pub(crate) fn fast() -> Self {
-        tempfile::tempdir_in("/dev/shm").map_or_else(|_| Self::new(), |root| Self { root })
+    /// A place with a copy of a storage.
+    pub(crate) fn with_copy_of(dir: &Path) -> Self {
+        let place = Self::new();
+        copy_folder(dir, &place.dir());
+        place
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -37,9 +51,94 @@ impl Place {
         Writer::open(&self.dir(), &Unlock::Open).unwrap()
     }
 
+    /// Proves that nothing is damaged, every byte read.
+    pub(crate) fn is_clean(&self, key: &Unlock, what: &dyn std::fmt::Debug) {
+        let report = check(&self.dir(), &self.scratch(), key, true, &mut |_| {}).unwrap();
+        assert_eq!(report.damages, [], "{what:?}");
+    }
+
+    /// Proves that no unfinished file is left.
+    pub(crate) fn is_tidy(&self, what: &dyn std::fmt::Debug) {
+        assert_eq!(files(&self.dir().join("tmp")), Vec::<PathBuf>::new(), "{what:?} left something");
+    }
+
     pub(crate) fn reader(&self) -> (Catalog, Contents) {
         Catalog::open_reader(&self.dir(), &self.scratch(), &Unlock::Open).unwrap()
     }
+}
+
+/// A temporary folder, in memory if there is enough.
+pub(crate) fn temporary() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let is_roomy = space(memory).is_ok_and(|space| space.free_bytes >= MEMORY_BYTES_MIN);
+    let made = if is_roomy { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Copies a folder with everything in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+/// Lists all files below a folder, in order of their names.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found.sort();
+    found
+}
+
+/// All files below a folder, with the hashes of their bytes.
+pub(crate) fn prints(dir: &Path) -> Vec<(PathBuf, blake3::Hash)> {
+    files(dir).into_iter().map(|path| (path.clone(), blake3::hash(&fs::read(path).unwrap()))).collect()
+}
+
+/// The pack that a commit wrote.
+pub(crate) fn pack_of(dir: &Path, seq: u64) -> PathBuf {
+    files(&dir.join(format!("packs/{seq:02x}"))).remove(0)
+}
+
+pub(crate) fn secret(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.to_owned())
+}
+
+pub(crate) fn password(text: &str) -> Unlock {
+    Unlock::Password(secret(text))
+}
+
+/// The key that the machine of sealed test storages keeps.
+pub(crate) fn machine() -> Zeroizing<[u8; 32]> {
+    Zeroizing::new([7; 32])
+}
+
+/// A storage that opens with this password and with the machine's key; or one that is not sealed.
+pub(crate) fn sealing(password: Option<&str>) -> Sealing {
+    password.map_or(Sealing::None, |password| Sealing::Sealed { password: Some(secret(password)), machine: Some(machine()), params: CHEAP })
+}
+
+/// What opens a storage beside its password, if it is sealed.
+pub(crate) fn unlock(sealed: bool) -> Unlock {
+    if sealed { Unlock::Machine(machine()) } else { Unlock::Open }
+}
+
+/// Returns a number from the environment, or the usual one.
+pub(crate) fn cases(name: &str, usual: u32) -> u32 {
+    std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(usual)
+}
+
+/// Goes on whatever is said of the progress.
+pub(crate) fn go_on<T>(_: T) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// The time of minute `n` of our tests.

@@ -11,8 +11,10 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Returns all rows, without what is not derived from packs.
 pub(crate) fn tables(dir: &Path) -> BTreeMap<&'static str, Rows> {
     let path = dir.join("index");
-    let names = DB::list_cf(&Options::default(), &path).unwrap();
-    let db = DB::open_cf_for_read_only(&Options::default(), &path, names, false).unwrap();
+    let mut options = Options::default();
+    // Sixteen by default, started anew for each table.
+    options.set_max_file_opening_threads(1);
+    let db = DB::open_cf_for_read_only(&options, &path, Table::ALL.iter().map(|table| table.name()), false).unwrap();
     let rows = |table: &Table| {
         let family = db.cf_handle(table.name()).unwrap();
         let mut rows: Rows = db.iterator_cf(family, IteratorMode::Start).map(|row| row.map(|(key, value)| (key.into(), value.into())).unwrap()).collect();

@@ -5,22 +5,15 @@
 
 use crate::dump::dump;
 use crate::faulty::{Fault, FaultyStore};
-use crate::sealed::CHEAP;
-use crate::support::{Place, address, folder, mail, noise, time};
+use crate::support::{Place, address, copy_folder, files, folder, machine, mail, noise, sealing, time, unlock};
 use c2b_mailbox::{Cursor, FolderId, ItemId};
-use c2b_storagefmt::{
-    Catalog, Contents, CursorScope, EraseStep, Error, FolderKey, FreeStep, MailboxKey, Moment, ResealStep, RetentionPolicy, Sealing, Unlock, Writer, check,
-};
+use c2b_storagefmt::{Catalog, Contents, CursorScope, EraseStep, Error, FolderKey, FreeStep, MailboxKey, Moment, ResealStep, RetentionPolicy, Unlock, Writer};
 use chrono::TimeDelta;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use zeroize::Zeroizing;
-
-/// Opens the sealed storages.
-const MACHINE: [u8; 32] = [7; 32];
 
 /// In nothing but the mails of the mailbox that is erased.
 const ERASED_WORD: &str = "bobs-own-word";
@@ -105,8 +98,7 @@ fn erase(writer: &mut Writer, state: &mut dyn FnMut(&Writer)) -> Result<(), Erro
 
 fn rotate(writer: &mut Writer, _: &mut dyn FnMut(&Writer)) -> Result<(), Error> {
     if writer.catalog().info().sealed {
-        let machine = Zeroizing::new(MACHINE);
-        writer.keys()?.rotate(&Unlock::Machine(machine.clone()), Some(&machine), time(62))?;
+        writer.keys()?.rotate(&unlock(true), Some(&machine()), time(62))?;
     }
     Ok(())
 }
@@ -180,15 +172,9 @@ struct History {
 
 impl History {
     fn new(sealed: bool) -> Self {
-        let place = Place::fast();
-        let machine = Zeroizing::new(MACHINE);
-        let (sealing, key) = if sealed {
-            (Sealing::Sealed { password: None, machine: Some(machine.clone()), params: CHEAP }, Unlock::Machine(machine))
-        } else {
-            (Sealing::None, Unlock::Open)
-        };
-        drop(Writer::create(&place.dir(), time(0), sealing).unwrap());
-        Self { place, key }
+        let place = Place::new();
+        drop(Writer::create(&place.dir(), time(0), sealing(sealed.then_some("secret"))).unwrap());
+        Self { place, key: unlock(sealed) }
     }
 
     fn open(&self) -> Writer {
@@ -197,21 +183,15 @@ impl History {
 
     /// Nothing of the erased mailbox is in any file, and everything is whole.
     fn is_whole(&self, what: &dyn std::fmt::Debug) {
-        let report = check(&self.place.dir(), &self.place.scratch(), &self.key, true, &mut |_| {}).unwrap();
-        assert_eq!(report.damages, [], "{what:?}");
+        self.place.is_clean(&self.key, what);
         no_word(&self.place.dir(), what);
     }
 }
 
 fn no_word(dir: &Path, what: &dyn std::fmt::Debug) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            no_word(&path, what);
-        } else {
-            let bytes = fs::read(&path).unwrap();
-            assert!(memchr::memmem::find(&bytes, ERASED_WORD.as_bytes()).is_none(), "{what:?}: the erased mailbox is in {}", path.display());
-        }
+    for path in files(dir) {
+        let bytes = fs::read(&path).unwrap();
+        assert!(memchr::memmem::find(&bytes, ERASED_WORD.as_bytes()).is_none(), "{what:?}: the erased mailbox is in {}", path.display());
     }
 }
 
@@ -255,7 +235,7 @@ fn crash(sealed: bool, fault: Fault, reference: &Reference) {
     let mut writer = history.open();
     let found = state(&writer);
     assert!(reference.states[done].contains(&found), "{fault:?} in step {done} left what it must not:\n{found}");
-    assert_eq!(fs::read_dir(history.place.dir().join("tmp")).unwrap().count(), 0, "{fault:?} left something");
+    history.place.is_tidy(&fault);
     for step in &STEPS[done..] {
         step(&mut writer, &mut |_| {}).unwrap_or_else(|err| panic!("{fault:?} in step {done}, then {err:?}"));
     }
@@ -313,13 +293,5 @@ fn an_index_of_long_ago_is_brought_to_the_state_of_the_packs() {
             drop(writer);
             history.is_whole(&n);
         }
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
     }
 }

@@ -1,12 +1,13 @@
 //! What can happen: at the sources, here, and to us.
 
+use super::mails::BODIES;
+use crate::faulty::Fault;
+use crate::harm::Action;
 use crate::model::Policy;
 use proptest::prelude::*;
 
 /// Mailboxes.
 pub(super) const MAILBOXES: u8 = 3;
-/// Contents; see [`super::world::body`].
-pub(super) const BODIES: u8 = 7;
 
 #[derive(Clone, Debug)]
 pub(super) enum Op {
@@ -85,7 +86,26 @@ pub(super) enum Op {
     },
     Rebuild,
     Check,
-    Copy,
+    /// A copy, always to the same place; at first with this fault there.
+    Copy {
+        fault: Option<Fault>,
+    },
+    /// A reader is opened, and stays.
+    Reader,
+    /// The reader looks at everything, as it knows it or as it is now.
+    Follow {
+        refresh: bool,
+    },
+    /// The disk is full from a step of the store on, until something failed.
+    Full {
+        step: usize,
+    },
+    /// Damage to any file of what is here, and a repair of it.
+    Strike {
+        file: u16,
+        at: u16,
+        action: Action,
+    },
 }
 
 impl Op {
@@ -129,10 +149,18 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => prop::option::weighted(0.3, 1..6u8).prop_map(|steps| Op::Free { steps }),
         1 => Just(Op::Rotate),
         1 => prop::option::weighted(0.4, 1..4u8).prop_map(|steps| Op::Reseal { steps }),
-        1 => Just(Op::Rebuild),
+        2 => Just(Op::Rebuild),
         1 => Just(Op::Check),
-        1 => Just(Op::Copy),
+        1 => prop::option::of(fault()).prop_map(|fault| Op::Copy { fault }),
+        1 => Just(Op::Reader),
+        2 => any::<bool>().prop_map(|refresh| Op::Follow { refresh }),
+        2 => (0usize..14).prop_map(|step| Op::Full { step }),
+        1 => (any::<u16>(), any::<u16>(), prop::sample::select(&Action::ALL)).prop_map(|(file, at, action)| Op::Strike { file, at, action }),
     ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    (0usize..30).prop_flat_map(|step| prop::sample::select(vec![Fault::Before(step), Fault::After(step), Fault::Full(step), Fault::Fails(step)]))
 }
 
 fn policy() -> impl Strategy<Value = Policy> {

@@ -1,19 +1,26 @@
 //! Comparing a storage with its model.
 
-use super::op::{BODIES, MAILBOXES};
-use super::world::{NAMES, World, body, stream};
+use super::mails::Mail;
+use super::op::MAILBOXES;
+use super::world::{NAMES, World};
+use crate::damage::whole;
 use crate::model::{ModelFolder, ModelItem, State};
 use crate::support::{address, read};
-use c2b_storagefmt::{Catalog, CommitSeq, ContentId, Contents, CursorScope, MailboxKey, Moment};
+use c2b_storagefmt::{Catalog, CommitSeq, ContentId, Contents, CursorScope, ItemKey, MailboxKey, Moment};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::LazyLock;
-
-/// The numbers of contents by their ids: the bytes are compared when an id is read for the first time.
-static BODY_IDS: LazyLock<BTreeMap<ContentId, u8>> = LazyLock::new(|| (0..BODIES).map(|number| (ContentId::of(&body(number)), number)).collect());
 
 /// Contents whose bytes were compared already.
 #[derive(Default)]
-struct Compared(BTreeSet<(MailboxKey, ContentId)>);
+pub(super) struct Compared {
+    done: BTreeSet<(MailboxKey, ContentId)>,
+    /// Those that cannot be read, where that is no mistake by itself: with the error, and who has them.
+    lost: Option<BTreeMap<(MailboxKey, ContentId), Lost>>,
+}
+
+pub(super) struct Lost {
+    pub(super) reason: String,
+    pub(super) items: BTreeSet<ItemKey>,
+}
 
 impl World {
     /// Compares the present with the model: items, cursors, failures, counts.
@@ -51,19 +58,45 @@ impl World {
         self.verify_latest();
         let (catalog, contents) = (self.writer().catalog(), self.writer().contents());
         assert_eq!(catalog.head().unwrap().0, self.history.len() as u64 - 1);
-        let mut compared = Compared::default();
+        self.verify_moments(&catalog, &contents, &mut Compared::default());
+    }
+
+    /// Compares what a catalogue says of every moment so far with the model.
+    pub(super) fn verify_moments(&self, catalog: &Catalog, contents: &Contents, compared: &mut Compared) {
         for seq in 0..self.history.len() {
             let state = &self.shown(seq);
-            let mut seen = listed(&catalog, &contents, Moment::At(CommitSeq(seq as u64)), state, &mut compared);
+            let mut seen = listed(catalog, contents, Moment::At(CommitSeq(seq as u64)), state, compared);
             // Only the present has them.
             (seen.cursors, seen.failures) = (state.cursors.clone(), state.failures.clone());
             assert_eq!(&seen, state, "at commit {seq}");
         }
     }
+
+    /// Lets the reader look. What it knew before may be gone since, but nothing is ever something else.
+    pub(super) fn follow(&mut self, refresh: bool) {
+        let Some((catalog, contents)) = &self.reader else { return };
+        let head = self.history.len() as u64 - 1;
+        if refresh {
+            assert_eq!(catalog.refresh().unwrap().0, head);
+            self.verify_reader();
+        } else {
+            assert!(catalog.head().unwrap().0 <= head);
+            whole(catalog, contents);
+        }
+    }
+
+    /// Compares what the reader, which is up to date, says of the present.
+    pub(super) fn verify_reader(&self) {
+        let Some((catalog, contents)) = &self.reader else { return };
+        let expected = self.committed();
+        let mut seen = listed(catalog, contents, Moment::Latest, expected, &mut Compared::default());
+        (seen.cursors, seen.failures) = (expected.cursors.clone(), expected.failures.clone());
+        assert_eq!(&seen, expected, "the reader");
+    }
 }
 
 /// Lists a moment; what a listing does not say is taken from `model`.
-fn listed(catalog: &Catalog, contents: &Contents, moment: Moment, model: &State, compared: &mut Compared) -> State {
+pub(super) fn listed(catalog: &Catalog, contents: &Contents, moment: Moment, model: &State, compared: &mut Compared) -> State {
     let mut seen = State::default();
     for mailbox in 0..MAILBOXES {
         let Some(row) = catalog.mailbox(&address(&format!("m{mailbox}"))).unwrap() else { continue };
@@ -78,10 +111,11 @@ fn listed(catalog: &Catalog, contents: &Contents, moment: Moment, model: &State,
             seen.folders.insert((mailbox, id), ModelFolder { wanted, parent: folder.parent.map(|parent| ids[&parent]), name });
             for item in catalog.items(row.key, folder.key, moment).unwrap() {
                 let item = item.unwrap();
-                let number = BODY_IDS[&item.shown.unwrap()];
-                compared.check(contents, row.key, &item.shown.unwrap(), || body(number));
+                let number = Mail::number(&item.shown.unwrap()).unwrap();
+                let mail = Mail::of(number);
+                compared.check(contents, row.key, item.key, &mail.id, &mail.mime);
                 if let Some(export) = item.export {
-                    compared.check(contents, row.key, &export, || stream(number));
+                    compared.check(contents, row.key, item.key, &export, &mail.stream);
                 }
                 let (subject, read, export) = (item.meta.subject[8..].parse().unwrap(), item.meta.read.unwrap(), item.export.is_some());
                 let model = ModelItem { folder: id, subject, body: number, read, export };
@@ -93,9 +127,31 @@ fn listed(catalog: &Catalog, contents: &Contents, moment: Moment, model: &State,
 }
 
 impl Compared {
-    fn check(&mut self, contents: &Contents, mailbox: MailboxKey, id: &ContentId, bytes: impl FnOnce() -> Vec<u8>) {
-        if self.0.insert((mailbox, *id)) {
-            assert!(read(contents, mailbox, id) == bytes(), "content {id} is something else");
+    /// Lets contents be lost, and notes which.
+    pub(super) fn lossy() -> Self {
+        Self { lost: Some(BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Returns what was lost.
+    pub(super) fn into_lost(self) -> Vec<Lost> {
+        self.lost.unwrap_or_default().into_values().collect()
+    }
+
+    fn check(&mut self, contents: &Contents, mailbox: MailboxKey, item: ItemKey, id: &ContentId, bytes: &[u8]) {
+        if let Some(lost) = self.lost.as_mut().and_then(|lost| lost.get_mut(&(mailbox, *id))) {
+            lost.items.insert(item);
+            return;
         }
+        if !self.done.insert((mailbox, *id)) {
+            return;
+        }
+        if let Some(lost) = &mut self.lost {
+            let mut buffer = vec![0; bytes.len()];
+            if let Err(err) = contents.open(mailbox, id).and_then(|file| file.read_at(0, &mut buffer)) {
+                lost.insert((mailbox, *id), Lost { reason: err.to_string(), items: BTreeSet::from([item]) });
+                return;
+            }
+        }
+        assert!(read(contents, mailbox, id) == bytes, "content {id} is something else");
     }
 }
