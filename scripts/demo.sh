@@ -71,13 +71,13 @@ until [ -S "$C2B_SOCKET" ]; do
     kill -0 "$daemon" 2>/dev/null || { cat "$work/c2bd.log" >&2; exit 1; }
     read -rt 0.05 <> <(:) || true
 done
-(umask 077 && echo secret >"$work/password")
+(umask 077 && echo secret >"$work/password" && echo 'correct horse battery staple' >"$work/storage-password")
 
 say "A connection, a storage, a job"
 run c2bctl connection create lab --kind ews --url "$url" --user admin --password-file "$work/password"
 run c2bctl connection check lab
 run c2bctl mailbox list --connection lab
-run c2bctl storage create main --path "$work/storage"
+run c2bctl storage create main "$work/storage" --seal --password-file "$work/storage-password"
 run c2bctl job create everyone --connection lab --storage main --all-except --one-time
 
 say "The first backup"
@@ -85,7 +85,7 @@ run c2bctl job start everyone --wait
 
 say "The archive as folders"
 mkdir "$mnt"
-run c2bctl mount main "$mnt"
+run c2bctl mount main "$mnt" -o "passfile=$work/storage-password"
 run ls "$mnt/mailboxes"
 mailbox=$(cd "$mnt/mailboxes" && ls -d */latest/Inbox | head -n 1 | cut -d/ -f1)
 run ls -l "$mnt/mailboxes/$mailbox/latest"
@@ -116,9 +116,33 @@ found=$(find "$mnt/mailboxes/$mailbox/at" -name "$(basename "$oldest" | sed 's/[
 [ -n "$found" ]
 run ls -l "$found"
 
+say "Nothing of it can be read in the storage's files"
+echo "\$ grep -rlE 'Lunch on Friday|$mailbox' $work/storage"
+if grep -rlE "Lunch on Friday|$mailbox" "$work/storage"; then exit 1; fi
+echo "(nothing found)"
+
 say "How it stands"
 run c2bctl status
+run c2bctl storage show main
 run c2bctl storage check main --read-data
+
+say "What is kept, and for how long: seen before it goes, marked, undone or freed"
+run c2bctl storage retention set main --versions-max 1 --yes
+run c2bctl storage prune main --dry-run
+run c2bctl storage prune main
+run c2bctl storage free main
+
+say "A second place, and a mailbox that must go from all history"
+run c2bctl storage copy main "$work/second"
+run c2bctl storage erase main "$mailbox" --dry-run
+run c2bctl storage erase main "$mailbox" --yes
+run c2bctl storage erased main
+run c2bctl job start everyone --wait
+run ls "$mnt/mailboxes"
+run c2bctl storage copy main "$work/second"
+run c2bctl storage import second "$work/second"
+run c2bctl storage check second --read-data
+run c2bctl storage list
 run c2bctl unmount "$mnt"
 
 say "That was all: everything is being removed again from $work"

@@ -18,7 +18,7 @@ install)
     install -Dm755 "$target/mount.c2b" "$sbin/mount.c2b"
     ln -sf mount.c2b "$sbin/mount.fuse.c2b"
     install -Dm755 "$target/c2bctl" "$bin/c2bctl"
-    install -Dm644 -t "$DESTDIR$UNITDIR" systemd/c2bd.service systemd/c2b-mount@.service
+    install -Dm644 -t "$DESTDIR$UNITDIR" systemd/c2bd.service systemd/c2b-mount@.service systemd/c2b-check@.service systemd/c2b-check@.timer
     install -Dm644 systemd/sysusers.d/c2b.conf "$DESTDIR$PREFIX/lib/sysusers.d/c2b.conf"
     install -Dm644 systemd/tmpfiles.d/c2b.conf "$DESTDIR$PREFIX/lib/tmpfiles.d/c2b.conf"
     install -d "$doc"
@@ -36,6 +36,7 @@ uninstall)
     fi
     rm -f "$sbin/c2bd" "$sbin/mount.c2b" "$sbin/mount.fuse.c2b" "$bin/c2bctl" \
         "$DESTDIR$UNITDIR/c2bd.service" "$DESTDIR$UNITDIR/c2b-mount@.service" \
+        "$DESTDIR$UNITDIR/c2b-check@.service" "$DESTDIR$UNITDIR/c2b-check@.timer" \
         "$DESTDIR$PREFIX/lib/sysusers.d/c2b.conf" "$DESTDIR$PREFIX/lib/tmpfiles.d/c2b.conf"
     rm -rf "$doc"
     if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; then

@@ -5,12 +5,19 @@
 mod all {
     mod backup;
     mod bad_input;
+    mod copy;
     mod crash;
     mod damage;
+    mod erase;
     mod foreign;
     mod hostile;
+    mod letters;
     mod reader;
     mod real_mail;
+    mod repair;
+    mod retention;
+    mod sealed;
+    mod space;
     mod systemd;
     mod tidy;
 }

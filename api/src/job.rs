@@ -153,7 +153,7 @@ pub struct Counters {
 pub struct MailboxProgress {
     /// Its address.
     pub address: String,
-    /// Where it is: `waiting`, `folders`, `items`, `done`, `failed`.
+    /// Where it is: `waiting`, `folders`, `items`, `done`, `failed`, `erased` (from the storage, and left out until it is allowed again).
     pub phase: String,
     /// Items that the cycle knows of so far.
     pub known: u64,

@@ -36,9 +36,26 @@ enum Unit {
 pub struct SpanError(String);
 
 impl Span {
+    /// Returns a number of hours.
+    pub const fn hours(count: u32) -> Self {
+        Self { count, unit: Unit::Hours }
+    }
+
     /// Returns a number of days.
     pub const fn days(count: u32) -> Self {
         Self { count, unit: Unit::Days }
+    }
+
+    /// Returns how many hours it is about, a month counted as 30 days and a year as 365.
+    pub fn hours_about(self) -> u64 {
+        let hours = match self.unit {
+            Unit::Hours => 1,
+            Unit::Days => 24,
+            Unit::Weeks => 7 * 24,
+            Unit::Months => 30 * 24,
+            Unit::Years => 365 * 24,
+        };
+        hours * u64::from(self.count)
     }
 
     /// Returns the moment that lies this long before another; the beginning of time when there is none.

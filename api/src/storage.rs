@@ -9,14 +9,15 @@ mod seal;
 mod subset;
 
 pub use care::{
-    CareEvent, DamageInfo, DamagedItem, LostItem, NoItem, ProgressUnit, StorageCheck, StorageCheckReport, StorageRebuildReport, StorageRepairReport,
+    CareEvent, DamageInfo, DamagedItem, LostItem, NoItem, ProgressUnit, StorageCheck, StorageCheckReport, StorageRebuildReport, StorageRepairReport, WorkStage,
 };
 pub use copy::{StorageCopy, StorageCopyReport};
 pub use erase::{ErasedInfo, StorageAllow, StorageErase, StorageEraseReport};
 pub use free::{PendingReason, PendingSpace, StorageFree, StorageFreeReport};
 pub use retention::{PolicyError, RetentionDecision, RetentionPolicy, RetentionRule, RuleCount, StoragePrune, StoragePruneReport, StorageUnpruneReport};
 pub use seal::{
-    Credential, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, ResealInfo, StorageRotate, StorageRotateReport, StorageUnlock,
+    Credential, KeyInfo, KeyKind, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, ResealInfo, StorageRotate, StorageRotateReport,
+    StorageUnlock,
 };
 pub use subset::{Subset, SubsetError};
 
@@ -91,6 +92,9 @@ pub struct StorageInfo {
     /// Whether contents, names and index cannot be read without a key; none while that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<bool>,
+    /// What opens it when it is sealed; empty in a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyInfo>,
     /// Mailboxes in it.
     pub mailboxes: u64,
     /// Living items in it.
@@ -99,11 +103,15 @@ pub struct StorageInfo {
     pub versions: u64,
     /// What all versions would take if each were kept whole, in bytes.
     pub logical_bytes: u64,
-    /// What is left of it once equal parts are kept once, decoded and before compression, in bytes; 0 when that is not known.
+    /// What is left of it once equal parts are kept once, decoded and before compression, in bytes; 0 when that is not known,
+    /// as in a list.
     #[serde(default)]
     pub unique_bytes: u64,
     /// What it takes on disk, in bytes.
     pub stored_bytes: u64,
+    /// How much of that is the index, which can be made anew from the rest, in bytes.
+    #[serde(default)]
+    pub index_bytes: u64,
     /// Free space on its file system, in bytes.
     pub free_bytes: u64,
     /// Free space below which cycles pause, in bytes.
@@ -115,6 +123,12 @@ pub struct StorageInfo {
     /// What retention marked and what is not freed yet.
     #[serde(default)]
     pub marked: MarkedInfo,
+    /// What the last freeing had to leave, by the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<PendingSpace>,
+    /// When the last freeing ended; none when there was none, or nobody remembers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freed: Option<DateTime<Utc>>,
     /// Space that nothing refers to but that programs which read the storage hold open, in bytes.
     #[serde(default)]
     pub pinned_bytes: u64,
@@ -124,9 +138,24 @@ pub struct StorageInfo {
     /// When the part that was verified longest ago was verified; none when some part never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_verification: Option<DateTime<Utc>>,
+    /// Contents that damage took and that the source has not given again yet.
+    #[serde(default)]
+    pub lost_contents: u64,
+    /// Mailboxes that were erased.
+    #[serde(default)]
+    pub erased_mailboxes: u64,
+    /// How many of them are not out of every file yet; that goes on by itself.
+    #[serde(default)]
+    pub erasing_mailboxes: u64,
+    /// The long work that goes on there, in a word; a backup is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<String>,
     /// How far the sealing of old data with the newest key is; none when all is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resealing: Option<ResealInfo>,
+    /// Why some old data cannot be sealed with the newest key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reseal_stuck: Vec<String>,
     /// What is removed when; an empty policy keeps everything.
     #[serde(default)]
     pub retention: RetentionPolicy,

@@ -65,9 +65,6 @@ impl PackBar {
             return Self(None);
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stdout());
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {wide_msg}") {
-            bar.set_style(style.progress_chars("#>-"));
-        }
         bar.set_prefix(verb);
         Self(Some(bar))
     }
@@ -75,6 +72,10 @@ impl PackBar {
     /// Shows how far it is.
     pub(crate) fn update(&mut self, done: u64, total: u64, text: &str) {
         if let Some(bar) = &self.0 {
+            let template = if total > 0 { "{prefix} [{bar:30}] {wide_msg}" } else { "{prefix} … {wide_msg}" };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("#>-"));
+            }
             bar.set_length(total);
             bar.set_position(done);
             bar.set_message(text.to_owned());

@@ -20,13 +20,15 @@ use crate::failure::{self, chain};
 use crate::machine::MachineKey;
 use crate::name::Name;
 use crate::space::Space;
-use c2b_api::storage::{ResealInfo, StorageInfo};
+use c2b_api::storage::{KeyInfo, KeyKind, ResealInfo, StorageInfo};
 use c2b_api::{ApiError, ErrorCode};
-use c2b_storagefmt::{Catalog, StorageStats, pins};
+use c2b_storagefmt::{Catalog, CommitSeq, StorageStats, WrapInfo, WrapKind, pins};
+use chore::Chores;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 /// The storages of this daemon.
@@ -37,7 +39,11 @@ pub struct Storages {
     machine: Arc<MachineKey>,
     clock: Clock,
     places: Mutex<HashMap<Name, Arc<Place>>>,
-    chores: Arc<Mutex<HashMap<Name, &'static str>>>,
+    chores: Arc<Chores>,
+    /// What is left once equal parts are kept once, as it was when this commit was the last and there were so many bytes.
+    unique: Mutex<HashMap<Name, (CommitSeq, u64, u64)>>,
+    /// Wakes the schedule before its time.
+    wake: Notify,
 }
 
 /// What is at work at a storage. Who holds the lock decides what happens there.
@@ -52,7 +58,17 @@ enum Work {
 impl Storages {
     /// Serves the storages that the definitions name; opens none yet.
     pub fn new(definitions: Arc<Definitions>, scratch_dir: PathBuf, state_dir: PathBuf, machine: MachineKey, clock: Clock) -> Self {
-        Self { definitions, scratch_dir, state_dir, machine: Arc::new(machine), clock, places: Mutex::default(), chores: Arc::default() }
+        Self {
+            definitions,
+            scratch_dir,
+            state_dir,
+            machine: Arc::new(machine),
+            clock,
+            places: Mutex::default(),
+            chores: Arc::default(),
+            unique: Mutex::default(),
+            wake: Notify::new(),
+        }
     }
 
     /// Forgets a storage; its files stay.
@@ -107,8 +123,20 @@ impl Storages {
             info.reserve_bytes = space.reserve(storage.reserve);
             info.low_space = space.is_low(storage.reserve);
         }
+        info.busy = self.busy(&storage.name);
         if let Err(error) = self.fill(&storage.name, &mut info).await {
             info.problem = Some(if error.hint.is_empty() { error.message } else { format!("{} ({})", error.message, error.hint) });
+        }
+        info
+    }
+
+    /// Returns a storage as shown, also with what takes a look at all of its index.
+    pub async fn whole_info(&self, storage: &Storage) -> StorageInfo {
+        let mut info = self.info(storage).await;
+        if info.problem.is_none()
+            && let Err(error) = self.fill_whole(&storage.name, &mut info).await
+        {
+            info.problem = Some(error.message);
         }
         info
     }
@@ -121,6 +149,7 @@ impl Storages {
         let storage = self.get(name)?;
         let writer = self.writer(name).await?;
         writer.set_reserve(storage.reserve);
+        writer.keep_ballast().await;
         if writer.is_low() {
             let message = format!("storage {name} has less free space than its reserve");
             return Err(ApiError::new(ErrorCode::LowSpace, message, BELOW_RESERVE_HINT));
@@ -133,7 +162,13 @@ impl Storages {
     /// # Errors
     /// When there is no such storage, or it cannot be opened now.
     pub async fn writer(&self, name: &Name) -> Result<StorageWriter, ApiError> {
-        self.live(name).await.map(|(writer, _)| writer)
+        let storage = self.get(name)?;
+        let place = self.place(name);
+        let mut work = place.lock().await;
+        match &*work {
+            Work::Open { path, writer } if *path == storage.path && !writer.is_over() => Ok(writer.clone()),
+            _ => self.reopen(&storage, &mut work).await,
+        }
     }
 
     /// Asks the storage's catalogue, where that may block. It answers also when the writer failed.
@@ -200,33 +235,52 @@ impl Storages {
         info.items = stats.items;
         info.versions = stats.versions;
         info.logical_bytes = stats.logical_bytes;
-        info.stored_bytes = stats.stored_bytes;
-        info.marked = retention::marked(&info.retention, stats.marked_versions, stats.marked_bytes, self.schedule(name).marked);
+        (info.stored_bytes, info.index_bytes) = (stats.stored_bytes, stats.index_bytes);
+        info.lost_contents = stats.lost_contents;
+        info.erased_mailboxes = stats.erased_mailboxes;
+        let schedule = self.schedule(name);
+        info.marked = retention::marked(&info.retention, stats.marked_versions, stats.marked_bytes, schedule.marked);
+        (info.pending, info.freed, info.reseal_stuck) = (schedule.pending, schedule.freed, schedule.stuck);
         info.pinned_bytes = pins(&info.path).unwrap_or_default().iter().map(|pin| pin.bytes).sum();
-        if about.sealed {
-            let asked = writer.between(|writer| if writer.keys()?.generations().len() > 1 { writer.reseal_pending().map(Some) } else { Ok(None) }).await;
-            let pending = asked.map_err(|error| between_error(&error))?;
-            info.resealing =
-                pending.map(|pending| ResealInfo { done_bytes: stats.stored_bytes.saturating_sub(pending.bytes), total_bytes: stats.stored_bytes });
+        let asked = move || Ok((last_commit(&catalog)?, catalog.oldest_verification()?, catalog.reseal_pending()?));
+        let resealing;
+        (info.last_commit, info.oldest_verification, resealing) = blocking(move || asked().map_err(|error| failure::storage(&error))).await?;
+        if !resealing.generations.is_empty() {
+            let done_bytes = stats.stored_bytes.saturating_sub(resealing.bytes);
+            info.resealing = Some(ResealInfo { done_bytes, total_bytes: stats.stored_bytes });
         }
-        let asked = move || Ok((last_commit(&catalog)?, catalog.oldest_verification()?));
-        (info.last_commit, info.oldest_verification) = blocking(move || asked().map_err(|error| failure::storage(&error))).await?;
         Ok(())
     }
 
-    /// Returns a writer that lives, and the storage's numbers, which are how one sees that it does.
+    async fn fill_whole(&self, name: &Name, info: &mut StorageInfo) -> Result<(), ApiError> {
+        let writer = self.writer(name).await?;
+        let asked = writer.ask(|writer| Ok((writer.wraps(), writer.pending_erasures()?.len() as u64))).await;
+        let wraps;
+        (wraps, info.erasing_mailboxes) = asked.map_err(|error| writer_error(&error))?;
+        info.keys = wraps.into_iter().map(key_info).collect();
+        let (catalog, stored) = (writer.catalog(), info.stored_bytes);
+        let known = self.lock_unique().get(name).copied();
+        let counted = blocking(move || {
+            let count = || {
+                let head = catalog.head()?;
+                match known {
+                    Some(known) if (known.0, known.1) == (head, stored) => Ok(known),
+                    _ => Ok((head, stored, catalog.unique_bytes()?)),
+                }
+            };
+            count().map_err(|error| failure::storage(&error))
+        });
+        let counted = counted.await?;
+        self.lock_unique().insert(name.clone(), counted);
+        info.unique_bytes = counted.2;
+        Ok(())
+    }
+
+    /// Returns a writer that lives, and the storage's numbers.
     async fn live(&self, name: &Name) -> Result<(StorageWriter, StorageStats), ApiError> {
-        let storage = self.get(name)?;
-        let place = self.place(name);
-        let mut work = place.lock().await;
-        if let Work::Open { path, writer } = &*work
-            && *path == storage.path
-            && let Ok(stats) = writer.stats().await
-        {
-            return Ok((writer.clone(), stats));
-        }
-        let writer = self.reopen(&storage, &mut work).await?;
-        let stats = writer.stats().await.map_err(|error| writer_error(&error))?;
+        let writer = self.writer(name).await?;
+        let catalog = writer.catalog();
+        let stats = blocking(move || catalog.stats().map_err(|error| failure::storage(&error))).await?;
         Ok((writer, stats))
     }
 
@@ -263,6 +317,10 @@ impl Storages {
         self.lock_places().entry(name.clone()).or_insert_with(|| Arc::new(Place::new(Work::Closed))).clone()
     }
 
+    fn lock_unique(&self) -> std::sync::MutexGuard<'_, HashMap<Name, (CommitSeq, u64, u64)>> {
+        self.unique.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_places(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Arc<Place>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -270,6 +328,15 @@ impl Storages {
 
 fn last_commit(catalog: &Catalog) -> Result<Option<DateTime<Utc>>, c2b_storagefmt::Error> {
     catalog.commit_time(catalog.head()?)
+}
+
+fn key_info(wrap: WrapInfo) -> KeyInfo {
+    let kind = match wrap.kind {
+        WrapKind::Password => KeyKind::Password,
+        WrapKind::Recovery => KeyKind::RecoveryKey,
+        WrapKind::Machine => KeyKind::MachineKey,
+    };
+    KeyInfo { kind, label: wrap.label, created: wrap.created }
 }
 
 fn rebuilding(name: &Name) -> ApiError {

@@ -13,7 +13,9 @@ pub use items::ItemRows;
 pub(crate) use shared::Shared;
 
 use crate::format::record::{ErasedRecord, FolderRecord, ItemRecord, Record, fidelity_of, format_of};
-use crate::format::row::{FolderIdRow, FolderRowValue, HistoryRow, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key};
+use crate::format::row::{
+    FolderIdRow, FolderRowValue, FrameRow, HistoryRow, ItemIdRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, live_key, past_key,
+};
 use crate::format::time_of;
 use crate::index::{Index, decode};
 use crate::layout::INDEX;
@@ -336,6 +338,7 @@ impl Catalog {
         let mut stats = StorageStats {
             packs: state.packs,
             stored_bytes: state.pack_bytes + index_bytes,
+            index_bytes,
             chunks: state.chunks,
             free_bytes: crate::probe::free_bytes(self.shared.dir())?,
             sealed: self.shared.info().sealed,
@@ -351,7 +354,27 @@ impl Catalog {
             stats.marked_versions += row.marked_versions;
             stats.marked_bytes += row.marked_bytes;
         }
+        for row in self.shared.walk(Table::Lost) {
+            row?;
+            stats.lost_contents += 1;
+        }
         Ok(stats)
+    }
+
+    /// Returns what is left of the contents of all versions once equal parts are kept once, in bytes, decoded and before
+    /// compression; what waits to be freed counts too. Reads a row for each frame.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn unique_bytes(&self) -> Result<u64, Error> {
+        let mut bytes = 0;
+        for row in self.shared.walk(Table::Frames) {
+            let row: FrameRow = decode(Table::Frames, &row?.1)?;
+            if row.is_block() {
+                bytes += u64::from(row.raw);
+            }
+        }
+        Ok(bytes)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

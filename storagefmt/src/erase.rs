@@ -54,6 +54,13 @@ pub struct ErasePlan {
     pub removed_bytes: u64,
 }
 
+/// A plan that is being made.
+pub struct ErasePlanning {
+    mailbox: MailboxKey,
+    coverage: Coverage,
+    scan: Scan,
+}
+
 /// What an erasure did. Counts are those of this run; one that continues another's work counts only its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EraseReport {
@@ -80,6 +87,22 @@ pub enum EraseStep {
     More,
     /// No file of the storage holds anything of the mailbox.
     Done,
+}
+
+/// What an erasure is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EraseStage {
+    /// What the mailbox has, and what others have of it, is being found out.
+    Looking,
+    /// What others have of what goes is stored anew for them, and the erasure recorded.
+    Moving,
+    /// Packs are written anew without it.
+    Rewriting {
+        /// Commits whose packs were looked at.
+        commits: u64,
+    },
+    /// What the index has of it in its files is overwritten.
+    Index,
 }
 
 /// An erasure under way: one at a time, of the writer that began it.
@@ -117,10 +140,35 @@ impl Writer {
     /// # Errors
     /// When there is no such mailbox or the index cannot be read.
     pub fn erase_plan(&self, mailbox: MailboxKey) -> Result<ErasePlan, Error> {
+        let mut planning = self.erase_plan_begin(mailbox)?;
+        loop {
+            if let Some(plan) = self.erase_plan_step(&mut planning)? {
+                return Ok(plan);
+            }
+        }
+    }
+
+    /// Begins to plan, as [`Self::erase_plan`] in steps. Anything may be done between them; what is stored meanwhile may be left out.
+    ///
+    /// # Errors
+    /// When there is no such mailbox or the index cannot be read.
+    pub fn erase_plan_begin(&self, mailbox: MailboxKey) -> Result<ErasePlanning, Error> {
+        self.mailbox_of(mailbox)?;
+        Ok(ErasePlanning { mailbox, coverage: Coverage::default(), scan: Scan::new(self, mailbox, &[]) })
+    }
+
+    /// Does a part of planning; the plan comes with the last.
+    ///
+    /// # Errors
+    /// When the mailbox was erased meanwhile or the index cannot be read.
+    pub fn erase_plan_step(&self, planning: &mut ErasePlanning) -> Result<Option<ErasePlan>, Error> {
+        let ErasePlanning { mailbox, coverage, scan } = planning;
+        if !scan.step(self, coverage)? {
+            return Ok(None);
+        }
+        let mailbox = *mailbox;
         let row = self.mailbox_of(mailbox)?;
         let address = self.address_of(mailbox, &row)?;
-        let (mut coverage, mut scan) = (Coverage::default(), Scan::new(self, mailbox, &[]));
-        while !scan.step(self, &mut coverage)? {}
         let mut plan = ErasePlan {
             mailbox,
             address,
@@ -139,7 +187,7 @@ impl Writer {
                 coverage::Verdict::Goes => plan.removed_bytes += raw,
             }
         }
-        Ok(plan)
+        Ok(Some(plan))
     }
 
     /// Begins to erase a mailbox; `who` asked for it, and the record says so. There must be no open batch.
@@ -313,6 +361,16 @@ impl EraseRun {
     /// Returns what was done so far.
     pub fn report(&self) -> &EraseReport {
         &self.report
+    }
+
+    /// Returns what is being done.
+    pub fn stage(&self) -> EraseStage {
+        match &self.stage {
+            Stage::Scan(_) => EraseStage::Looking,
+            Stage::Move(_) | Stage::Record => EraseStage::Moving,
+            Stage::Purge(purge) => purge.commits().map_or(EraseStage::Index, |commits| EraseStage::Rewriting { commits }),
+            Stage::Done => EraseStage::Index,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::format::row::{FrameRow, KeyTake, MailboxRowValue, PackRow, Table};
 use crate::index::{decode, successor};
 use crate::rehome::rehome;
 use crate::writer::recover::known;
-use crate::{CommitSeq, Error, Writer};
+use crate::{Catalog, CommitSeq, Error, Writer};
 use chrono::{DateTime, Utc};
 use claims::Claims;
 use packs::{PackUse, choose};
@@ -98,6 +98,22 @@ pub enum PendingReason {
     Replaced,
 }
 
+/// What a freeing is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeStage {
+    /// Marked versions are freed for good.
+    Versions,
+    /// What is wanted is being found out.
+    Looking,
+    /// Groups of which enough is dead are being put together anew.
+    Regrouping,
+    /// Packs are made anew.
+    Rewriting {
+        /// Packs that are still to be replaced.
+        packs_left: u64,
+    },
+}
+
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeStep {
@@ -161,8 +177,8 @@ struct Job {
     dead: u64,
 }
 
-impl Writer {
-    /// Says what freeing would do, marked versions included.
+impl Catalog {
+    /// Says what freeing would do, marked versions included. Works beside the writer: what is committed meanwhile is wanted.
     ///
     /// # Errors
     /// [`Error::ScanFailed`] when anything that decides cannot be read.
@@ -174,7 +190,7 @@ impl Writer {
             plan.versions += row.marked_versions;
             plan.logical_removed += row.marked_bytes;
         }
-        let mut scan = Scan::new(self.catalog().head()?, true);
+        let mut scan = Scan::new(self.head()?, true);
         while !scan.step(shared)? {}
         let mut counting = Counting::begin(shared)?;
         while !counting.step(shared, &scan)? {}
@@ -183,6 +199,16 @@ impl Writer {
         plan.packs = jobs.iter().map(|job| job.packs as u64).sum();
         plan.pending.extend(pending);
         Ok(plan)
+    }
+}
+
+impl Writer {
+    /// Says what freeing would do: [`Catalog::free_plan`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn free_plan(&self) -> Result<FreePlan, Error> {
+        self.catalog().free_plan()
     }
 
     /// Begins to free; one that was begun before is given up.
@@ -354,6 +380,17 @@ impl FreeRun {
     pub fn report(&self) -> &FreeReport {
         &self.report
     }
+
+    /// Returns what is being done.
+    pub fn stage(&self) -> FreeStage {
+        match &self.stage {
+            Stage::Versions(_) => FreeStage::Versions,
+            Stage::Scanning(_) | Stage::Counting(..) => FreeStage::Looking,
+            Stage::Regrouping(..) => FreeStage::Regrouping,
+            Stage::Rewriting(_, work) => FreeStage::Rewriting { packs_left: work.packs_left() },
+            Stage::Over => FreeStage::Rewriting { packs_left: 0 },
+        }
+    }
 }
 
 impl Counting {
@@ -421,6 +458,11 @@ impl Counting {
 }
 
 impl Rewriting {
+    fn packs_left(&self) -> u64 {
+        let jobs = self.jobs.iter().chain(&self.waiting).chain(self.under_way.as_ref().map(|(job, _)| job));
+        jobs.map(|job| job.packs as u64).sum()
+    }
+
     fn next(&mut self) -> Option<Job> {
         if let Some((job, _)) = &self.under_way {
             return Some(*job);

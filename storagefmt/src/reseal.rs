@@ -13,7 +13,7 @@ use crate::index::{Index, decode, successor};
 use crate::layout::QUARANTINE;
 use crate::replace::{Damaged, Fate, replace_pack};
 use crate::seal::SealError;
-use crate::{CommitSeq, Error, FrameKey, MailboxKey, Writer};
+use crate::{Catalog, CommitSeq, Error, FrameKey, MailboxKey, Writer};
 
 /// Rows looked at in a step: about a tenth of a second.
 const STEP_ROWS: usize = 50_000;
@@ -69,15 +69,19 @@ enum Stage {
     Done,
 }
 
-impl Writer {
-    /// Returns what is sealed with older keys. Reads a row for each frame.
+impl Catalog {
+    /// Returns what is sealed with older keys. Reads a row for each frame, unless there are no older keys.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn reseal_pending(&self) -> Result<ResealPending, Error> {
-        let current = self.key_ring().generation();
-        let generations = self.key_ring().generations().into_iter().map(|(generation, _)| generation);
-        let mut pending = ResealPending { generations: generations.filter(|generation| *generation != current).collect(), ..ResealPending::default() };
+        let keys = self.shared().keys();
+        let current = keys.generation();
+        let generations: Vec<u16> = keys.generations().into_iter().map(|(generation, _)| generation).filter(|generation| *generation != current).collect();
+        let mut pending = ResealPending { generations, ..ResealPending::default() };
+        if pending.generations.is_empty() {
+            return Ok(pending);
+        }
         for row in self.shared().walk(Table::Frames) {
             let row: FrameRow = decode(Table::Frames, &row?.1)?;
             if row.keygen != current {
@@ -86,6 +90,16 @@ impl Writer {
             }
         }
         Ok(pending)
+    }
+}
+
+impl Writer {
+    /// Returns what is sealed with older keys: [`Catalog::reseal_pending`].
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn reseal_pending(&self) -> Result<ResealPending, Error> {
+        self.catalog().reseal_pending()
     }
 
     /// Begins, or goes on, to seal anew what is sealed with older keys. There must be no open batch.

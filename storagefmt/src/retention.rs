@@ -78,19 +78,28 @@ impl Writer {
     /// As [`Writer::retention_mark`].
     pub fn retention_undo(&mut self, now: DateTime<Utc>) -> Result<u64, Error> {
         let mut undone = 0;
-        let mut start = Vec::new();
-        while let Some((versions, next)) = self.marked(&start)? {
-            self.with_room(|writer| {
-                for (mailbox, item, from) in &versions {
-                    writer.introduce(*mailbox)?;
-                    writer.record(*mailbox, &Record::VersionBack(VersionRecord { item: item.0, from: *from }))?;
-                }
-                writer.commit(now)
-            })?;
-            undone += versions.len() as u64;
-            start = next;
+        loop {
+            match self.retention_undo_some(now)? {
+                0 => return Ok(undone),
+                versions => undone += versions,
+            }
         }
-        Ok(undone)
+    }
+
+    /// Shows some thousand marked versions again, in one commit, and returns how many these are; 0 when none is marked any more.
+    ///
+    /// # Errors
+    /// As [`Writer::retention_mark`].
+    pub fn retention_undo_some(&mut self, now: DateTime<Utc>) -> Result<u64, Error> {
+        let Some((versions, _)) = self.marked(&[])? else { return Ok(0) };
+        self.with_room(|writer| {
+            for (mailbox, item, from) in &versions {
+                writer.introduce(*mailbox)?;
+                writer.record(*mailbox, &Record::VersionBack(VersionRecord { item: item.0, from: *from }))?;
+            }
+            writer.commit(now)
+        })?;
+        Ok(versions.len() as u64)
     }
 
     /// Returns the next marked versions, and where to go on; `None` when there are no more.

@@ -214,6 +214,8 @@ pub struct StorageStats {
     pub packs: u64,
     /// Bytes on disk: packs and index.
     pub stored_bytes: u64,
+    /// How many of these the index has.
+    pub index_bytes: u64,
     /// Bytes of all contents that versions brought.
     pub logical_bytes: u64,
     /// Mailboxes.
@@ -228,6 +230,8 @@ pub struct StorageStats {
     pub marked_bytes: u64,
     /// Mailboxes that were erased.
     pub erased_mailboxes: u64,
+    /// Contents that were found lost and are not back.
+    pub lost_contents: u64,
     /// Distinct chunks.
     pub chunks: u64,
     /// Bytes that the file system has left for us.

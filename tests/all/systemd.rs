@@ -17,8 +17,12 @@ fn systemd_has_nothing_to_say_about_the_units() {
     for entry in std::fs::read_dir(&units).unwrap().map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_file()) {
         let name = entry.file_name().to_string_lossy().into_owned();
         // The programs are not installed here: systemd is to look at everything else.
-        let text = std::fs::read_to_string(entry.path()).unwrap().replace("/usr/sbin/c2bd", "/bin/true").replace("/usr/sbin/mount.c2b", "/bin/true");
-        let installed = name.replace("@.service", "@main.service");
+        let text = std::fs::read_to_string(entry.path())
+            .unwrap()
+            .replace("/usr/sbin/c2bd", "/bin/true")
+            .replace("/usr/sbin/mount.c2b", "/bin/true")
+            .replace("/usr/bin/c2bctl", "/bin/true");
+        let installed = name.replace("@.", "@main.");
         std::fs::write(unit_dir.join(&installed), text).unwrap();
         names.push(unit_dir.join(installed));
     }

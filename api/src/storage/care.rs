@@ -19,8 +19,11 @@ pub enum CareEvent<R, I = NoItem> {
         /// Of what.
         #[serde(default)]
         unit: ProgressUnit,
-        /// Bytes read so far.
+        /// Bytes read so far; freed so far where something is freed.
         bytes: u64,
+        /// What is being done, where the work has stages.
+        #[serde(default, skip_serializing_if = "WorkStage::is_whole")]
+        stage: WorkStage,
     },
     /// One more of what was asked for.
     Found {
@@ -54,8 +57,37 @@ pub enum ProgressUnit {
     Files,
     /// Versions of items.
     Versions,
+    /// Commits.
+    Commits,
     /// Bytes.
     Bytes,
+}
+
+/// What long work does at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkStage {
+    /// All of it: it has no stages.
+    #[default]
+    Whole,
+    /// It waits for a job that works on the same mailbox.
+    Waiting,
+    /// It finds out what is there and who needs it; how long that takes is not known.
+    Looking,
+    /// It notes what goes.
+    Marking,
+    /// It stores anew, elsewhere, what stays of parts that go.
+    Moving,
+    /// It writes packs anew without what goes.
+    Rewriting,
+    /// It overwrites what the index has of it.
+    Index,
+}
+
+impl WorkStage {
+    fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
 }
 
 /// How thorough a check is.
@@ -85,6 +117,12 @@ pub struct StorageCheckReport {
     /// When the part that was verified longest ago was verified; none when some part never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_verification: Option<DateTime<Utc>>,
+    /// Whether the storage is sealed and this host cannot open it: then only checksums were proven.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
+    /// Contents that an earlier repair found lost and that the source has not given again; not counted as damage.
+    #[serde(default)]
+    pub known_losses: u64,
     /// What is damaged; empty when all is well.
     pub damages: Vec<DamageInfo>,
     /// What is odd and harms nothing.

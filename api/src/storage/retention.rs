@@ -134,6 +134,17 @@ impl RetentionPolicy {
         self.superseded_after.is_none() && self.deleted_after.is_none() && self.versions_max.is_none()
     }
 
+    /// Returns whether it removes something that another one leaves: by a rule that the other has not or has with a longer
+    /// time, or by itself where the other waits for somebody. The months of the calendar count 30 days here.
+    pub fn keeps_less_than(&self, other: &Self) -> bool {
+        let sooner = |one: Option<Span>, other: Option<Span>| one.is_some_and(|one| other.is_none_or(|other| one.hours_about() < other.hours_about()));
+        let fewer = |one: Option<u32>, other: Option<u32>| one.is_some_and(|one| other.is_none_or(|other| one < other));
+        sooner(self.superseded_after, other.superseded_after)
+            || sooner(self.deleted_after, other.deleted_after)
+            || fewer(self.versions_max, other.versions_max)
+            || !self.keeps_all() && self.every.is_some() && other.every.is_none()
+    }
+
     /// Returns how long marked versions stay until the schedule frees them.
     pub fn undo(&self) -> Span {
         self.undo.unwrap_or(UNDO_DEFAULT)
@@ -218,6 +229,23 @@ mod tests {
         ] {
             accepted.check().unwrap();
         }
+    }
+
+    #[test]
+    fn what_keeps_less_is_found() {
+        let all = RetentionPolicy::default();
+        let base = policy(Some("90d"), None, Some(50), None, None);
+        for (other, less) in [
+            (policy(Some("90d"), None, Some(50), None, None), false),
+            (policy(Some("12w"), None, Some(50), None, None), true),
+            (policy(Some("4mo"), None, None, None, None), false),
+            (policy(Some("1y"), Some("10y"), Some(50), None, None), true),
+            (policy(Some("1y"), None, Some(49), None, None), true),
+            (policy(Some("90d"), None, Some(50), Some("1d"), None), true),
+        ] {
+            assert_eq!(other.keeps_less_than(&base), less, "{other:?}");
+        }
+        assert!(base.keeps_less_than(&all) && !all.keeps_less_than(&base));
     }
 
     #[test]

@@ -32,6 +32,31 @@ pub struct PasswordInfo {
     pub created: DateTime<Utc>,
 }
 
+/// Something that opens a sealed storage, not itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeyInfo {
+    /// What it is.
+    pub kind: KeyKind,
+    /// What it is called; empty for the recovery key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    /// Since when it opens the storage.
+    pub created: DateTime<Utc>,
+}
+
+/// A kind of [`KeyInfo`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyKind {
+    /// People type it.
+    Password,
+    /// It was shown once, and is on paper.
+    RecoveryKey,
+    /// The daemon of a machine keeps it.
+    MachineKey,
+}
+
 /// One more password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -61,7 +61,7 @@ impl Sums {
     pub(super) fn of(run: &RunInfo) -> Self {
         run.mailboxes.iter().fold(Self::default(), |sums, mailbox| Self {
             mailboxes: sums.mailboxes + 1,
-            mailboxes_done: sums.mailboxes_done + u64::from(matches!(mailbox.phase.as_str(), "done" | "failed")),
+            mailboxes_done: sums.mailboxes_done + u64::from(matches!(mailbox.phase.as_str(), "done" | "failed" | "erased")),
             known: sums.known.saturating_add(mailbox.known),
             stored: sums.stored.saturating_add(mailbox.stored),
             failed: sums.failed.saturating_add(mailbox.failed),

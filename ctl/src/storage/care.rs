@@ -13,7 +13,9 @@ use c2b_api::storage::{DamagedItem, StorageCheck, StorageCheckReport, StorageReb
 use clap::Args;
 
 const EXAMPLES_CHECK: &str = "\
-Exit code 0 when all is well, 1 when something is damaged: it is listed by mailbox, folder, subject and date.
+Exit code 0 when all is well, 1 when something is damaged: it is listed by mailbox, folder, subject and date. 3 when \
+the storage is sealed and this host cannot open it, so that only checksums were looked at. \
+`systemctl enable --now c2b-check@archive.timer` has every byte of storage archive read within 30 days.
 
 Examples:
   c2bctl storage check archive
@@ -72,6 +74,16 @@ pub(super) async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, E
         output.line(&format!("note: {}", human::text::line(note)))?;
     }
     output.done(&format!("looked at {looked} ({})", read(args, &report)))?;
+    if report.known_losses > 0 {
+        let losses = nouns(report.known_losses, "content is", "contents are");
+        output.line(&format!("{losses} lost since an earlier repair; the next cycle fetches again what the source still has"))?;
+    }
+    if report.damages.is_empty() && report.locked {
+        output.done(&format!("the checksums of storage {name} are right"))?;
+        let hint = format!("open it with `c2bctl storage unlock {name}`, then check again");
+        output.complain(Paint::Warning, "the storage is sealed and this host cannot open it: what the checksums cover was not looked at", &hint);
+        return Ok(Exit::WARNINGS);
+    }
     if report.damages.is_empty() {
         output.done(&format!("storage {name} is whole"))?;
         return Ok(Exit::OK);

@@ -43,7 +43,7 @@ pub(super) async fn copy(session: &Session, args: &CopyArgs) -> Result<Exit, Err
     let interrupted = "what is copied stays copied; the same command goes on from there";
     let report: StorageCopyReport = follow(session, Long { name, below: "/copy", body: Some(&request), verb: "copying", interrupted }).await?;
     let path = request.path.display();
-    let state = report.last_commit.map(|at| format!(", up to the commit of {}", time(at))).unwrap_or_default();
+    let state = report.last_commit.map(|at| format!("; its last commit is of {}", time(at))).unwrap_or_default();
     let output = &session.output;
     output.done(&match (report.files, report.files_removed) {
         (0, 0) => format!("the copy of storage {name} in {path} is up to date{state}"),

@@ -42,7 +42,8 @@ pub(super) async fn free(session: &Session, args: &FreeArgs) -> Result<Exit, Err
     let mut facts = Facts::default();
     let versions = nouns(report.versions, "version", "versions");
     facts.add("logical", format!("{} removed: {versions}, each counted whole", size(report.logical_removed_bytes)));
-    facts.add("on disk", format!("{} freed, in {}", size(report.physical_freed_bytes), nouns(report.packs, "pack", "packs")));
+    let packs = nouns(report.packs, "pack", "packs");
+    facts.add("on disk", format!("{} freed, {packs} written anew", size(report.physical_freed_bytes)));
     for pending in &report.pending {
         facts.add("pending", format!("{}: {}", size(pending.bytes), why(pending)));
     }
@@ -53,7 +54,8 @@ pub(super) async fn free(session: &Session, args: &FreeArgs) -> Result<Exit, Err
     Ok(Exit::OK)
 }
 
-fn why(pending: &PendingSpace) -> String {
+/// Says why space is not free yet, and what makes it free.
+pub(super) fn why(pending: &PendingSpace) -> String {
     let why = match pending.reason {
         PendingReason::NotWorthIt => "scattered in packs of which nearly all is in use; freed once more of them is unused",
         PendingReason::NoRoom => "no room to write the rest of their packs anew; free some space, then the same command goes on",

@@ -28,6 +28,8 @@ Examples:
   c2bctl storage unlock archive --recovery-key";
 const EXAMPLES_LIST: &str = "Examples:\n  c2bctl storage password list archive";
 const EXAMPLES_ADD: &str = "\
+Labels are not sealed: whoever has the storage's files can read them, and the times when passwords were made.
+
 Examples:
   c2bctl storage password add archive --label anna
   c2bctl storage password add archive --label safe --password-file /root/second-password";
@@ -81,7 +83,7 @@ pub(crate) struct AddArgs {
     /// The storage's name
     #[arg(value_parser = parse_name)]
     name: String,
-    /// What the password is called
+    /// What the password is called; can be read without any password
     #[arg(long)]
     label: String,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! `c2bctl storage retention`, `prune` and `unprune`: which past versions go when, marked first, and marks undone.
 
 use super::follow::{Long, follow_found};
+use crate::ask;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts::Facts;
@@ -25,10 +26,11 @@ the item's own date. The newest version of a living item always stays.
 
 Examples:
   c2bctl storage retention archive
-  c2bctl storage retention set archive --superseded-after 90d --deleted-after 1y --every 1d";
+  c2bctl storage retention set archive --superseded-after 90d --deleted-after 1y --every 1d --yes";
 const EXAMPLES_SET: &str = "\
 What is not named stays as it was; `off` takes a rule away. Lengths of time are 12h, 90d, 12w, 6mo or 2y. \
-Nothing is removed by this command itself: see first what would go with `c2bctl storage prune NAME --dry-run`.
+Asks before less is kept than until now. Nothing is removed by this command itself: `c2bctl storage prune NAME --dry-run` \
+shows what would go.
 
 Examples:
   c2bctl storage retention set archive --superseded-after 90d --deleted-after 1y
@@ -85,6 +87,9 @@ struct SetArgs {
     /// Keep everything: no policy at all
     #[arg(long, conflicts_with_all = ["superseded_after", "deleted_after", "versions_max", "every", "undo"])]
     keep_all: bool,
+    /// Do not ask when less is kept than before
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// Mark the past versions that the retention policy names
@@ -229,14 +234,17 @@ async fn set(session: &Session, args: &SetArgs) -> Result<Exit, Error> {
     }
     let mut policy = RetentionPolicy::default();
     if !args.keep_all {
-        let info: StorageInfo = session.get_object(Noun::Storage, name, "").await?;
-        policy = info.retention;
+        let StorageInfo { retention: before, .. } = session.get_object(Noun::Storage, name, "").await?;
+        policy = before.clone();
         Rule::replace(args.superseded_after, &mut policy.superseded_after);
         Rule::replace(args.deleted_after, &mut policy.deleted_after);
         Rule::replace(args.versions_max, &mut policy.versions_max);
         Rule::replace(args.every, &mut policy.every);
         Rule::replace(args.undo, &mut policy.undo);
         policy.check().map_err(|error| Error::usage(error.message, error.hint))?;
+        if policy.keeps_less_than(&before) {
+            agree(args.yes, name, &before, &policy)?;
+        }
     }
     let edit = StorageEdit { retention: Some(policy), ..StorageEdit::default() };
     let info: StorageInfo = session.put_object(Noun::Storage, name, &edit).await?;
@@ -248,6 +256,22 @@ async fn set(session: &Session, args: &SetArgs) -> Result<Exit, Error> {
         session.output.done(&format!("see what it removes with `c2bctl storage prune {name} --dry-run`"))?;
     }
     Ok(Exit::OK)
+}
+
+/// Asks before less is kept.
+fn agree(yes: bool, name: &str, before: &RetentionPolicy, policy: &RetentionPolicy) -> Result<(), Error> {
+    let when = match policy.every {
+        Some(every) => format!("marked every {every}, and freed for good {} later", policy.undo()),
+        None => "only by `storage prune` and `storage free`".to_owned(),
+    };
+    let consequence = format!("until now {before}; from now on {policy}, {when}");
+    let step = ask::Step {
+        question: format!("Keep less in storage {name} than before ({consequence})?"),
+        doing: format!("keeping less in storage {name} than before"),
+        consequence: &consequence,
+        declined: format!("the retention of storage {name} stays as it was"),
+    };
+    ask::agree(yes, step)
 }
 
 fn add(table: &mut Table, decision: &RetentionDecision) {

@@ -1,5 +1,6 @@
 //! `c2bctl storage list` and `show`: what a storage holds, what it takes, how it stands.
 
+use super::free::why;
 use super::{items, mailboxes};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -12,7 +13,7 @@ use crate::noun::Noun;
 use crate::output::Paint;
 use crate::session::Session;
 use crate::table::{Cell, Table};
-use c2b_api::storage::{ResealInfo, StorageInfo};
+use c2b_api::storage::{KeyInfo, KeyKind, ResealInfo, StorageInfo};
 
 /// Makes the table of storages.
 pub(crate) fn table(storages: &[StorageInfo]) -> Table {
@@ -60,23 +61,43 @@ fn facts(info: &StorageInfo) -> Facts {
         None if info.low_space => facts.add_painted("state", Paint::Warning, "low space: backups pause until there is more free space than the reserve"),
         None => facts.add_painted("state", Paint::Good, "ok"),
     }
+    if let Some(what) = &info.busy {
+        facts.add("busy", format!("with {what}"));
+    }
     match info.sealed {
         Some(true) => facts.add("seal", "sealed"),
         Some(false) => facts.add("seal", "not sealed: who can read the folder can read the mail"),
         None => {}
     }
+    if !info.keys.is_empty() {
+        facts.add("opened by", info.keys.iter().map(key).collect::<Vec<_>>().join(", "));
+    }
     if let Some(reseal) = &info.resealing {
         facts.add("resealing", resealing(reseal));
+    }
+    for stuck in &info.reseal_stuck {
+        facts.add_painted("not resealed", Paint::Warning, stuck);
     }
     if info.problem.is_none() {
         facts.add("holds", format!("{}, {}, {}", mailboxes(info), items(info), nouns(info.versions, "version", "versions")));
         facts.add("mail", format!("{} when every version is counted whole", size(info.logical_bytes)));
         facts.add("on disk", format!("{}{}", size(info.stored_bytes), savings(info)));
+        if info.lost_contents > 0 {
+            let lost = nouns(info.lost_contents, "content is", "contents are");
+            facts.add_painted("lost", Paint::Bad, format!("{lost} lost to damage until a cycle finds them at the source again"));
+        }
         if info.marked.versions > 0 {
             facts.add("marked", marked(info));
         }
+        for pending in &info.pending {
+            let since = info.freed.map(|at| format!(", as of {}", time(at))).unwrap_or_default();
+            facts.add("pending", format!("{} that nothing needs{since}: {}", size(pending.bytes), why(pending)));
+        }
         if info.pinned_bytes > 0 {
             facts.add("pinned", format!("{} that programs which read the storage hold open", size(info.pinned_bytes)));
+        }
+        if info.erased_mailboxes > 0 {
+            facts.add("erased", erased(info));
         }
         facts.add("last commit", time_or_dash(info.last_commit));
         facts.add(
@@ -107,6 +128,22 @@ fn state(info: &StorageInfo) -> Cell {
     }
 }
 
+fn key(key: &KeyInfo) -> String {
+    match key.kind {
+        KeyKind::Password => format!("password \"{}\"", key.label),
+        KeyKind::RecoveryKey => "the recovery key".to_owned(),
+        KeyKind::MachineKey => key.label.clone(),
+    }
+}
+
+fn erased(info: &StorageInfo) -> String {
+    let mailboxes = nouns(info.erased_mailboxes, "mailbox", "mailboxes");
+    match info.erasing_mailboxes {
+        0 => format!("{mailboxes}: see `c2bctl storage erased {}`", info.name),
+        left => format!("{mailboxes}; {left} of them {} not out of every file yet, which goes on by itself", if left == 1 { "is" } else { "are" }),
+    }
+}
+
 fn marked(info: &StorageInfo) -> String {
     let versions = nouns(info.marked.versions, "version", "versions");
     let when = match info.marked.freed_from {
@@ -124,14 +161,14 @@ fn retention(info: &StorageInfo) -> String {
     }
 }
 
-/// Returns what deduplication and compression saved, when there is something to tell.
+/// Returns how much is index, and what deduplication and compression made of the mail, as far as there is something to tell.
 fn savings(info: &StorageInfo) -> String {
-    let Some(percent) = (u128::from(info.stored_bytes) * 100).checked_div(info.logical_bytes.into()).filter(|_| info.stored_bytes > 0) else {
-        return String::new();
-    };
-    match (ratio(info.logical_bytes, info.unique_bytes), ratio(info.unique_bytes, info.stored_bytes)) {
-        (Some(dedup), Some(compression)) => format!(" ({percent} % of it: deduplication {dedup}, compression {compression})"),
-        _ => format!(" ({percent} % of it)"),
+    let packs = info.stored_bytes.saturating_sub(info.index_bytes);
+    let index = if info.index_bytes > 0 { format!(", {} of it index", size(info.index_bytes)) } else { String::new() };
+    let Some(whole) = ratio(info.logical_bytes, packs) else { return index };
+    match (ratio(info.logical_bytes, info.unique_bytes), ratio(info.unique_bytes, packs)) {
+        (Some(dedup), Some(compression)) => format!("{index}; mail {whole} (deduplication {dedup}, compression {compression})"),
+        _ => format!("{index}; mail {whole}"),
     }
 }
 
@@ -147,12 +184,19 @@ mod tests {
 
     #[test]
     fn savings_are_told_as_far_as_they_are_known() {
-        let info = |logical, unique, stored| StorageInfo { logical_bytes: logical, unique_bytes: unique, stored_bytes: stored, ..StorageInfo::default() };
+        let info = |logical, unique, stored, index| StorageInfo {
+            logical_bytes: logical,
+            unique_bytes: unique,
+            stored_bytes: stored,
+            index_bytes: index,
+            ..StorageInfo::default()
+        };
         for (info, text) in [
-            (info(0, 0, 0), ""),
-            (info(1000, 0, 200), " (20 % of it)"),
-            (info(1000, 500, 200), " (20 % of it: deduplication 2.0 : 1, compression 2.5 : 1)"),
-            (info(u64::MAX, u64::MAX, u64::MAX), " (100 % of it: deduplication 1.0 : 1, compression 1.0 : 1)"),
+            (info(0, 0, 0, 0), ""),
+            (info(0, 0, 1024, 1024), ", 1.0 KiB of it index"),
+            (info(1000, 0, 200, 0), "; mail 5.0 : 1"),
+            (info(1000, 500, 1224, 1024), ", 1.0 KiB of it index; mail 5.0 : 1 (deduplication 2.0 : 1, compression 2.5 : 1)"),
+            (info(u64::MAX, u64::MAX, u64::MAX, 0), "; mail 1.0 : 1 (deduplication 1.0 : 1, compression 1.0 : 1)"),
         ] {
             assert_eq!(savings(&info), text);
         }

@@ -199,7 +199,7 @@ fn storage_show() {
       seal         not sealed: who can read the folder can read the mail
       holds        3 mailboxes, 12,345 items, 12,400 versions
       mail         5.0 GiB when every version is counted whole
-      on disk      1.5 GiB (30 % of it)
+      on disk      1.5 GiB; mail 3.3 : 1
       last commit  2026-11-21 22:15:07
       verified     not every byte yet
       retention    everything is kept

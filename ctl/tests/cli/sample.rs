@@ -21,7 +21,7 @@ pub(crate) fn storage() -> Value {
         "name": "archive", "path": "/srv/backup/archive", "uuid": "9f1c6e6e-6c0f-4a53-9a38-3a3f4d2f7c11", "format": 2, "sealed": false, "mailboxes": 3, "items": 12345,
         "versions": 12400, "logical-bytes": 5_368_709_120u64, "stored-bytes": 1_610_612_736u64, "free-bytes": 107_374_182_400u64,
         "reserve-bytes": 1_073_741_824u64, "low-space": false, "marked": { "versions": 0, "bytes": 0 }, "pinned-bytes": 0,
-        "unique-bytes": 0, "retention": {}, "last-commit": "2026-11-21T22:15:07Z", "jobs": ["nightly"]
+        "unique-bytes": 0, "index-bytes": 0, "lost-contents": 0, "erased-mailboxes": 0, "erasing-mailboxes": 0, "retention": {}, "last-commit": "2026-11-21T22:15:07Z", "jobs": ["nightly"]
     })
 }
 
@@ -34,6 +34,18 @@ pub(crate) fn storage_sealed() -> Value {
     storage["unique-bytes"] = json!(3_221_225_472u64);
     storage["low-space"] = json!(true);
     storage["marked"] = json!({ "versions": 55, "bytes": 1_048_576, "freed-from": "2026-11-28T22:00:00Z" });
+    storage["keys"] = json!([
+        { "kind": "password", "label": "main", "created": "2026-11-01T10:00:00Z" },
+        { "kind": "recovery-key", "created": "2026-11-01T10:00:00Z" },
+        { "kind": "machine-key", "label": "c2bd on mail1", "created": "2026-11-01T10:00:00Z" }
+    ]);
+    storage["busy"] = json!("an erasure");
+    storage["pending"] = json!([{ "bytes": 4096, "reason": "damaged", "detail": "pack 3f2a: a wrong checksum" }]);
+    storage["freed"] = json!("2026-11-20T03:00:00Z");
+    storage["lost-contents"] = json!(2);
+    storage["erased-mailboxes"] = json!(2);
+    storage["erasing-mailboxes"] = json!(1);
+    storage["reseal-stuck"] = json!(["pack 3f2a: a wrong checksum"]);
     storage["pinned-bytes"] = json!(2_097_152);
     storage["oldest-verification"] = json!("2026-10-25T03:00:00Z");
     storage["resealing"] = json!({ "done-bytes": 536_870_912u64, "total-bytes": 1_610_612_736u64 });
@@ -44,8 +56,9 @@ pub(crate) fn storage_sealed() -> Value {
 pub(crate) fn storage_broken() -> Value {
     json!({
         "name": "old", "path": "/srv/backup/old", "problem": "format 7 is newer than this program", "format": 0, "mailboxes": 0, "items": 0,
-        "versions": 0, "logical-bytes": 0, "unique-bytes": 0, "stored-bytes": 0, "free-bytes": 1024, "reserve-bytes": 0, "low-space": false,
-        "marked": { "versions": 0, "bytes": 0 }, "pinned-bytes": 0, "retention": {}, "jobs": []
+        "versions": 0, "logical-bytes": 0, "unique-bytes": 0, "index-bytes": 0, "stored-bytes": 0, "free-bytes": 1024, "reserve-bytes": 0, "low-space": false,
+        "marked": { "versions": 0, "bytes": 0 }, "pinned-bytes": 0, "lost-contents": 0, "erased-mailboxes": 0, "erasing-mailboxes": 0,
+        "retention": {}, "jobs": []
     })
 }
 
@@ -160,7 +173,7 @@ pub(crate) fn check_done(damaged: bool) -> Value {
     } else {
         json!([])
     };
-    json!({ "event": "done", "report": { "packs": 4, "items": 12345, "versions": 12400, "bytes-read": 1_610_612_736u64, "damages": damages, "notes": [] } })
+    json!({ "event": "done", "report": { "packs": 4, "items": 12345, "versions": 12400, "bytes-read": 1_610_612_736u64, "known-losses": 0, "damages": damages, "notes": [] } })
 }
 
 pub(crate) fn progress(done: u64) -> Value {

@@ -109,26 +109,32 @@ fn unlock() {
 
 #[test]
 fn show_a_sealed_storage() {
-    assert_snapshot!(run(&daemon("GET /v1/storages/vault", sample::storage_sealed()), "storage show vault"), @"
+    assert_snapshot!(run(&daemon("GET /v1/storages/vault", sample::storage_sealed()), "storage show vault"), @r#"
     exit 0
     --- stdout
     storage vault
-      path         /srv/backup/vault
-      state        low space: backups pause until there is more free space than the reserve
-      seal         sealed
-      resealing    512.0 MiB of 1.5 GiB are sealed with the newest key; the rest follows in the background
-      holds        3 mailboxes, 12,345 items, 12,400 versions
-      mail         5.0 GiB when every version is counted whole
-      on disk      1.5 GiB (30 % of it: deduplication 1.6 : 1, compression 2.0 : 1)
-      marked       55 versions, 1.0 MiB when counted whole; freed from 2026-11-28 22:00:00 on, `storage unprune` undoes the marks
-      pinned       2.0 MiB that programs which read the storage hold open
-      last commit  2026-11-21 22:15:07
-      verified     every byte; the oldest part at 2026-10-25 03:00:00
-      retention    replaced versions go after 90d, deleted items go after 1y; looked at every 1d
-      free space   100.0 GiB, 1.0 GiB of it in reserve
-      jobs         nightly
-      identity     9f1c6e6e-6c0f-4a53-9a38-3a3f4d2f7c11, format 2
-    ");
+      path          /srv/backup/vault
+      state         low space: backups pause until there is more free space than the reserve
+      busy          with an erasure
+      seal          sealed
+      opened by     password "main", the recovery key, c2bd on mail1
+      resealing     512.0 MiB of 1.5 GiB are sealed with the newest key; the rest follows in the background
+      not resealed  pack 3f2a: a wrong checksum
+      holds         3 mailboxes, 12,345 items, 12,400 versions
+      mail          5.0 GiB when every version is counted whole
+      on disk       1.5 GiB; mail 3.3 : 1 (deduplication 1.6 : 1, compression 2.0 : 1)
+      lost          2 contents are lost to damage until a cycle finds them at the source again
+      marked        55 versions, 1.0 MiB when counted whole; freed from 2026-11-28 22:00:00 on, `storage unprune` undoes the marks
+      pending       4.0 KiB that nothing needs, as of 2026-11-20 03:00:00: in a damaged pack: see `c2bctl storage check` (pack 3f2a: a wrong checksum)
+      pinned        2.0 MiB that programs which read the storage hold open
+      erased        2 mailboxes; 1 of them is not out of every file yet, which goes on by itself
+      last commit   2026-11-21 22:15:07
+      verified      every byte; the oldest part at 2026-10-25 03:00:00
+      retention     replaced versions go after 90d, deleted items go after 1y; looked at every 1d
+      free space    100.0 GiB, 1.0 GiB of it in reserve
+      jobs          nightly
+      identity      9f1c6e6e-6c0f-4a53-9a38-3a3f4d2f7c11, format 2
+    "#);
 }
 
 #[test]
@@ -334,13 +340,20 @@ fn retention_is_shown() {
 fn retention_is_set_rule_by_rule() {
     let daemon = retention_daemon();
     assert_snapshot!(run(&daemon, "storage retention set archive --deleted-after 1y --every 1d"), @"
+    exit 2
+    --- stderr
+    error: keeping less in storage archive than before needs --yes where nobody can be asked
+    hint: say --yes if that is wanted; until now replaced versions go after 90d; from now on replaced versions go after 90d, deleted items go after 1y, marked every 1d, and freed for good 7d later
+    ");
+    assert!(daemon.requests().iter().all(|request| !request.line.starts_with("PUT")), "less is kept although nobody said so");
+    assert_snapshot!(run(&daemon, "storage retention set archive --deleted-after 1y --every 1d --yes"), @"
     exit 0
     --- stdout
     retention of storage archive: replaced versions go after 90d, deleted items go after 1y
     see what it removes with `c2bctl storage prune archive --dry-run`
     ");
     asked(&daemon, "PUT /v1/storages/archive", json!({ "retention": { "superseded-after": "90d", "deleted-after": "1y", "every": "1d" } }));
-    assert_eq!(run(&daemon, "storage retention set archive --superseded-after off --versions-max 10").exit, 0);
+    assert_eq!(run(&daemon, "storage retention set archive --superseded-after off --versions-max 10 --yes").exit, 0);
     asked(&daemon, "PUT /v1/storages/archive", json!({ "retention": { "versions-max": 10 } }));
     assert_eq!(run(&daemon, "storage retention set archive --keep-all").exit, 0);
     asked(&daemon, "PUT /v1/storages/archive", json!({ "retention": {} }));
@@ -432,7 +445,7 @@ fn free() {
     --- stdout
     freed in storage archive
       logical  1.1 MiB removed: 55 versions, each counted whole
-      on disk  512.0 KiB freed, in 3 packs
+      on disk  512.0 KiB freed, 3 packs written anew
       pending  4.0 KiB: no room to write the rest of their packs anew; free some space, then the same command goes on
       pending  8.0 KiB: held open by a program that reads the storage; free once it looks again or ends (mount.c2b, process 4711)
       pending  512 B: scattered in packs of which nearly all is in use; freed once more of them is unused
@@ -498,14 +511,14 @@ fn copy() {
     assert_snapshot!(run(&daemon, "storage copy archive /mnt/disk/archive"), @"
     exit 0
     --- stdout
-    copied storage archive to /mnt/disk/archive, up to the commit of 2026-11-21 22:15:07
+    copied storage archive to /mnt/disk/archive; its last commit is of 2026-11-21 22:15:07
     4 files copied (4.0 MiB), 40 files there already, 0 files removed
     ");
     asked(&daemon, "POST /v1/storages/archive/copy", json!({ "path": "/mnt/disk/archive" }));
     assert_snapshot!(run(&streaming("POST /v1/storages/archive/copy", vec![sample::copy_done(0)]), "storage copy archive /mnt/disk/archive"), @"
     exit 0
     --- stdout
-    the copy of storage archive in /mnt/disk/archive is up to date, up to the commit of 2026-11-21 22:15:07
+    the copy of storage archive in /mnt/disk/archive is up to date; its last commit is of 2026-11-21 22:15:07
     0 files copied (0 B), 40 files there already, 0 files removed
     ");
 }

@@ -32,7 +32,7 @@ pub(super) async fn create(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer):
 
 pub(super) async fn show(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<StorageInfo> {
     let storage = daemon.storages.get(&daemon.storage_name(&name)?)?;
-    Ok(Json(daemon.storages.info(&storage).await))
+    Ok(Json(daemon.storages.whole_info(&storage).await))
 }
 
 pub(super) async fn edit(

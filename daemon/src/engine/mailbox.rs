@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 pub(crate) async fn back_up(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Address) -> Result<(), Halt> {
     let claim = claim(cycle, index, address).await?;
     if is_erased(cycle, address).await? {
-        cycle.progress.phase(index, Phase::Done);
+        cycle.progress.phase(index, Phase::Erased);
         return Ok(());
     }
     cycle.progress.phase(index, Phase::Folders);

@@ -36,6 +36,8 @@ pub(crate) enum Phase {
     Done,
     /// It could not be backed up.
     Failed,
+    /// It was erased from the storage and is left out until somebody allows it again.
+    Erased,
 }
 
 /// The place of a mailbox in the cycle.
@@ -119,7 +121,7 @@ impl Progress {
     /// Returns what the job does at the moment, in words: `running`, `waits for …`, `throttled until …`.
     pub fn detail(&self) -> String {
         let inner = self.lock();
-        let open: Vec<&Line> = inner.mailboxes.iter().filter(|line| !matches!(line.phase, Phase::Done | Phase::Failed)).collect();
+        let open: Vec<&Line> = inner.mailboxes.iter().filter(|line| !line.phase.is_end()).collect();
         let busy = open.iter().any(|line| matches!(line.phase, Phase::Folders | Phase::Items));
         if let Some((line, holder)) = open.iter().find_map(|line| line.held_by.as_ref().map(|holder| (line, holder))).filter(|_| !busy) {
             return format!("waits for {} held by {holder}", line.address);
@@ -183,7 +185,8 @@ impl Progress {
 
     /// Counts an item that the writer took.
     pub(crate) fn put(&self, mailbox: MailboxIndex, put: &Put) {
-        if put.outcome == PutOutcome::Unchanged {
+        // What was lost to damage and is stored again differs in nothing that one could see.
+        if put.outcome == PutOutcome::Unchanged && put.stored_bytes == 0 {
             return self.unchanged(mailbox, 1);
         }
         self.line(mailbox, |line, count| {
@@ -317,7 +320,7 @@ impl Line {
     }
 
     fn is_told(&self) -> bool {
-        self.listed || matches!(self.phase, Phase::Done | Phase::Failed)
+        self.listed || self.phase.is_end()
     }
 
     fn left(&self) -> u64 {
@@ -339,6 +342,10 @@ impl Line {
 }
 
 impl Phase {
+    fn is_end(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Erased)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -346,6 +353,7 @@ impl Phase {
             Self::Items => "items",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Erased => "erased",
         }
     }
 }

@@ -14,9 +14,10 @@
 
 use super::batch::Batch;
 use crate::clock::Clock;
+use crate::failure::chain;
 use crate::space::Space;
 use c2b_api::Size;
-use c2b_storagefmt::{Catalog, Error, RecoveryKey, Sealing, StorageStats, Unlock, Writer};
+use c2b_storagefmt::{Catalog, Error, RESERVE_BYTES, RecoveryKey, Sealing, StorageStats, Unlock, Writer};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -112,7 +113,21 @@ impl StorageWriter {
     /// # Errors
     /// When the storage cannot be made there, or the thread cannot be started.
     pub fn create(dir: &Path, sealing: Sealing, clock: Clock) -> Result<(Self, Option<RecoveryKey>), Error> {
-        let (writer, recovery) = Writer::create(dir, clock.now(), sealing)?;
+        Self::create_and(dir, sealing, clock, |_| Ok(()))
+    }
+
+    /// Makes a new storage in `dir`, does something to it, and starts its writer. Blocks.
+    ///
+    /// # Errors
+    /// As [`StorageWriter::create`], or when that cannot be done.
+    pub(crate) fn create_and(
+        dir: &Path,
+        sealing: Sealing,
+        clock: Clock,
+        first: impl FnOnce(&mut Writer) -> Result<(), Error>,
+    ) -> Result<(Self, Option<RecoveryKey>), Error> {
+        let (mut writer, recovery) = Writer::create(dir, clock.now(), sealing)?;
+        first(&mut writer)?;
         Ok((Self::start(dir, writer, clock), recovery))
     }
 
@@ -221,6 +236,19 @@ impl StorageWriter {
             return answer.map_err(BetweenError::Work);
         }
         Err(BetweenError::Writer(self.end().await))
+    }
+
+    /// Keeps the storage's ballast where there is room for it. A storage without it works all the same until its disk is full.
+    pub(crate) async fn keep_ballast(&self) {
+        // When the writer ended, who uses it next is told why.
+        if let Ok(Err(error)) = self.ask(|writer| Ok(writer.keep_reserve(RESERVE_BYTES))).await {
+            tracing::warn!(dir = %self.dir.display(), error = chain(&error), "ballast of the storage not kept");
+        }
+    }
+
+    /// Returns whether nothing can be written through this handle any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.end.borrow().is_some()
     }
 
     /// Returns whether cycles are to pause, since free space is below the reserve.

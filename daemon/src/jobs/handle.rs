@@ -340,6 +340,7 @@ pub(super) fn is_low_space(problem: &Problem) -> bool {
 fn error_code(code: &str) -> ErrorCode {
     match code {
         "sign-in" | "forbidden" | "auth" => ErrorCode::Auth,
+        "locked" => ErrorCode::Locked,
         "low-space" => ErrorCode::LowSpace,
         "storage" => ErrorCode::Storage,
         "internal" => ErrorCode::Internal,

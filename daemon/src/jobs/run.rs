@@ -32,6 +32,7 @@ pub(super) async fn run(jobs: Arc<Jobs>, handle: Arc<Handle>, progress: Arc<Prog
         let Ok(job) = jobs.get(handle.name()) else { return RunEnd::Stopped };
         number += 1;
         let end = cycle(&jobs, &job, &handle, &progress, &cancel, number).await;
+        jobs.storages.wake();
         let failed_in_a_row = end.1;
         let idle = match (&end.0, &job.definition.continuity) {
             (RunEnd::Stopped, _) => return end.0,

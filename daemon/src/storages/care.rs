@@ -2,6 +2,7 @@
 //!
 //! A check stops when nobody listens any more; rebuild and repair run to their end.
 
+use super::create::is_wrong_key;
 use super::long::{Events, Teller, on_thread};
 use super::{Storages, Work, end, rebuilding};
 use crate::atomic::FileError;
@@ -29,7 +30,11 @@ impl Storages {
         on_thread("check", &name.clone(), move |teller: &Teller<StorageCheckReport>| {
             let mut tell = |at: c2b_storagefmt::CheckProgress| teller.progress(at.packs, at.packs_total, ProgressUnit::Packs, at.bytes_read);
             let options = CheckOptions { read_data: wish.read_data, subset: wish.subset.map(|subset| (subset.part(), subset.parts())) };
-            let outcome = c2b_storagefmt::check(&storage.path, scratch.path(), &unlock, options, &mut tell);
+            let outcome = match c2b_storagefmt::check(&storage.path, scratch.path(), &unlock, options, &mut tell) {
+                // What needs no key can be proven all the same.
+                Err(error) if is_wrong_key(&error) => c2b_storagefmt::check(&storage.path, scratch.path(), &Unlock::Open, options, &mut tell),
+                outcome => outcome,
+            };
             let report = outcome.map_err(|error| failure::storage(&error))?;
             info!(storage = %name, damages = report.damages.len(), read_data = wish.read_data, "storage checked");
             let oldest = runtime.block_on(storages.note_verified(&name, report.verified.clone()));
@@ -61,11 +66,14 @@ impl Storages {
         let storage = self.get(name)?;
         let unlock = self.unlock_of(&storage).await?;
         info!(storage = %name, %user, "repair begins");
-        let now = self.clock.now();
+        let (storages, repaired, now) = (self.clone(), name.clone(), self.clock.now());
         self.without_writer("repair", name, move |teller: &Teller<StorageRepairReport>| {
             let mut tell = |at: c2b_storagefmt::RepairProgress| teller.progress(at.packs, at.packs_total, ProgressUnit::Packs, at.bytes_read);
             let report = c2b_storagefmt::repair(&storage.path, &unlock, now, &mut tell).map_err(|error| failure::storage(&error))?;
-            Ok(move || Ok(repair_report(report)))
+            Ok(move || {
+                storages.seal_again(&repaired);
+                Ok(repair_report(report))
+            })
         })
         .await
     }
@@ -77,7 +85,7 @@ impl Storages {
         name: &Name,
         work: impl FnOnce(&Teller<R>) -> Result<F, ApiError> + Send + 'static,
     ) -> Result<Events<R>, ApiError> {
-        let chore = self.chore(name, what)?;
+        let chore = self.chore(name, what).await?;
         let place = self.place(name);
         let mut open = place.lock().await;
         match std::mem::replace(&mut *open, Work::Rebuilding) {
@@ -118,8 +126,9 @@ fn rebuild(path: &Path, unlock: &Unlock, teller: &Teller<StorageRebuildReport>) 
 }
 
 fn check_report(report: CheckReport, oldest_verification: Option<DateTime<Utc>>) -> StorageCheckReport {
-    let CheckReport { packs, items, versions, bytes_read, damages, notes, .. } = report;
-    StorageCheckReport { packs, items, versions, bytes_read, oldest_verification, damages: damages.into_iter().map(damage).collect(), notes }
+    let CheckReport { locked, packs, items, versions, known_losses, bytes_read, damages, notes, .. } = report;
+    let damages = damages.into_iter().map(damage).collect();
+    StorageCheckReport { packs, items, versions, bytes_read, oldest_verification, locked, known_losses, damages, notes }
 }
 
 fn repair_report(report: RepairReport) -> StorageRepairReport {

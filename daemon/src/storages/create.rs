@@ -51,9 +51,9 @@ impl Storages {
         *place.lock().await = Work::Open { path: storage.path.clone(), writer };
         match self.definitions.put(name, storage) {
             Ok(storage) => {
-                info!(storage = %name, %user, path = %storage.path.display(), sealed = recovery.is_some(), "storage created");
-                let recovery_key = recovery.map(|key| Secret::new(key.to_string()));
-                Ok(StorageCreated { info: self.info(&storage).await, recovery_key })
+                let info = self.info(&storage).await;
+                info!(storage = %name, %user, path = %storage.path.display(), sealed = info.sealed, versions = info.versions, "storage created");
+                Ok(StorageCreated { info, recovery_key: recovery.map(|key| Secret::new(key.to_string())) })
             }
             Err(error) => {
                 self.close(name).await;
@@ -93,18 +93,21 @@ fn make_or_attach(
             let message = format!("{} has {} MiB free, too few for a storage", path.display(), found.free_bytes / (1024 * 1024));
             return Err(ApiError::new(ErrorCode::LowSpace, message, "free some space, or choose a folder on another file system"));
         }
-        ProbeKind::Missing | ProbeKind::Empty => StorageWriter::create(path, sealing(wish, machine)?, clock),
+        ProbeKind::Missing | ProbeKind::Empty => {
+            let (sealing, now) = (sealing(wish)?, clock.now());
+            let key = if matches!(sealing, Sealing::None) { None } else { Some(machine.get()?) };
+            let keep = move |writer: &mut Writer| key.map_or(Ok(()), |key| keep_machine_key(writer, &machine_label(), &key, now));
+            StorageWriter::create_and(path, sealing, clock, keep)
+        }
     };
     made.map_err(|error| failure::storage(&error))
 }
 
-fn sealing(wish: CreateWish, machine: &MachineKey) -> Result<Sealing, ApiError> {
+fn sealing(wish: CreateWish) -> Result<Sealing, ApiError> {
     match (wish.seal, wish.credential) {
         (false, None) => Ok(Sealing::None),
         (false, Some(_)) => Err(failure::invalid("a password is given, but the storage is not to be sealed", "say --seal, or leave the password out")),
-        (true, Some(Credential::Password(password))) => {
-            Ok(Sealing::Sealed { password: Some(password.into()), machine: Some(machine.get()?), params: Argon2Params::default() })
-        }
+        (true, Some(Credential::Password(password))) => Ok(Sealing::Sealed { password: Some(password.into()), machine: None, params: Argon2Params::default() }),
         (true, _) => Err(failure::invalid("a sealed storage needs a password", "give one with --password-file, or type it")),
     }
 }

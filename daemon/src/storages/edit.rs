@@ -31,6 +31,7 @@ impl Storages {
         if new == *name {
             let storage = self.definitions.put(name, edited).map_err(|error| failure::file(&error))?;
             info!(storage = %name, %user, retention = %storage.retention, "storage edited");
+            self.wake();
             return Ok(self.info(&storage).await);
         }
         if self.definitions.is_taken::<Storage>(&new) {

@@ -1,14 +1,14 @@
 //! Erasing a mailbox from all history, the records of it, and letting it come back.
 
 use super::long::{Events, Teller, as_task};
-use super::{Storages, between_error};
+use super::{Storages, between_error, writer_error};
 use crate::engine::{MailboxQueue, StorageWriter};
 use crate::failure;
 use crate::name::Name;
-use c2b_api::storage::{ErasedInfo, StorageErase, StorageEraseReport};
+use c2b_api::storage::{ErasedInfo, ProgressUnit, StorageErase, StorageEraseReport, WorkStage};
 use c2b_api::{ApiError, ErrorCode};
 use c2b_mailbox::Address;
-use c2b_storagefmt::{ErasePlan, EraseReport, EraseRun, EraseStep, MailboxKey, Moment};
+use c2b_storagefmt::{Catalog, ErasePlan, EraseReport, EraseRun, EraseStage, EraseStep, MailboxKey, Moment};
 use std::sync::Arc;
 use tracing::info;
 
@@ -26,14 +26,19 @@ impl Storages {
     ) -> Result<Events<StorageEraseReport>, ApiError> {
         self.get(name)?;
         let address = parse(&wish.mailbox)?;
-        let chore = self.chore(name, "erase")?;
+        let chore = self.chore(name, "an erasure").await?;
         let (storages, name, user) = (self.clone(), name.clone(), user.to_owned());
-        Ok(as_task("erase", &name.clone(), move |_: Teller<StorageEraseReport>| async move {
+        Ok(as_task("erase", &name.clone(), move |teller: Teller<StorageEraseReport>| async move {
             let _chore = chore;
             let writer = storages.writer(&name).await?;
-            let claim = queue.claim_of(&writer.catalog(), &address, &format!("erasure by {user}")).await;
             let (mailbox, folders) = storages.find(&name, &address).await?;
-            let plan = writer.between(move |writer| writer.erase_plan(mailbox)).await.map_err(|error| between_error(&error))?;
+            let claim = if wish.dry_run {
+                None
+            } else {
+                teller.stage(WorkStage::Waiting, 0, 0, ProgressUnit::Packs, 0);
+                Some(queue.claim_of(&writer.catalog(), &address, &format!("erasure by {user}")).await)
+            };
+            let plan = plan_erasure(&writer, mailbox, &teller).await?;
             let mut report = planned(&plan, folders, wish.dry_run);
             if wish.dry_run {
                 return Ok(report);
@@ -42,7 +47,7 @@ impl Storages {
             let now = storages.clock.now();
             let who = user.clone();
             let run = writer.between(move |writer| writer.erase_begin(mailbox, &who, now)).await.map_err(|error| between_error(&error))?;
-            let done = storages.erase_on(&writer, run).await?;
+            let done = storages.erase_on(&writer, run, &mut |run| tell(&teller, run, &writer.catalog())).await?;
             drop(claim);
             report.freed_bytes = done.freed_bytes;
             info!(storage = %name, %user, mailbox = %address, items = report.items, versions = report.versions, "mailbox erased");
@@ -80,7 +85,7 @@ impl Storages {
     pub async fn allow(&self, name: &Name, mailbox: &str, user: &str) -> Result<Vec<ErasedInfo>, ApiError> {
         let address = parse(mailbox)?;
         let (writer, now, asked) = (self.writer(name).await?, self.clock.now(), address.clone());
-        if !writer.between(move |writer| writer.allow(&asked, now)).await.map_err(|error| between_error(&error))? {
+        if !writer.between(move |writer| writer.with_room(|writer| writer.allow(&asked, now))).await.map_err(|error| between_error(&error))? {
             let hint = format!("see `c2bctl storage erased {name}`");
             return Err(ApiError::new(ErrorCode::NotFound, format!("{address} is not erased from storage {name}"), hint));
         }
@@ -88,12 +93,13 @@ impl Storages {
         self.erased(name).await
     }
 
-    /// Goes through an erasure to its end.
-    pub(super) async fn erase_on(&self, writer: &StorageWriter, mut run: EraseRun) -> Result<EraseReport, ApiError> {
+    /// Goes through an erasure to its end; `each` is told how it stands before each step.
+    pub(super) async fn erase_on(&self, writer: &StorageWriter, mut run: EraseRun, each: &mut (dyn FnMut(&EraseRun) + Send)) -> Result<EraseReport, ApiError> {
         loop {
+            each(&run);
             let now = self.clock.now();
             let step = writer.between(move |writer| {
-                let step = writer.erase_step(&mut run, now)?;
+                let step = writer.with_room(|writer| writer.erase_step(&mut run, now))?;
                 Ok((step, run))
             });
             let (step, next) = step.await.map_err(|error| between_error(&error))?;
@@ -114,6 +120,35 @@ impl Storages {
             let hint = format!("`c2bctl storage erased {name}` lists what was erased already");
             ApiError::new(ErrorCode::NotFound, format!("storage {name} has no mailbox {address}"), hint)
         })
+    }
+}
+
+/// Finds out what erasing would do, a step at a time, without a commit between.
+async fn plan_erasure(writer: &StorageWriter, mailbox: MailboxKey, teller: &Teller<StorageEraseReport>) -> Result<ErasePlan, ApiError> {
+    let begun = writer.ask(move |writer| Ok(writer.erase_plan_begin(mailbox))).await.map_err(|error| writer_error(&error))?;
+    let mut planning = begun.map_err(|error| failure::storage(&error))?;
+    loop {
+        teller.stage(WorkStage::Looking, 0, 0, ProgressUnit::Packs, 0);
+        let step = writer.ask(move |writer| Ok(writer.erase_plan_step(&mut planning).map(|plan| (plan, planning))));
+        let step = step.await.map_err(|error| writer_error(&error))?;
+        let (plan, next) = step.map_err(|error| failure::storage(&error))?;
+        match plan {
+            Some(plan) => return Ok(plan),
+            None => planning = next,
+        }
+    }
+}
+
+fn tell(teller: &Teller<StorageEraseReport>, run: &EraseRun, catalog: &Catalog) {
+    let bytes = run.report().freed_bytes;
+    match run.stage() {
+        EraseStage::Looking => teller.stage(WorkStage::Looking, 0, 0, ProgressUnit::Packs, 0),
+        EraseStage::Moving => teller.stage(WorkStage::Moving, 0, 0, ProgressUnit::Packs, 0),
+        EraseStage::Rewriting { commits } => {
+            let head = catalog.head().map_or(commits, |head| head.0);
+            teller.stage(WorkStage::Rewriting, commits, head, ProgressUnit::Commits, bytes);
+        }
+        EraseStage::Index => teller.stage(WorkStage::Index, 0, 0, ProgressUnit::Packs, bytes),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What opens a sealed storage: unlocked on this host, passwords, recovery key, rotation.
 
 use super::create::{is_wrong_key, locked, unlock_by};
-use super::{Storages, Work, between_error, blocking, end};
+use super::{Storages, Work, between_error, blocking, end, writer_error};
 use crate::definition::Storage;
 use crate::engine::StorageWriter;
 use crate::failure;
@@ -10,7 +10,7 @@ use c2b_api::storage::{
     Credential, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, ResealInfo, StorageInfo, StorageRotate, StorageRotateReport,
 };
 use c2b_api::{ApiError, ErrorCode, Secret};
-use c2b_storagefmt::{Argon2Params, ProbeKind, Unlock, WrapInfo, WrapKind, Writer, probe};
+use c2b_storagefmt::{Argon2Params, Error, ProbeKind, SealError, Unlock, WrapInfo, WrapKind, Writer, probe};
 use chrono::{DateTime, Utc};
 use std::path::Path;
 use std::sync::Arc;
@@ -53,7 +53,9 @@ impl Storages {
     /// # Errors
     /// When there is no such storage, or it is not sealed.
     pub async fn passwords(&self, name: &Name) -> Result<Vec<PasswordInfo>, ApiError> {
-        self.change_keys(name, |_| Ok(())).await.map(|(passwords, ())| passwords)
+        let writer = self.sealed_writer(name).await?;
+        let wraps = writer.ask(|writer| Ok(writer.wraps())).await.map_err(|error| writer_error(&error))?;
+        Ok(password_infos(wraps))
     }
 
     /// Lets one more password open a storage.
@@ -132,6 +134,7 @@ impl Storages {
         };
         let (passwords, (rotated, total_bytes)) = self.change_keys(name, rotate).await?;
         info!(storage = %name, %user, generation = rotated.generation, "keys rotated");
+        self.seal_again(name);
         Ok(StorageRotateReport {
             generation: rotated.generation.into(),
             recovery_key: Secret::new(rotated.recovery.to_string()),
@@ -150,17 +153,21 @@ impl Storages {
     async fn change_keys<T: Send + 'static>(
         &self,
         name: &Name,
-        change: impl FnOnce(&mut Writer) -> Result<T, c2b_storagefmt::Error> + Send + 'static,
+        change: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static,
     ) -> Result<(Vec<PasswordInfo>, T), ApiError> {
+        let writer = self.sealed_writer(name).await?;
+        let done = writer.between(move |writer| Ok((change(writer)?, writer.keys()?.list()))).await;
+        let (value, wraps) = done.map_err(|error| between_error(&error))?;
+        Ok((password_infos(wraps), value))
+    }
+
+    async fn sealed_writer(&self, name: &Name) -> Result<StorageWriter, ApiError> {
         let writer = self.writer(name).await?;
         if !writer.catalog().info().sealed {
             let hint = "a storage is sealed when it is made: `c2bctl storage create NAME PATH --seal`";
             return Err(failure::state(format!("storage {name} is not sealed: it has no passwords and no keys"), hint));
         }
-        let done = writer.between(move |writer| Ok((change(writer)?, writer.keys()?.list()))).await;
-        let (value, wraps) = done.map_err(|error| between_error(&error))?;
-        let passwords = wraps.into_iter().filter(is_password).map(|wrap| PasswordInfo { label: wrap.label, created: wrap.created }).collect();
-        Ok((passwords, value))
+        Ok(writer)
     }
 }
 
@@ -174,12 +181,19 @@ pub(super) fn unlock_at(path: &Path, machine: &Arc<crate::machine::MachineKey>) 
 }
 
 /// Answers why a storage could not be opened by the daemon alone.
-pub(super) fn not_opened(name: &Name, error: &c2b_storagefmt::Error) -> ApiError {
-    if is_wrong_key(error) { locked(name) } else { failure::storage(error) }
+pub(super) fn not_opened(name: &Name, error: &Error) -> ApiError {
+    match error {
+        _ if is_wrong_key(error) => locked(name),
+        Error::Seal { err: SealError::UnknownGeneration { .. } } => {
+            let message = format!("the index of storage {name} is older than its keys, as after restoring it from somewhere");
+            ApiError::new(ErrorCode::Storage, message, format!("nothing is lost: `c2bctl storage rebuild {name}` makes it anew from the packs"))
+        }
+        _ => failure::storage(error),
+    }
 }
 
 /// Lets a machine's key open a storage, unless it does already. An earlier one of the same label ends.
-pub(super) fn keep_machine_key(writer: &mut Writer, label: &str, machine: &Zeroizing<[u8; 32]>, now: DateTime<Utc>) -> Result<(), c2b_storagefmt::Error> {
+pub(super) fn keep_machine_key(writer: &mut Writer, label: &str, machine: &Zeroizing<[u8; 32]>, now: DateTime<Utc>) -> Result<(), Error> {
     let mut keys = writer.keys()?;
     if keys.found_by(&Unlock::Machine(machine.clone())).is_ok() {
         return Ok(());
@@ -194,6 +208,10 @@ pub(super) fn keep_machine_key(writer: &mut Writer, label: &str, machine: &Zeroi
 pub(super) fn machine_label() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("c2bd on {}", host.trim())
+}
+
+fn password_infos(wraps: Vec<WrapInfo>) -> Vec<PasswordInfo> {
+    wraps.into_iter().filter(is_password).map(|wrap| PasswordInfo { label: wrap.label, created: wrap.created }).collect()
 }
 
 fn is_password(wrap: &WrapInfo) -> bool {

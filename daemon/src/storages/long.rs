@@ -3,7 +3,7 @@
 //! Work that may be left off is left off at its next step once nobody listens any more; what it did stays done.
 
 use crate::name::Name;
-use c2b_api::storage::{CareEvent, NoItem, ProgressUnit};
+use c2b_api::storage::{CareEvent, NoItem, ProgressUnit, WorkStage};
 use c2b_api::{ApiError, ErrorCode};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tracing::{info, warn};
@@ -20,7 +20,12 @@ pub(super) struct Teller<R, I = NoItem>(Sender<CareEvent<R, I>>);
 impl<R: Send + 'static, I: Send + 'static> Teller<R, I> {
     /// Tells how far it is, unless the listener is slow.
     pub(super) fn progress(&self, done: u64, total: u64, unit: ProgressUnit, bytes: u64) {
-        let _left_out = self.0.try_send(CareEvent::Progress { done, total, unit, bytes });
+        self.stage(WorkStage::Whole, done, total, unit, bytes);
+    }
+
+    /// Tells which stage it is in and how far in it, unless the listener is slow.
+    pub(super) fn stage(&self, stage: WorkStage, done: u64, total: u64, unit: ProgressUnit, bytes: u64) {
+        let _left_out = self.0.try_send(CareEvent::Progress { done, total, unit, bytes, stage });
     }
 
     /// Hands over something found; waits for a slow listener. For threads that may block.

@@ -1,15 +1,15 @@
 //! Retention: past versions are marked by the policy, shown again, or freed with their space.
 
 use super::long::{Events, Teller, as_task, on_thread};
-use super::{Storages, between_error};
+use super::{Storages, between_error, blocking, writer_error};
 use crate::failure;
 use crate::name::Name;
 use c2b_api::storage::{
     MarkedInfo, PendingReason, PendingSpace, ProgressUnit, RetentionDecision, RetentionPolicy, RetentionRule, RuleCount, StorageFree, StorageFreeReport,
-    StoragePrune, StoragePruneReport, StorageUnpruneReport,
+    StoragePrune, StoragePruneReport, StorageUnpruneReport, WorkStage,
 };
 use c2b_api::{ApiError, Span};
-use c2b_storagefmt::{Decision, FreeStep, RetentionPlan, pins};
+use c2b_storagefmt::{Decision, FreeRun, FreeStage, FreeStep, RetentionPlan, pins};
 use chrono::{DateTime, Utc};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Storages {
             let hint = format!("set one first, for instance `c2bctl storage retention set {name} --superseded-after 90d`");
             return Err(failure::state(format!("storage {name} has no retention policy: everything is kept"), hint));
         }
-        let chore = self.chore(name, "prune")?;
+        let chore = self.chore(name, "marking").await?;
         let catalog = self.writer(name).await?.catalog();
         let (storages, name, user, runtime) = (self.clone(), name.clone(), user.to_owned(), tokio::runtime::Handle::current());
         on_thread("prune", &name.clone(), move |teller: &Teller<StoragePruneReport, RetentionDecision>| {
@@ -37,11 +37,16 @@ impl Storages {
                     teller.found(shown(decision));
                 }
             };
+            teller.stage(WorkStage::Looking, 0, 0, ProgressUnit::Versions, 0);
             let plan = catalog.retention_plan(&policy(&storage.retention, now), now, wish.trust_clock, &mut each);
             let plan = plan.map_err(|error| failure::storage(&error))?;
             let mut report = report(&plan, wish.dry_run);
             if !wish.dry_run {
-                report.versions = runtime.block_on(storages.mark(&name, plan, now))?;
+                let mut go_on = |done: u64, total: u64| {
+                    teller.stage(WorkStage::Marking, done, total, ProgressUnit::Versions, 0);
+                    !teller.is_alone()
+                };
+                report.versions = runtime.block_on(storages.mark(&name, plan, now, &mut go_on))?;
                 report.freed_from = storage.retention.every.map(|_| storage.retention.undo().after(now));
                 info!(storage = %name, %user, versions = report.versions, "versions marked");
             }
@@ -54,9 +59,15 @@ impl Storages {
     /// # Errors
     /// When there is no such storage, or other work of this kind goes on there.
     pub async fn unprune(&self, name: &Name, user: &str) -> Result<StorageUnpruneReport, ApiError> {
-        let _chore = self.chore(name, "unprune")?;
+        let _chore = self.chore(name, "undoing marks").await?;
         let (writer, now) = (self.writer(name).await?, self.clock.now());
-        let versions = writer.between(move |writer| writer.retention_undo(now)).await.map_err(|error| between_error(&error))?;
+        let mut versions = 0;
+        loop {
+            match writer.between(move |writer| writer.retention_undo_some(now)).await.map_err(|error| between_error(&error))? {
+                0 => break,
+                some => versions += some,
+            }
+        }
         self.note_marked(name, None);
         info!(storage = %name, %user, versions, "marks undone");
         Ok(StorageUnpruneReport { versions })
@@ -68,21 +79,30 @@ impl Storages {
     /// When there is no such storage, or other work of this kind goes on there.
     pub async fn free(self: &Arc<Self>, name: &Name, wish: StorageFree, user: &str) -> Result<Events<StorageFreeReport>, ApiError> {
         self.get(name)?;
-        let chore = self.chore(name, "free")?;
+        let chore = self.chore(name, "freeing").await?;
         info!(storage = %name, %user, dry_run = wish.dry_run, "freeing begins");
         let (storages, freed) = (self.clone(), name.clone());
         Ok(as_task("free", name, move |teller: Teller<StorageFreeReport>| async move {
             let _chore = chore;
-            if wish.dry_run { storages.free_plan(&freed).await } else { storages.free_all(&freed, Some(&teller)).await }
+            if wish.dry_run {
+                teller.stage(WorkStage::Looking, 0, 0, ProgressUnit::Packs, 0);
+                return storages.free_plan(&freed).await;
+            }
+            let mut go_on = |run: &FreeRun| {
+                tell(&teller, run);
+                !teller.is_alone()
+            };
+            storages.free_all(&freed, &mut go_on).await
         }))
     }
 
-    /// Frees what is marked; with a listener, until it goes away.
-    pub(super) async fn free_all(&self, name: &Name, teller: Option<&Teller<StorageFreeReport>>) -> Result<StorageFreeReport, ApiError> {
+    /// Frees what is marked, as long as `go_on` says so before each step.
+    pub(super) async fn free_all(&self, name: &Name, go_on: &mut (dyn FnMut(&FreeRun) -> bool + Send)) -> Result<StorageFreeReport, ApiError> {
         let storage = self.get(name)?;
         let writer = self.writer(name).await?;
         let mut run = writer.between(|writer| writer.free_begin()).await.map_err(|error| between_error(&error))?;
-        loop {
+        let mut is_done = false;
+        while !is_done && go_on(&run) {
             let now = self.clock.now();
             let (step, next) = writer
                 .between(move |writer| {
@@ -92,18 +112,13 @@ impl Storages {
                 .await
                 .map_err(|error| between_error(&error))?;
             run = next;
-            let is_done = step == FreeStep::Done;
-            if is_done || teller.is_some_and(Teller::is_alone) {
-                break;
-            }
-            if let Some(teller) = teller {
-                let report = run.report();
-                teller.progress(report.packs_replaced, report.packs_replaced + 1, ProgressUnit::Packs, report.physical_freed);
-            }
+            is_done = step == FreeStep::Done;
         }
-        self.note_marked(name, None);
         let report = run.report().clone();
         let mut pending: Vec<PendingSpace> = report.pending.into_iter().map(still_there).collect();
+        if is_done {
+            self.note_freed(name, self.clock.now(), pending.clone());
+        }
         pending.extend(pinned(&storage.path));
         Ok(StorageFreeReport {
             dry_run: false,
@@ -118,7 +133,9 @@ impl Storages {
     async fn free_plan(&self, name: &Name) -> Result<StorageFreeReport, ApiError> {
         let storage = self.get(name)?;
         let writer = self.writer(name).await?;
-        let plan = writer.between(|writer| writer.free_plan()).await.map_err(|error| between_error(&error))?;
+        writer.flush().await.map_err(|error| writer_error(&error))?;
+        let catalog = writer.catalog();
+        let plan = blocking(move || catalog.free_plan().map_err(|error| failure::storage(&error))).await?;
         let mut pending: Vec<PendingSpace> = plan.pending.into_iter().map(still_there).collect();
         let stays: u64 = pending.iter().map(|pending| pending.bytes).sum();
         pending.extend(pinned(&storage.path));
@@ -132,12 +149,24 @@ impl Storages {
         })
     }
 
-    /// Marks what a plan says, and remembers when.
-    pub(super) async fn mark(&self, name: &Name, plan: RetentionPlan, now: DateTime<Utc>) -> Result<u64, ApiError> {
+    /// Marks what a plan says, some thousand versions at a time as long as `go_on` says so, and remembers when.
+    pub(super) async fn mark(
+        &self,
+        name: &Name,
+        mut plan: RetentionPlan,
+        now: DateTime<Utc>,
+        go_on: &mut (dyn FnMut(u64, u64) -> bool + Send),
+    ) -> Result<u64, ApiError> {
         let writer = self.writer(name).await?;
-        let versions = writer.between(move |writer| writer.retention_mark(&plan, now)).await.map_err(|error| between_error(&error))?;
-        if versions > 0 {
-            self.note_marked(name, Some(now));
+        let (mut versions, total) = (0, plan.versions());
+        while go_on(versions, total)
+            && let Some(some) = plan.take_some()
+        {
+            let before = versions;
+            versions += writer.between(move |writer| writer.retention_mark(&some, now)).await.map_err(|error| between_error(&error))?;
+            if before == 0 && versions > 0 {
+                self.note_marked(name, Some(now));
+            }
         }
         Ok(versions)
     }
@@ -190,6 +219,19 @@ fn shown(decision: &Decision) -> RetentionDecision {
             c2b_storagefmt::RetentionRule::Deleted => RetentionRule::DeletedAfter,
             c2b_storagefmt::RetentionRule::TooMany => RetentionRule::VersionsMax,
         },
+    }
+}
+
+fn tell(teller: &Teller<StorageFreeReport>, run: &FreeRun) {
+    let report = run.report();
+    let bytes = report.physical_freed;
+    match run.stage() {
+        FreeStage::Versions => teller.stage(WorkStage::Marking, report.versions, 0, ProgressUnit::Versions, 0),
+        FreeStage::Looking => teller.stage(WorkStage::Looking, 0, 0, ProgressUnit::Packs, bytes),
+        FreeStage::Regrouping => teller.stage(WorkStage::Moving, 0, 0, ProgressUnit::Packs, bytes),
+        FreeStage::Rewriting { packs_left } => {
+            teller.stage(WorkStage::Rewriting, report.packs_replaced, report.packs_replaced + packs_left, ProgressUnit::Packs, bytes);
+        }
     }
 }
 

@@ -1,17 +1,20 @@
 //! What storages have done by themselves: marking and freeing by their schedule, ending erasures, sealing anew, keeping ballast.
 //!
-//! One look a minute. A storage that somebody works on is left for the next look, and so is one that fails.
+//! One look a minute, and one after each cycle. A storage that somebody works on is left for the next look, and so is one
+//! that fails. The first look opens every storage, so that what a crash interrupted goes on; later ones leave those closed
+//! that nobody uses and that have no schedule. Whoever wants a storage for a chore need not wait: this work makes way.
 
+use super::chore::Chore;
 use super::retention::policy;
-use super::{Storages, Work, between_error, blocking};
+use super::{Storages, Work, between_error, blocking, writer_error};
 use crate::atomic;
 use crate::definition::Storage;
 use crate::engine::StorageWriter;
 use crate::failure;
 use crate::name::Name;
-use c2b_api::ApiError;
-use c2b_api::storage::RetentionPolicy;
-use c2b_storagefmt::{RESERVE_BYTES, ResealStep};
+use c2b_api::storage::{PendingSpace, RetentionPolicy};
+use c2b_api::{ApiError, Span};
+use c2b_storagefmt::ResealStep;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -23,14 +26,25 @@ use tracing::{info, warn};
 /// Between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Between two tries to seal anew what could not be: somebody may have repaired the storage.
+const STUCK_INTERVAL: Span = Span::hours(24);
+
 /// What is remembered of a storage's schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Schedule {
     /// When versions were marked that are not freed yet.
     pub(super) marked: Option<DateTime<Utc>>,
     /// When the policy was last held against the versions.
     pub(super) looked: Option<DateTime<Utc>>,
+    /// When the last freeing ended.
+    pub(super) freed: Option<DateTime<Utc>>,
+    /// What it had to leave.
+    pub(super) pending: Vec<PendingSpace>,
+    /// When sealing anew was last tried and could not be ended.
+    pub(super) sealed: Option<DateTime<Utc>>,
+    /// Why it could not.
+    pub(super) stuck: Vec<String>,
 }
 
 /// What is due.
@@ -46,26 +60,45 @@ enum Due {
 impl Storages {
     /// Looks after all storages until the daemon ends.
     pub async fn look_after(self: Arc<Self>, end: CancellationToken) {
+        let mut is_first = true;
         loop {
-            tokio::select! {
-                () = end.cancelled() => return,
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
-            }
             let storages: Vec<Arc<Storage>> = self.definitions.known().storages.values().cloned().collect();
             for storage in storages {
                 if end.is_cancelled() {
                     return;
                 }
-                if let Err(error) = self.look(&storage).await {
+                if let Err(error) = self.look(&storage, is_first).await {
                     warn!(storage = %storage.name, reason = error.message, "storage could not be looked after");
                 }
+            }
+            is_first = false;
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = self.wake.notified() => {}
             }
         }
     }
 
+    /// Has all storages looked after now.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// Remembers since when versions are marked.
     pub(super) fn note_marked(&self, name: &Name, marked: Option<DateTime<Utc>>) {
-        self.remember(name, Schedule { marked, ..self.schedule(name) });
+        self.remember(name, &Schedule { marked, ..self.schedule(name) });
+    }
+
+    /// Forgets that sealing anew could not be ended: it is tried again at the next look.
+    pub(super) fn seal_again(&self, name: &Name) {
+        self.remember(name, &Schedule { sealed: None, stuck: Vec::new(), ..self.schedule(name) });
+        self.wake();
+    }
+
+    /// Remembers that everything marked was freed, and what that had to leave.
+    pub(super) fn note_freed(&self, name: &Name, now: DateTime<Utc>, pending: Vec<PendingSpace>) {
+        self.remember(name, &Schedule { marked: None, freed: Some(now), pending, ..self.schedule(name) });
     }
 
     /// Returns what is remembered; of a storage never seen, or from a damaged file, nothing.
@@ -73,31 +106,30 @@ impl Storages {
         std::fs::read(self.schedule_path(name)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    async fn look(&self, storage: &Storage) -> Result<(), ApiError> {
+    async fn look(&self, storage: &Storage, is_first: bool) -> Result<(), ApiError> {
         let name = &storage.name;
-        // One that nobody uses is opened only for a schedule.
         let is_open = self.place(name).try_lock().is_ok_and(|work| matches!(*work, Work::Open { .. }));
-        if !is_open && storage.retention.every.is_none() {
+        if !is_open && !is_first && storage.retention.every.is_none() {
             return Ok(());
         }
-        let Ok(_chore) = self.chore(name, "the schedule") else { return Ok(()) };
+        let Some(chore) = self.scheduled_chore(name) else { return Ok(()) };
         let (writer, stats) = self.live(name).await?;
-        writer.between(|writer| writer.keep_reserve(RESERVE_BYTES)).await.map_err(|error| between_error(&error))?;
+        writer.keep_ballast().await;
         self.end_erasures(&writer).await?;
-        self.seal_anew(name, &writer).await?;
+        self.seal_anew(name, &writer, &chore).await?;
         let (now, schedule) = (self.clock.now(), self.schedule(name));
-        match due(&storage.retention, schedule, stats.marked_versions, now) {
+        match due(&storage.retention, &schedule, stats.marked_versions, now) {
             Due::Nothing => {}
             Due::Remember => self.note_marked(name, Some(now)),
             Due::Free => {
-                let report = self.free_all(name, None).await?;
+                let report = self.free_all(name, &mut |_| !chore.is_wanted()).await?;
                 info!(storage = %name, versions = report.versions, freed_bytes = report.physical_freed_bytes, "freed by schedule");
             }
             Due::Mark => {
-                self.remember(name, Schedule { looked: Some(now), ..schedule });
+                self.remember(name, &Schedule { looked: Some(now), ..schedule });
                 let (catalog, policy) = (writer.catalog(), policy(&storage.retention, now));
                 let planned = blocking(move || catalog.retention_plan(&policy, now, false, &mut |_| {}).map_err(|error| failure::storage(&error)));
-                let versions = self.mark(name, planned.await?, now).await?;
+                let versions = self.mark(name, planned.await?, now, &mut |_, _| !chore.is_wanted()).await?;
                 info!(storage = %name, versions, "marked by schedule");
             }
         }
@@ -107,23 +139,31 @@ impl Storages {
     /// Ends erasures that a crash or a full disk interrupted.
     async fn end_erasures(&self, writer: &StorageWriter) -> Result<(), ApiError> {
         loop {
+            let pending = writer.ask(|writer| Ok(writer.pending_erasures())).await.map_err(|error| writer_error(&error))?;
+            if pending.map_err(|error| failure::storage(&error))?.is_empty() {
+                return Ok(());
+            }
             let now = self.clock.now();
             let run = writer.between(move |writer| writer.erase_continue(now)).await.map_err(|error| between_error(&error))?;
             let Some(run) = run else { return Ok(()) };
-            self.erase_on(writer, run).await?;
+            self.erase_on(writer, run, &mut |_| {}).await?;
         }
     }
 
     /// Seals with the newest key what older keys seal.
-    async fn seal_anew(&self, name: &Name, writer: &StorageWriter) -> Result<(), ApiError> {
-        if !writer.catalog().info().sealed {
+    async fn seal_anew(&self, name: &Name, writer: &StorageWriter, chore: &Chore) -> Result<(), ApiError> {
+        let (catalog, now) = (writer.catalog(), self.clock.now());
+        if self.schedule(name).sealed.is_some_and(|tried| STUCK_INTERVAL.after(tried) > now) {
             return Ok(());
         }
-        let begun = writer.between(|writer| if writer.keys()?.generations().len() > 1 { writer.reseal_begin().map(Some) } else { Ok(None) });
-        let Some(mut run) = begun.await.map_err(|error| between_error(&error))? else { return Ok(()) };
-        loop {
+        let pending = blocking(move || catalog.reseal_pending().map_err(|error| failure::storage(&error))).await?;
+        if pending.generations.is_empty() {
+            return Ok(());
+        }
+        let mut run = writer.between(|writer| writer.reseal_begin()).await.map_err(|error| between_error(&error))?;
+        while !chore.is_wanted() {
             let step = writer.between(move |writer| {
-                let step = writer.reseal_step(&mut run)?;
+                let step = writer.with_room(|writer| writer.reseal_step(&mut run))?;
                 Ok((step, run))
             });
             let (step, next) = step.await.map_err(|error| between_error(&error))?;
@@ -131,14 +171,17 @@ impl Storages {
             if step == ResealStep::Done {
                 let report = run.report();
                 info!(storage = %name, packs = report.packs, stuck = report.stuck.len(), "old data sealed anew");
+                let sealed = (!report.stuck.is_empty()).then_some(now);
+                self.remember(name, &Schedule { sealed, stuck: report.stuck.clone(), ..self.schedule(name) });
                 return Ok(());
             }
         }
+        Ok(())
     }
 
-    fn remember(&self, name: &Name, schedule: Schedule) {
+    fn remember(&self, name: &Name, schedule: &Schedule) {
         let path = self.schedule_path(name);
-        let written = serde_json::to_vec(&schedule).map_err(|error| error.to_string());
+        let written = serde_json::to_vec(schedule).map_err(|error| error.to_string());
         let written = written.and_then(|bytes| atomic::write(&path, &bytes, 0o640).map_err(|error| failure::chain(&error)));
         if let Err(error) = written {
             warn!(storage = %name, error, "schedule of the storage not written");
@@ -151,7 +194,7 @@ impl Storages {
 }
 
 /// Decides what is due; while marked versions wait, nothing else is marked, so that each has its whole undo time.
-fn due(policy: &RetentionPolicy, schedule: Schedule, marked_versions: u64, now: DateTime<Utc>) -> Due {
+fn due(policy: &RetentionPolicy, schedule: &Schedule, marked_versions: u64, now: DateTime<Utc>) -> Due {
     let Some(every) = policy.every else { return Due::Nothing };
     match (marked_versions, schedule.marked) {
         (0, _) if schedule.looked.is_none_or(|looked| every.after(looked) <= now) => Due::Mark,
@@ -170,7 +213,7 @@ mod tests {
     fn marked_versions_have_their_whole_undo_time() {
         let time = |day: u32| format!("2026-11-{day:02}T00:00:00Z").parse::<DateTime<Utc>>().unwrap();
         let policy = RetentionPolicy { deleted_after: Some("90d".parse().unwrap()), every: Some("1d".parse().unwrap()), ..RetentionPolicy::default() };
-        let schedule = |marked: Option<u32>, looked: Option<u32>| Schedule { marked: marked.map(time), looked: looked.map(time) };
+        let schedule = |marked: Option<u32>, looked: Option<u32>| Schedule { marked: marked.map(time), looked: looked.map(time), ..Schedule::default() };
         for (schedule, versions, day, expected) in [
             (schedule(None, None), 0, 1, Due::Mark),
             (schedule(None, Some(1)), 0, 1, Due::Nothing),
@@ -180,9 +223,9 @@ mod tests {
             (schedule(None, Some(2)), 5, 9, Due::Remember),
             (schedule(Some(2), Some(2)), 0, 9, Due::Mark),
         ] {
-            assert_eq!(due(&policy, schedule, versions, time(day)), expected, "{schedule:?} {versions} {day}");
+            assert_eq!(due(&policy, &schedule, versions, time(day)), expected, "{schedule:?} {versions} {day}");
         }
         let by_hand = RetentionPolicy { every: None, ..policy };
-        assert_eq!(due(&by_hand, schedule(Some(1), None), 5, time(28)), Due::Nothing);
+        assert_eq!(due(&by_hand, &schedule(Some(1), None), 5, time(28)), Due::Nothing);
     }
 }

@@ -45,6 +45,14 @@ impl Purge {
         Self { mailbox, doomed, stage: Stage::Packs(CommitSeq(1)) }
     }
 
+    /// Returns how many commits' packs were looked at; `None` once all were.
+    pub(super) fn commits(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Packs(from) => Some(from.0.saturating_sub(1)),
+            _ => None,
+        }
+    }
+
     /// Does a part; `true` when it was the last. A part that failed is done again.
     pub(super) fn step(&mut self, writer: &mut Writer, report: &mut EraseReport) -> Result<bool, Error> {
         self.stage = match &self.stage {

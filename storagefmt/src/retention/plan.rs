@@ -2,6 +2,7 @@
 //!
 //! The history is read item by item, so memory does not grow with the archive but for what is decided.
 
+use super::COMMIT_VERSIONS;
 use super::policy::{RetentionPolicy, RetentionRule};
 use crate::catalog::Shared;
 use crate::format::record::Record;
@@ -80,12 +81,19 @@ pub(super) struct Mark {
 impl RetentionPlan {
     /// Returns how many versions would be marked.
     pub fn versions(&self) -> u64 {
-        self.marks.len() as u64
+        self.superseded.versions + self.deleted.versions + self.too_many.versions
     }
 
     /// Returns the bytes that they brought.
     pub fn logical_bytes(&self) -> u64 {
         self.superseded.logical_bytes + self.deleted.logical_bytes + self.too_many.logical_bytes
+    }
+
+    /// Takes some thousand of its decisions out of it, for [`Writer::retention_mark`](crate::Writer::retention_mark) to mark
+    /// in one commit; `None` when none is left. Counts stay what they are.
+    pub fn take_some(&mut self) -> Option<Self> {
+        let marks = self.marks.split_off(self.marks.len().saturating_sub(COMMIT_VERSIONS));
+        (!marks.is_empty()).then_some(Self { marks, ..*self })
     }
 
     pub(super) fn marks(&self) -> &[Mark] {

@@ -29,12 +29,17 @@ impl Writer {
         }
         Ok(StorageKeys { writer: self })
     }
+
+    /// Returns what opens the storage, whatever the open batch; nothing when it is not sealed.
+    pub fn wraps(&self) -> Vec<WrapInfo> {
+        self.key_file.as_ref().map_or_else(Vec::new, KeyFile::wraps)
+    }
 }
 
 impl StorageKeys<'_> {
     /// Returns what opens the storage.
     pub fn list(&self) -> Vec<WrapInfo> {
-        self.writer.key_file.as_ref().map_or_else(Vec::new, KeyFile::wraps)
+        self.writer.wraps()
     }
 
     /// Returns which of them a password or key is.
