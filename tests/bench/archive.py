@@ -10,7 +10,7 @@ first run, a run without changes, the second day, and reads everything. Environm
   C2B_BENCH_DIR       work folder; the corpus is kept in it for the next run ($TMPDIR/c2b-bench)
   C2B_BENCH_ROUNDS    rounds (3)
   C2B_BENCH_RIVALS    names of programs to run, of Restic Borg Rustic Bup Tar (those installed)
-  C2B_BENCH_SCALE     items of the generated storage of tiny chunks (0: not made; 1000000: 10 million chunks)
+  C2B_BENCH_SCALE     items of the generated storage of tiny chunks (0: not made; 1000000: 10 million chunks, an hour)
 
 CPU seconds mean something on a shared machine, too; wall clocks on an idle one only.
 """
@@ -53,8 +53,11 @@ def main():
         for number in range(ROUNDS):
             results["rounds"].append(one_round(number, corpus, work, results))
         results["shared"] = {kind.name: shared(kind, corpus, work) for kind in (rivals.Unsealed, rivals.Sealed)}
+        results["large"] = large(corpus, work)
         if SCALE:
-            results["scale"] = {kind.name: scale(kind, corpus, work) for kind in (rivals.Unsealed, rivals.Sealed)}
+            results["scale"] = scale(SCALE, corpus, work)
+            # A tenth of it, to see what grows with the archive.
+            results["scale tenth"] = scale(SCALE // 10, corpus, work)
     except machine.Failed as failure:
         results["problems"].append(str(failure))
     finally:
@@ -119,15 +122,50 @@ def shared(kind, corpus, work):
     return {"once_bytes": sizes[0], "hundred_bytes": sizes[1], "ratio": sizes[1] / sizes[0]}
 
 
-def scale(kind, corpus, work):
-    """Fills a storage with tiny chunks and opens it again."""
-    say(f"{kind.name}: {SCALE} generated items")
-    program = kind(corpus.live, work, PROGRAM)
+def large(corpus, work):
+    """Stores what is large in one piece, sealed: a message of a GiB, a folder of 100,000 items."""
+    figures = {}
+    for mode in ("large-item", "large-folder"):
+        say(mode)
+        program = rivals.Sealed(corpus.live, work, PROGRAM)
+        try:
+            figures[mode] = machine.aside(program.measured, program.command(mode))
+        finally:
+            program.drop()
+    return figures
+
+
+# What is done to the generated storage, in this order. Freeing is killed when it has made two packs anew, and done again.
+CARE = ("open", "reader", "check", "copy", "delete", "mark", "free killed", "free", "erase", "rebuild")
+
+
+def scale(items, corpus, work):
+    """Fills a sealed storage with tiny chunks, and does to it what is done to one in its life."""
+    program = rivals.Sealed(corpus.live, work, PROGRAM)
+    figures = {}
     try:
-        fill, read = (machine.aside(program.measured, program.command(mode, "--items", str(SCALE))) for mode in ("scale", "scale-open"))
+        for mode in ("scale", "scale-open"):
+            say(f"{items} generated items: {mode}")
+            figures[mode] = machine.aside(program.measured, program.command(mode, "--items", str(items)))
+        for step in CARE:
+            say(f"{items} generated items: {step}")
+            command = program.command("care", "--op", step.split()[0])
+            if step.endswith("killed"):
+                machine.aside(killed, [*command, "--abort-after", "2"])
+            else:
+                figures[step] = machine.aside(program.measured, command)
     finally:
         program.drop()
-    return {"fill": fill, "open": read}
+    return figures
+
+
+def killed(command):
+    """Runs a command that ends itself by a signal; one that was done before is as good."""
+    try:
+        machine.run(command)
+    except machine.Failed as failure:
+        if "ended with -6" not in str(failure):
+            raise
 
 
 if __name__ == "__main__":

@@ -8,6 +8,11 @@ from report import mb, secs, table, whole
 # What one core should read back in a second of CPU time, where no other program does more.
 READ_MB_PER_CPU_SEC = 400
 
+# Memory in every operation, in MiB; opening, in ms; and a look-up beside one in an archive of a tenth: a tree that is ten times larger is a level deeper.
+RSS_MB_MAX = 512
+OPEN_MS_MAX = 1000
+LOOKUP_RATIO_MAX = 1.5
+
 OURS = [rivals.Unsealed.name, rivals.Sealed.name]
 FAST = [kind.name for kind in rivals.FAST]
 
@@ -28,14 +33,8 @@ def text(results):
         "",
         table(["", "c2b, unsealed", "c2b, sealed", "the other", "ratio", "ratio, sealed", "at most", "sealed"], list(ratios(results))),
     ]
-    for name, figures in results.get("scale", {}).items():
-        fill, opened = figures["fill"], figures["open"]
-        lines += [
-            "",
-            f"{name}, {fill['items']:,} items, {fill['chunks']:,} chunks: {fill['cpu_secs']:.0f} CPU s, {mb(fill['bytes'])} MB, of it index {mb(fill['index_bytes'])} MB;"
-            f" memory {max(fill['rss_mb'], opened['rss_mb'])} MiB at most; opened in {opened['open_ms']:.0f} ms;"
-            f" {opened['known_us_per_item']:.1f} µs to ask about an item; an item read in {opened['read_p50_ms']:.2f} ms (p50), {opened['read_p99_ms']:.2f} ms (p99).",
-        ]
+    if results.get("large") or results.get("scale"):
+        lines += ["", table(["sealed", "figure", "at most", ""], list(limits(results)))]
     lines += [f"\n**{problem}**" for problem in results["problems"]]
     return "\n".join(lines)
 
@@ -72,6 +71,34 @@ def ratios(results):
     for figure, limit in (("p50_ms", 1.0), ("p99_ms", None)):
         plain, sealed = (median(rounds, name, "cold", figure) for name in OURS)
         yield [f"cold small item, ms ({figure[:3]})", *shown(plain, sealed, None, limit, lambda value: f"{value:.2f}")]
+
+
+def limits(results):
+    """Memory of every operation, and what must not grow with the archive."""
+    for mode, what in (("large-item", "message of 1 GiB, put and read"), ("large-folder", "folder of 100,000 items, deleted at once")):
+        figures = results.get("large", {}).get(mode)
+        if figures:
+            yield limited(f"{what}, RSS MiB", figures["rss_mb"], RSS_MB_MAX, whole)
+    full, tenth = results.get("scale"), results.get("scale tenth")
+    if not full or not tenth:
+        return
+    items = f"{full['scale']['items']:,} items, {full['scale']['chunks']:,} chunks"
+    for step, figures in full.items():
+        yield limited(f"{items}: {step}, {secs(figures['cpu_secs'])} CPU s, RSS MiB", figures["rss_mb"], RSS_MB_MAX, whole)
+    for step, what in (("open", "opened, page cache empty"), ("reader", "opened for reading, page cache empty")):
+        yield limited(f"{items}: {what}, ms", full[step]["open_ms"], OPEN_MS_MAX, whole)
+    for what, figure in (("ask about an item, µs", "known_us_per_item"), ("read an item, ms (p50)", "read_p50_ms")):
+        yield limited(f"{items}: {what}", full["scale-open"][figure], None, secs)
+    known = full["scale-open"]["known_us_per_item"] / tenth["scale-open"]["known_us_per_item"]
+    yield limited(f"{items}: ask about an item, of the same with a tenth of the items", known, LOOKUP_RATIO_MAX, lambda value: f"{value:.2f}")
+    yield limited(f"{items}: longest step of freeing, ms", full["free"]["longest_step_ms"], None, whole)
+    yield limited(f"{items}: size, MB", full["scale"]["bytes"], None, mb)
+
+
+def limited(what, value, limit, write):
+    """A figure that has a limit of its own, or none."""
+    met = None if limit is None else "met" if value <= limit else "**missed**"
+    return [what, write(value), None if limit is None else f"{limit:g}", met]
 
 
 def compared(rounds, what, step, figure, others, limit, write):

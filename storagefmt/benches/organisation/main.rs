@@ -9,9 +9,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+mod care;
 mod cold;
 mod corpus;
 mod feed;
+mod large;
 mod measure;
 mod read;
 mod scale;
@@ -46,6 +48,12 @@ enum Mode {
     Scale(Scale),
     /// Open, list and look up in a storage that `scale` made
     ScaleOpen(Scale),
+    /// Do to a storage what is done to one in its life
+    Care(Care),
+    /// Store one large message, and read it
+    LargeItem(Large),
+    /// Fill a folder, and delete it
+    LargeFolder(Large),
 }
 
 /// What to store where.
@@ -127,6 +135,40 @@ struct Scale {
     sealed: bool,
 }
 
+/// What to do to which storage.
+#[derive(Args)]
+struct Care {
+    /// The storage
+    #[arg(long)]
+    storage: PathBuf,
+    /// What to do
+    #[arg(long)]
+    op: care::Op,
+    /// End by a signal after so many packs were freed
+    #[arg(long)]
+    abort_after: Option<u64>,
+    /// The storage is sealed
+    #[arg(long)]
+    sealed: bool,
+}
+
+/// How large.
+#[derive(Args)]
+struct Large {
+    /// The storage
+    #[arg(long)]
+    storage: PathBuf,
+    /// The attachment's size in bytes, encoded
+    #[arg(long, default_value_t = 1 << 30)]
+    bytes: usize,
+    /// The folder's items
+    #[arg(long, default_value_t = 100_000)]
+    items: u32,
+    /// Seal the storage
+    #[arg(long)]
+    sealed: bool,
+}
+
 fn main() {
     // `cargo bench` adds an argument of its own.
     let Some(mode) = Command::parse_from(std::env::args().filter(|argument| argument != "--bench")).mode else { return };
@@ -138,6 +180,9 @@ fn main() {
         Mode::Shared(args) => ("shared", args.storage.clone(), shared::attachment(&args)),
         Mode::Scale(args) => ("scale", args.storage.clone(), scale::fill(&args)),
         Mode::ScaleOpen(args) => ("scale-open", args.storage.clone(), scale::open(&args)),
+        Mode::Care(args) => ("care", args.storage.clone(), care::run(&args)),
+        Mode::LargeItem(args) => ("large-item", args.storage.clone(), large::item(&args)),
+        Mode::LargeFolder(args) => ("large-folder", args.storage.clone(), large::folder(&args)),
     };
     let mut line = Map::from_iter([("mode".to_owned(), Value::from(name)), ("rss_mb".to_owned(), Value::from(measure::peak_mb()))]);
     line.extend(figures);

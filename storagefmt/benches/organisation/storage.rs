@@ -15,6 +15,10 @@ pub(crate) fn create(dir: &Path, sealed: bool, now: DateTime<Utc>) -> Writer {
 
 /// Opens a storage.
 pub(crate) fn open(dir: &Path, sealed: bool) -> Writer {
-    let unlock = if sealed { Unlock::Machine(MACHINE.into()) } else { Unlock::Open };
-    Writer::open(dir, &unlock).unwrap()
+    Writer::open(dir, &key(sealed)).unwrap()
+}
+
+/// Returns what opens it.
+pub(crate) fn key(sealed: bool) -> Unlock {
+    if sealed { Unlock::Machine(MACHINE.into()) } else { Unlock::Open }
 }
