@@ -11,7 +11,7 @@ help:
 	@echo "make test       format, lints, all tests"
 	@echo "make bench      benchmarks beside peers and floors (C2B_BENCH_MESSAGES=50000 C2B_BENCH_ROUNDS=3)"
 	@echo "make fuzz       fuzz what reads bytes of others (C2B_FUZZ_SECS=60 for each target)"
-	@echo "make soak       many more histories and crashes than make test (C2B_SOAK_CASES=5000)"
+	@echo "make soak       many more histories, crashes and damages than make test (C2B_SOAK_CASES=5000 C2B_DAMAGE_CASES=2000)"
 	@echo "make install    release build into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
 	@echo "make uninstall  removes what install put there; keeps /etc/c2b and /var/lib/c2b"
 

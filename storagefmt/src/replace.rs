@@ -1,12 +1,10 @@
 //! Putting a pack in place of another: what stays of it, written anew, then known, then the old file deleted.
 //!
-//! A crash at any step leaves the old pack, or both, which is the same as the new one. A damaged frame does not
+//! A crash or an error at any step leaves the old pack, or both, which is the same as the new one. A damaged frame does not
 //! come along, except for one of records, of which the index has a copy.
 
-use crate::format::pack::{FrameHeader, FrameKind, PackHeader, parse_name};
+use crate::format::pack::{FrameHeader, FrameKind, PackHeader};
 use crate::format::row::{Key, PackRow, Table};
-use crate::index::commit::{PackFacts, replace_packs};
-use crate::index::staged::Staged;
 use crate::pack::frame::split_frame;
 use crate::pack::reader::PackReader;
 use crate::pack::rewrite::PackRewriter;
@@ -90,13 +88,9 @@ pub(crate) fn replace_pack(
     }
     // The index must never be behind what the new pack was made of: what it drops could not be told from what is missing.
     index.sync()?;
-    let published = new.finish()?;
-    let name = parse_name(&published.name).ok_or(Error::BatchBroken)?;
-    let mut rows = Staged::new(index);
-    let facts = PackFacts { name, bytes: published.bytes, directory: &published.directory, records: &published.records };
-    replace_packs(&mut rows, &[first], &facts)?;
-    rows.write()?;
-    store.delete(&old).and_then(|()| store.sync(&old)).map_err(Error::file("delete", &old))?;
+    let published = writer.replacing(|| new.finish())?;
+    let records = published.records.iter().map(|(frame, _)| *frame).collect();
+    writer.replace_packs(&published, &records, &[(first, &old)])?;
     tracing::debug!(%old, new = %published.name, bytes = published.bytes, "pack replaced");
     Ok(Replaced { bytes_before: row.bytes, bytes_after: published.bytes, damaged })
 }

@@ -1,4 +1,4 @@
-//! Packs in place of others: what freeing needs of the writer.
+//! Packs in place of others: what freeing, erasing and sealing anew need of the writer.
 //!
 //! The order is that of a commit: the new pack is durable and visible, then the index goes over to it in one step, then
 //! the old files go. After an error the packs are looked at again before anything else is done, as after a crash.

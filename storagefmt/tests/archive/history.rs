@@ -31,18 +31,25 @@ fn run(sealed: bool, ops: &[Op]) {
     world.end();
 }
 
-proptest! {
-    #![proptest_config(config())]
+/// The same twice for each kind, so that they run beside each other.
+macro_rules! histories {
+    ($($name:ident: $sealed:expr;)*) => {
+        proptest! {
+            #![proptest_config(config())]
 
-    #[test]
-    fn every_moment_holds_what_the_model_says(ops in prop::collection::vec(op(), 1..50)) {
-        run(false, &ops);
-    }
+            $(#[test]
+            fn $name(ops in prop::collection::vec(op(), 1..50)) {
+                run($sealed, &ops);
+            })*
+        }
+    };
+}
 
-    #[test]
-    fn every_moment_of_a_sealed_storage_holds_what_the_model_says(ops in prop::collection::vec(op(), 1..50)) {
-        run(true, &ops);
-    }
+histories! {
+    every_moment_holds_what_the_model_says: false;
+    every_moment_holds_what_the_model_says_again: false;
+    every_moment_of_a_sealed_storage_holds_what_the_model_says: true;
+    every_moment_of_a_sealed_storage_holds_what_the_model_says_again: true;
 }
 
 #[test]

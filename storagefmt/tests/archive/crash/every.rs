@@ -1,7 +1,8 @@
-//! A history that uses every operation, and a crash at every write of it.
+//! A history that uses every operation, and a crash or a full disk at every write of it.
 //!
 //! Without a manual step afterwards: what was committed is there, the step that was interrupted can be done, nothing of an
-//! erased mailbox comes back. `C2B_SOAK_CASES` runs every step with every fault; a usual run takes each step with one.
+//! erased mailbox comes back. `C2B_SOAK_CASES` runs every step with every fault; a usual run takes each step with one crash, and some
+//! with a full disk.
 
 use crate::dump::dump;
 use crate::faulty::{Fault, FaultyStore};
@@ -224,18 +225,32 @@ fn reference(sealed: bool) -> Reference {
     Reference { asked: store.steps().len(), states, latest }
 }
 
-/// Runs the history into a fault, opens the storage again, and goes on.
+/// Runs the history into a fault, and goes on: after a crash with a new writer, after a full disk with the same.
 fn crash(sealed: bool, fault: Fault, reference: &Reference) {
     let history = History::new(sealed);
     let mut done = 0;
-    if let Ok(mut writer) = Writer::open_on(&history.place.dir(), FaultyStore::new(&history.place.dir(), fault), &history.key) {
+    let store = FaultyStore::new(&history.place.dir(), fault);
+    let mut survivor = None;
+    if let Ok(mut writer) = Writer::open_on(&history.place.dir(), Arc::clone(&store) as _, &history.key) {
         done = STEPS.iter().take_while(|step| step(&mut writer, &mut |_| {}).is_ok()).count();
-        assert!(done < STEPS.len(), "{fault:?} did nothing");
+        if matches!(fault, Fault::Full(_)) {
+            store.heal();
+            writer.abandon();
+            // Any call makes it look at what became of a commit that failed.
+            drop(writer.mailbox(&address("alice")));
+            writer.abandon();
+            survivor = Some(writer);
+        } else {
+            assert!(done < STEPS.len(), "{fault:?} did nothing");
+        }
     }
-    let mut writer = history.open();
-    let found = state(&writer);
-    assert!(reference.states[done].contains(&found), "{fault:?} in step {done} left what it must not:\n{found}");
-    history.place.is_tidy(&fault);
+    let goes_on = survivor.is_some();
+    let mut writer = survivor.unwrap_or_else(|| history.open());
+    if !goes_on {
+        let found = state(&writer);
+        assert!(reference.states[done].contains(&found), "{fault:?} in step {done} left what it must not:\n{found}");
+        history.place.is_tidy(&fault);
+    }
     for step in &STEPS[done..] {
         step(&mut writer, &mut |_| {}).unwrap_or_else(|err| panic!("{fault:?} in step {done}, then {err:?}"));
     }
@@ -249,7 +264,8 @@ fn crash_everywhere(sealed: bool) {
     assert!(reference.asked > 60, "the history asks the store only {} times", reference.asked);
     let both = std::env::var_os("C2B_SOAK_CASES").is_some();
     let faults = |n: usize| [(Fault::Before(n), 0), (Fault::After(n), 1)].into_iter().filter(move |(_, odd)| both || (n + usize::from(sealed)) % 2 == *odd);
-    let faults: Vec<Fault> = (0..reference.asked).flat_map(faults).map(|(fault, _)| fault).collect();
+    let full = (0..reference.asked).filter(|n| both || n % 4 == 2 * usize::from(sealed)).map(Fault::Full);
+    let faults: Vec<Fault> = (0..reference.asked).flat_map(faults).map(|(fault, _)| fault).chain(full).collect();
     let threads = thread::available_parallelism().map_or(2, usize::from);
     thread::scope(|scope| {
         for first in 0..threads {
