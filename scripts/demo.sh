@@ -97,12 +97,15 @@ echo "\$ head -n 12 \"$mail\""
 sed -n 1,12p "$mail"
 run getfattr --absolute-names -d "$mail"
 
-say "Somebody works: a new mail comes in, the oldest one is deleted"
+say "Somebody works: a new mail comes in, the oldest one is deleted, another one becomes important"
 ews "$mailbox" '<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId><t:DistinguishedFolderId Id="inbox"/></m:SavedItemFolderId><m:Items><t:Message><t:MimeContent>'"$(printf 'From: Zoe <zoe@example.net>\r\nTo: %s\r\nSubject: Lunch on Friday?\r\nDate: Sat, 21 Nov 2026 09:30:00 +0000\r\nMessage-ID: <lunch@example.net>\r\n\r\nThe new place by the river?\r\n' "$mailbox" | base64 -w0)"'</t:MimeContent></t:Message></m:Items></m:CreateItem>' >/dev/null
 oldest=$(find "$inbox" -maxdepth 1 -name '*.eml' | sort | head -n 1)
 id=$(getfattr --absolute-names --only-values -n user.c2b.source-id "$oldest")
 ews "$mailbox" '<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="'"$id"'"/></m:ItemIds></m:DeleteItem>' >/dev/null
 echo "deleted: $(basename "$oldest")"
+id=$(getfattr --absolute-names --only-values -n user.c2b.source-id "$mail")
+ews "$mailbox" '<m:UpdateItem ConflictResolution="AlwaysOverwrite" MessageDisposition="SaveOnly" SuppressReadReceipts="true"><m:ItemChanges><t:ItemChange><t:ItemId Id="'"$id"'"/><t:Updates><t:SetItemField><t:FieldURI FieldURI="item:Importance"/><t:Message><t:Importance>High</t:Importance></t:Message></t:SetItemField></t:Updates></t:ItemChange></m:ItemChanges></m:UpdateItem>' >/dev/null
+echo "changed: $(basename "$mail")"
 
 say "The next cycle fetches only what changed"
 run c2bctl job start everyone --wait

@@ -18,6 +18,7 @@ use crate::systemd;
 use c2b_api::ApiError;
 use c2b_api::job::{JobState, JobStatus};
 use c2b_api::status::Status;
+use c2b_api::storage::StorageInfo;
 use chrono::{DateTime, Utc};
 use std::io;
 use std::os::unix::net::UnixListener;
@@ -123,7 +124,7 @@ impl Daemon {
             bad_news.extend(connection.warnings.iter().map(|warning| format!("connection {}: {warning}", connection.name)));
         }
         for storage in &storages {
-            bad_news.extend(storage.problem.iter().map(|problem| format!("storage {}: {problem}", storage.name)));
+            bad_news.extend(news_of_storage(storage));
         }
         bad_news.extend(jobs.iter().flat_map(news_of));
         bad_news.extend(self.jobs.dangling());
@@ -182,6 +183,18 @@ fn empty_folder(path: &Path) -> Result<(), FileError> {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(FileError::of("empty", path)(err)),
         _ => atomic::make_folder(path, 0o700),
     }
+}
+
+/// Returns what is wrong with a storage.
+fn news_of_storage(storage: &StorageInfo) -> Vec<String> {
+    let name = &storage.name;
+    let mut news: Vec<String> = storage.problem.iter().map(|problem| format!("storage {name}: {problem}")).collect();
+    if storage.lost_contents > 0 {
+        let lost = storage.lost_contents;
+        news.push(format!("storage {name}: contents were lost to damage ({lost}); the next cycles fetch again what the source still has"));
+    }
+    news.extend(storage.reseal_stuck.iter().map(|stuck| format!("storage {name}: old data cannot be sealed with the newest key: {stuck}")));
+    news
 }
 
 /// Returns what is wrong with a job.

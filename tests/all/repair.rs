@@ -75,6 +75,8 @@ fn a_damaged_letter_is_named_and_fetched_again() {
     let shown = ctl.json(&["storage", "show", "main"]);
     assert!(shown["lost-contents"].as_u64() > Some(0), "{shown}");
     assert!(ctl.ok(&["storage", "show", "main"]).lines().any(|line| line.trim_start().starts_with("lost ")), "losses are not shown");
+    let status = ctl.ok(&["status"]);
+    assert!(status.lines().any(|line| line.starts_with("bad ") && line.contains("lost to damage")), "{status}");
     let between = report(&bench, &["storage", "check", "main", "--read-data"]);
     assert_eq!((&between["damages"], between["known-losses"].as_u64()), (&json!([]), shown["lost-contents"].as_u64()), "{between}");
 

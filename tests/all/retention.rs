@@ -81,7 +81,7 @@ fn what_goes_is_listed_with_its_rule_marked_undone_and_freed() {
     let plan = report(&bench, &["storage", "free", "main", "--dry-run"]);
     assert_eq!((&plan["versions"], pack_bytes(&bench)), (&json!(CHANGED), held), "{plan}");
     let freed = ctl.ok(&["storage", "free", "main"]);
-    for word in ["logical", "8 versions, each counted whole", "on disk", "freed,", "pending"] {
+    for word in ["logical", "removed, with 8 versions", "on disk", "freed,", "pending"] {
         assert!(freed.contains(word), "{word:?} is not in:\n{freed}");
     }
     let gone = held - pack_bytes(&bench);

@@ -19,7 +19,7 @@ pub struct StorageFreeReport {
     pub dry_run: bool,
     /// Versions that can be undone no more.
     pub versions: u64,
-    /// What they took when each is kept whole, in bytes.
+    /// How much less all versions would take if each were kept whole, in bytes; what a later version has too is not in it.
     pub logical_removed_bytes: u64,
     /// What the storage takes less on disk, in bytes.
     pub physical_freed_bytes: u64,

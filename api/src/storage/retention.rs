@@ -197,7 +197,10 @@ impl fmt::Display for RetentionPolicy {
         let mut rules = Vec::new();
         rules.extend(self.superseded_after.map(|span| format!("replaced versions go after {span}")));
         rules.extend(self.deleted_after.map(|span| format!("deleted items go after {span}")));
-        rules.extend(self.versions_max.map(|max| format!("at most {max} versions of an item stay")));
+        rules.extend(self.versions_max.map(|max| match max {
+            1 => "only the newest version of an item stays".to_owned(),
+            _ => format!("at most {max} versions of an item stay"),
+        }));
         f.write_str(&rules.join(", "))
     }
 }

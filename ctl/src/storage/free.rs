@@ -41,7 +41,7 @@ pub(super) async fn free(session: &Session, args: &FreeArgs) -> Result<Exit, Err
     output.done(&if report.dry_run { format!("storage {name} would free") } else { format!("freed in storage {name}") })?;
     let mut facts = Facts::default();
     let versions = nouns(report.versions, "version", "versions");
-    facts.add("logical", format!("{} removed: {versions}, each counted whole", size(report.logical_removed_bytes)));
+    facts.add("logical", format!("{} removed, with {versions}", size(report.logical_removed_bytes)));
     let packs = nouns(report.packs, "pack", "packs");
     facts.add("on disk", format!("{} freed, {packs} written anew", size(report.physical_freed_bytes)));
     for pending in &report.pending {

@@ -444,7 +444,7 @@ fn free() {
     exit 0
     --- stdout
     freed in storage archive
-      logical  1.1 MiB removed: 55 versions, each counted whole
+      logical  1.1 MiB removed, with 55 versions
       on disk  512.0 KiB freed, 3 packs written anew
       pending  4.0 KiB: no room to write the rest of their packs anew; free some space, then the same command goes on
       pending  8.0 KiB: held open by a program that reads the storage; free once it looks again or ends (mount.c2b, process 4711)
