@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::{Address, Content, ContentWriter, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 /// Bytes generated, stored and read at a time; a whole number of lines of 76 characters.
 const PIECE_BYTES: usize = 57 << 10;
@@ -26,7 +26,9 @@ pub(crate) fn item(args: &Large) -> Map<String, Value> {
     let key = writer.mailbox(&Address::parse("a@example.org").unwrap()).unwrap();
     let folder = writer.put_folder(key, &inbox()).unwrap();
     let readable = Readable { format: Format::Eml, rendered: false, content: mail };
-    writer.put_item(key, folder, Item { meta: ItemMeta::new(ItemId::new("I"), "IPM.Note"), readable: Some(readable), export: None, fidelity: Fidelity::Mime }).unwrap();
+    writer
+        .put_item(key, folder, Item { meta: ItemMeta::new(ItemId::new("I"), "IPM.Note"), readable: Some(readable), export: None, fidelity: Fidelity::Mime })
+        .unwrap();
     writer.commit(now(1)).unwrap();
     let put = peak_mb();
     let (mut shown, mut back, mut offset) = (None, blake3::Hasher::new(), 0);
@@ -73,7 +75,7 @@ pub(crate) fn folder(args: &Large) -> Map<String, Value> {
 
 /// Returns a message with an attachment that does not compress.
 fn message(args: &Large) -> Content {
-    let mut mail = BufWriter::new(ContentWriter::new_in(&args.storage));
+    let mut mail = ContentWriter::new_in(&args.storage);
     mail.write_all(b"Subject: the file\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\n").unwrap();
     let mut random = blake3::Hasher::new().finalize_xof();
     let (mut piece, mut left) = (vec![0; PIECE_BYTES], args.bytes / 4 * 3);
@@ -81,13 +83,11 @@ fn message(args: &Large) -> Content {
         piece.truncate(left);
         left -= piece.len();
         random.fill(&mut piece);
-        for line in piece.chunks(57) {
-            mail.write_all(STANDARD.encode(line).as_bytes()).unwrap();
-            mail.write_all(b"\r\n").unwrap();
-        }
+        let lines: String = piece.chunks(57).map(|line| STANDARD.encode(line) + "\r\n").collect();
+        mail.write_all(lines.as_bytes()).unwrap();
     }
     mail.write_all(b"--b--\r\n").unwrap();
-    mail.into_inner().unwrap().finish().unwrap()
+    mail.finish().unwrap()
 }
 
 fn each_piece(mut read: impl FnMut(&mut [u8]) -> usize, mut each: impl FnMut(&[u8])) {
