@@ -28,22 +28,22 @@ pub(super) fn create(path: &Path) -> Result<DB, Error> {
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_error_if_exists(true);
-    DB::open_cf_descriptors(&options, path, descriptors()).map_err(Error::index("create"))
+    DB::open_cf_descriptors(&options, path, descriptors(Filters::Held)).map_err(Error::index("create"))
 }
 
 /// Opens a database for writing.
 pub(super) fn open(path: &Path) -> Result<DB, Error> {
-    DB::open_cf_descriptors(&options(), path, descriptors()).map_err(Error::index("open"))
+    DB::open_cf_descriptors(&options(), path, descriptors(Filters::Held)).map_err(Error::index("open"))
 }
 
 /// Opens a database for reading when nobody writes; writes nothing.
 pub(super) fn open_read_only(path: &Path) -> Result<DB, Error> {
-    DB::open_cf_descriptors_read_only(&options(), path, descriptors(), false).map_err(Error::index("open"))
+    DB::open_cf_descriptors_read_only(&options(), path, descriptors(Filters::Held), false).map_err(Error::index("open"))
 }
 
 /// Opens a database beside its writer.
 pub(super) fn open_secondary(path: &Path, scratch: &Path) -> Result<DB, Error> {
-    DB::open_cf_descriptors_as_secondary(&options(), path, scratch, descriptors()).map_err(Error::index("open"))
+    DB::open_cf_descriptors_as_secondary(&options(), path, scratch, descriptors(Filters::Cached)).map_err(Error::index("open"))
 }
 
 fn options() -> Options {
@@ -62,15 +62,23 @@ fn options() -> Options {
     options
 }
 
+/// Where the filters of table files are, and the blocks that say where others begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filters {
+    /// In memory from the beginning, beside the cache: 2.3 bytes for each chunk. Who stores asks for every chunk there is.
+    Held,
+    /// In the cache like anything else. Who reads asks for little, and has memory for no more, however large the archive.
+    Cached,
+}
+
 /// One description for each table. The plain opening calls would silently use defaults, without filter and cache.
-fn descriptors() -> Vec<ColumnFamilyDescriptor> {
+fn descriptors(filters: Filters) -> Vec<ColumnFamilyDescriptor> {
     let cache = Cache::new_lru_cache(CACHE_BYTES);
     let family = |name: &str, options: Options| {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_bloom_filter(BLOOM_BITS, false);
         blocks.set_block_cache(&cache);
-        // Outside the cache: inside, a large index would thrash it with its own filters.
-        blocks.set_cache_index_and_filter_blocks(false);
+        blocks.set_cache_index_and_filter_blocks(filters == Filters::Cached);
         let mut options = options;
         options.set_block_based_table_factory(&blocks);
         options.set_arena_block_size(ARENA_BYTES);
