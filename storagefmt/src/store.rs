@@ -5,6 +5,8 @@
 //! the same verbs. Tests count, crash and damage through this seam. Nothing here knows what is inside a file.
 
 mod dir;
+#[cfg(test)]
+pub(crate) mod temporary;
 
 pub use dir::DirStore;
 pub(crate) use dir::sync_dir;

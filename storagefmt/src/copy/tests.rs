@@ -6,6 +6,7 @@ use crate::pack::list::PackList;
 use crate::pack::reader::PackReader;
 use crate::pack::rewrite::PackRewriter;
 use crate::seal::{Argon2Params, KeyFile, Keys, SealError, Unlock};
+use crate::store::temporary::{copy_folder, temporary};
 use crate::store::{DirStore, Store, StoreEntry, StoreFile};
 use crate::unlock::KeysIn;
 use crate::{Catalog, CommitSeq, Error, Moment, Sealing, Writer, check, pins};
@@ -26,7 +27,7 @@ struct Place(TempDir);
 
 impl Place {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(temporary())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -211,19 +212,6 @@ impl Store for Dying {
     }
 }
 
-fn clone_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            clone_folder(&path, &to);
-        } else {
-            fs::copy(&path, to).unwrap();
-        }
-    }
-}
-
 #[test]
 fn a_crash_while_packs_take_the_place_of_others_leaves_a_whole_copy() {
     let place = Place::new();
@@ -239,7 +227,7 @@ fn a_crash_while_packs_take_the_place_of_others_leaves_a_whole_copy() {
     batch(&mut open(&place.source()), 5);
     for steps in 0.. {
         let _ = fs::remove_dir_all(place.dest());
-        clone_folder(&place.path("kept"), &place.dest());
+        copy_folder(&place.path("kept"), &place.dest());
         let dying = Dying { inner: DirStore::new(&place.dest()), left: AtomicUsize::new(steps) };
         let (source, store) = (place.source(), DirStore::new(&place.source()));
         let result = copy_on((&source, &store), (&place.dest(), &dying), &Unlock::Open, &mut |_| ControlFlow::Continue(()));

@@ -17,6 +17,8 @@ const BUFFERS_BYTES_MAX: usize = 32 << 20;
 const ARENA_BYTES: usize = 64 << 10;
 /// All write-ahead logs in bytes: beyond this, RocksDB flushes, so that readers open quickly.
 const WAL_BYTES_MAX: u64 = 32 << 20;
+/// Bytes reserved on disk for the list of table files: 4 MiB by default, at each opening.
+const MANIFEST_BYTES: usize = 64 << 10;
 /// Bits of bloom filter for each key: about 1 % false answers.
 const BLOOM_BITS: f64 = 10.0;
 /// Part of a write buffer that is its own bloom filter.
@@ -53,6 +55,7 @@ fn options() -> Options {
     // A reader needs all files open, since the writer may remove them at any time.
     options.set_max_open_files(-1);
     options.set_keep_log_file_num(2);
+    options.set_manifest_preallocation_size(MANIFEST_BYTES);
     options.set_max_background_jobs(2);
     // A log that is gone or cut off must be noticed: without it, tables are of different moments.
     options.set_track_and_verify_wals_in_manifest(true);
@@ -85,7 +88,10 @@ fn descriptors(filters: Filters) -> Vec<ColumnFamilyDescriptor> {
         ColumnFamilyDescriptor::new(name, options)
     };
     let tables = Table::ALL.iter().map(|table| family(table.name(), table_options(*table)));
-    tables.chain([family("default", Options::default())]).collect()
+    // The largest write buffer decides how much of the disk is reserved for a log, so that of the unused family must not be.
+    let mut unused = Options::default();
+    unused.set_write_buffer_size(SMALL_BUFFER_BYTES);
+    tables.chain([family("default", unused)]).collect()
 }
 
 fn table_options(table: Table) -> Options {

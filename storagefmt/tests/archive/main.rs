@@ -21,10 +21,11 @@ mod reading;
 mod recovery;
 mod repair;
 mod reseal;
-mod retained;
 mod retention;
 mod sealed;
 mod slice;
 mod space;
 mod support;
 mod tables;
+#[path = "../../src/store/temporary.rs"]
+mod temporary;

@@ -1,9 +1,10 @@
 //! A storage in its own temporary folder, and short ways to fill and read it.
 
+pub(crate) use crate::temporary::copy_folder;
+
+use crate::temporary::temporary;
 use c2b_mailbox::{Address, ChangeKey, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
-use c2b_storagefmt::{
-    Argon2Params, Catalog, CommitSeq, ContentId, Contents, FolderKey, ItemRow, MailboxKey, Moment, Put, Sealing, Unlock, Writer, check, space,
-};
+use c2b_storagefmt::{Argon2Params, Catalog, CommitSeq, ContentId, Contents, FolderKey, ItemRow, MailboxKey, Moment, Put, Sealing, Unlock, Writer, check};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fs;
 use std::ops::ControlFlow;
@@ -13,9 +14,6 @@ use zeroize::Zeroizing;
 
 /// Parameters of Argon2 that cost a test nothing.
 pub(crate) const CHEAP: Argon2Params = Argon2Params { memory_kib: 8, passes: 1, lanes: 1 };
-
-/// Tests run in memory where so many bytes are free there: in some containers it is hardly any.
-const MEMORY_BYTES_MIN: u64 = 1 << 30;
 
 /// A temporary storage; ends with the test.
 pub(crate) struct Place {
@@ -64,27 +62,6 @@ impl Place {
 
     pub(crate) fn reader(&self) -> (Catalog, Contents) {
         Catalog::open_reader(&self.dir(), &self.scratch(), &Unlock::Open).unwrap()
-    }
-}
-
-/// A temporary folder, in memory if there is enough.
-pub(crate) fn temporary() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let is_roomy = space(memory).is_ok_and(|space| space.free_bytes >= MEMORY_BYTES_MIN);
-    let made = if is_roomy { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.or_else(|_| tempfile::tempdir()).unwrap()
-}
-
-/// Copies a folder with everything in it.
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&from, &to);
-        } else {
-            fs::copy(from, to).unwrap();
-        }
     }
 }
 

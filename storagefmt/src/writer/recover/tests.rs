@@ -4,6 +4,7 @@ use super::*;
 use crate::format::pack::PackHeader;
 use crate::pack::rewrite::PackRewriter;
 use crate::store::DirStore;
+use crate::store::temporary::{copy_folder, temporary};
 use crate::{FolderKey, Moment, Writer};
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
 use std::path::PathBuf;
@@ -15,7 +16,14 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap() }
+        Self { root: temporary() }
+    }
+
+    /// A copy of the storage, with the copies of its index.
+    fn twin(&self) -> Self {
+        let twin = Self::new();
+        copy_folder(self.root.path(), twin.root.path());
+        twin
     }
 
     fn dir(&self) -> PathBuf {
@@ -42,14 +50,14 @@ impl Place {
             writer.put_item(mailbox, folder, Item { meta, readable: Some(readable), export: None, fidelity: Fidelity::Mime }).unwrap();
             writer.commit(time(seq)).unwrap();
             drop(writer);
-            copy(&self.dir().join(INDEX), &self.index(seq));
+            copy_folder(&self.dir().join(INDEX), &self.index(seq));
         }
     }
 
     /// Puts the index back to what it was after a commit.
     fn lose(&self, seq: u64) {
         std::fs::remove_dir_all(self.dir().join(INDEX)).unwrap();
-        copy(&self.index(seq), &self.dir().join(INDEX));
+        copy_folder(&self.index(seq), &self.dir().join(INDEX));
     }
 
     /// Joins the packs of some commits into one, as freeing does before it tells the index.
@@ -108,14 +116,6 @@ fn mails(writer: &mut Writer) -> Vec<String> {
     mails
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
-}
-
 /// The rows of all tables but what counts rewritings.
 fn rows(index: &Index) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
     let tables = Table::ALL.iter().filter(|table| **table != Table::State);
@@ -124,10 +124,11 @@ fn rows(index: &Index) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
 
 #[test]
 fn an_index_that_knows_neither_the_rewritten_pack_nor_its_commits_takes_both_in() {
+    let origin = Place::new();
+    origin.fill(5);
     for (first, last) in [(1, 2), (2, 4), (1, 5), (3, 3)] {
         for known in 1..=5 {
-            let place = Place::new();
-            place.fill(5);
+            let place = origin.twin();
             place.join(first, last);
             place.lose(known);
             let mut writer = place.open().unwrap();
