@@ -166,11 +166,11 @@ fn check(target: &Path, options: &Options) -> Result<(), ReadyError> {
 
 /// Follows the writer until the mount ends. What the kernel could not be told yet stays owed.
 fn follow<A: Archive>(tree: &Tree<A>, catalog: &Catalog, usage: &Usage, notifier: &Notifier, stopped: &Receiver<()>) {
-    let mut owed = None;
+    let (mut owed, mut told) = (None, Vec::new());
     let mut failing = false;
     measure(catalog, usage);
     while stopped.recv_timeout(FOLLOW_EVERY) == Err(RecvTimeoutError::Timeout) {
-        let followed = catch_up(tree, notifier, &mut owed);
+        let followed = catch_up(tree, notifier, &mut owed, &mut told);
         match &followed {
             Ok(true) => measure(catalog, usage),
             Err(err) if !failing => tracing::warn!(error = err as &dyn std::error::Error, "the writer cannot be followed"),
@@ -184,7 +184,11 @@ fn follow<A: Archive>(tree: &Tree<A>, catalog: &Catalog, usage: &Usage, notifier
 }
 
 /// Moves to the newest commit and tells the kernel; returns whether there was one.
-fn catch_up<A: Archive>(tree: &Tree<A>, notifier: &Notifier, owed: &mut Option<Step>) -> Result<bool, ViewError> {
+///
+/// What it was `told` is told once more the next time: a program that listed a folder at that very moment may have put
+/// the answer from before into the kernel's memory just after.
+fn catch_up<A: Archive>(tree: &Tree<A>, notifier: &Notifier, owed: &mut Option<Step>, told: &mut Vec<Notice>) -> Result<bool, ViewError> {
+    told.drain(..).for_each(|notice| tell(tree, notifier, &notice));
     if let Some(step) = tree.advance()? {
         *owed = Some(match owed.take() {
             Some(before) => before.then(step),
@@ -195,7 +199,7 @@ fn catch_up<A: Archive>(tree: &Tree<A>, notifier: &Notifier, owed: &mut Option<S
     let notices = invalidate::notices(tree, step)?;
     tracing::debug!(seq = %step.after, notices = notices.len(), "a newer commit is shown");
     notices.iter().for_each(|notice| tell(tree, notifier, notice));
-    *owed = None;
+    (*owed, *told) = (None, notices);
     Ok(true)
 }
 

@@ -102,7 +102,7 @@ fn freeing_runs_beside_a_backup_and_a_mount() {
         return;
     }
     // Slow answers, so that the backup goes on while space is freed.
-    let mut bench = bench_with_past(&["--latency", "40"]);
+    let mut bench = bench_with_past(&["--latency", "25"]);
     let ctl = bench.ctl();
     for n in 0..40 {
         letter(&bench.lab.org, "bob@example.org", n, 3, 2000);
