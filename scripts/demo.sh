@@ -141,6 +141,8 @@ run c2bctl storage erase main "$mailbox" --dry-run
 run c2bctl storage erase main "$mailbox" --yes
 run c2bctl storage erased main
 run c2bctl job start everyone --wait
+until [ ! -e "$mnt/mailboxes/$mailbox" ]; do read -rt 0.2 <> <(:) || true; done
+echo "a mount shows within a second what was done, and the next backup does not bring it back:"
 run ls "$mnt/mailboxes"
 run c2bctl storage copy main "$work/second"
 run c2bctl storage import second "$work/second"
