@@ -36,8 +36,8 @@ struct Reader {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct KnownState {
     files: IndexFiles,
-    /// Mailboxes: a new one has a new key.
-    mailboxes: u32,
+    /// The last commit: it may have a new mailbox, which has a new key, or be sealed with keys of a new generation.
+    head: u64,
     /// Rewritten packs and erasures: keys may be gone, or of a new generation.
     rewrites: u64,
 }
@@ -62,7 +62,7 @@ const OPENINGS_MAX: usize = 20;
 
 impl KnownState {
     fn of(files: IndexFiles, state: &StateRow) -> Self {
-        Self { files, mailboxes: state.mailboxes, rewrites: state.rewrites }
+        Self { files, head: state.head, rewrites: state.rewrites }
     }
 }
 
@@ -168,7 +168,7 @@ impl Shared {
         }
         let index = self.index();
         let now = KnownState::of(known.files, &index.state()?);
-        if (now.mailboxes, now.rewrites) == (before.mailboxes, before.rewrites) || !self.info.sealed {
+        if (now.head, now.rewrites) == (before.head, before.rewrites) || !self.info.sealed {
             *known = now;
             return Ok(());
         }
