@@ -2,13 +2,12 @@
 
 use crate::canary::find;
 use crate::dump::dump;
-use crate::faulty::{Fault, FaultyStore};
+use crate::faulty::{Fault, fault_everywhere};
 use crate::support::{Place, address, folder, mail, noise, sealing, time, unlock};
 use c2b_mailbox::{ChangeKey, Content, Cursor, Fidelity, Format, Item, ItemId, ItemMeta, Readable};
 use c2b_storagefmt::{Catalog, CursorScope, EraseReport, EraseStep, Error, Failure, FolderKey, MailboxKey, Writer, rebuild};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Words that only the mailbox to be erased has: in bodies, subjects, names, ids, cursors, failures.
 const WORDS: [&str; 8] =
@@ -292,19 +291,8 @@ fn crash(sealed: bool, fault: impl Fn(usize) -> Fault) {
     fill(&mut writer);
     let (mailbox, before) = (eve(&writer.catalog()).unwrap(), others(&writer));
     drop(writer);
-    let run = |fault: Fault| {
-        let place = Place::with_copy_of(&original.dir());
-        let store = FaultyStore::new(&place.dir(), fault);
-        let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &unlock(sealed)).unwrap();
-        let result = erase(&mut writer, mailbox);
-        (place, store.steps(), result)
-    };
-    let (_, steps, result) = run(Fault::Never);
-    result.unwrap();
-    assert!(steps.len() > 20, "{steps:?}");
-    for fault in (0..steps.len()).map(fault) {
-        let (place, _, result) = run(fault);
-        assert!(result.is_err(), "{fault:?} did nothing");
+    let work = |writer: &mut Writer| erase(writer, mailbox).map(drop);
+    fault_everywhere(&original, &unlock(sealed), fault, work, |place, _, fault| {
         let mut writer = Writer::open(&place.dir(), &unlock(sealed)).unwrap();
         assert!(others(&writer) == before, "{fault:?}");
         match eve(&writer.catalog()) {
@@ -320,5 +308,5 @@ fn crash(sealed: bool, fault: impl Fn(usize) -> Fault) {
         assert!(others(&writer) == before, "{fault:?}, then the rest");
         drop(writer);
         place.is_clean(&unlock(sealed), &fault);
-    }
+    });
 }

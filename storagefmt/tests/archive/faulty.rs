@@ -1,7 +1,9 @@
 //! A store that records what is asked of it, and that can die at any step, run full, or be damaged.
 
 use crate::harm::Harm;
+use crate::support::Place;
 use c2b_storagefmt::store::{DirStore, Store, StoreEntry, StoreFile};
+use c2b_storagefmt::{Error, Unlock, Writer};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,33 @@ enum Course {
     Whole,
     Half,
     Then(io::Error),
+}
+
+/// Does `work` on copies of a storage, with a fault at each of its steps in turn, and hands over what each leaves.
+/// Returns how many steps it has.
+pub(crate) fn fault_everywhere(
+    original: &Place,
+    unlock: &Unlock,
+    fault: impl Fn(usize) -> Fault,
+    work: impl Fn(&mut Writer) -> Result<(), Error>,
+    mut left: impl FnMut(Place, usize, Fault),
+) -> usize {
+    let run = |fault: Fault| {
+        let place = Place::with_copy_of(&original.dir());
+        let store = FaultyStore::new(&place.dir(), fault);
+        let result = work(&mut Writer::open_on(&place.dir(), Arc::clone(&store) as _, unlock).unwrap());
+        (place, store.steps(), result)
+    };
+    let (_, steps, result) = run(Fault::Never);
+    result.unwrap();
+    assert!(steps.len() > 20, "{steps:?}");
+    for step in 0..steps.len() {
+        let fault = fault(step);
+        let (place, _, result) = run(fault);
+        assert!(result.is_err(), "{fault:?} did nothing");
+        left(place, step, fault);
+    }
+    steps.len()
 }
 
 impl FaultyStore {

@@ -1,6 +1,6 @@
 //! Freeing: what nobody can see any more goes, everything else stays, whatever happens beside and between.
 
-use crate::faulty::{Fault, FaultyStore, used};
+use crate::faulty::{Fault, FaultyStore, fault_everywhere, used};
 use crate::support::{Place, at, inbox, list, mail, noise, put, read, sealing, time, unlock};
 use crate::tables::assert_rebuilds_alike;
 use c2b_mailbox::ItemId;
@@ -8,7 +8,6 @@ use c2b_storagefmt::store::{DirStore, Store};
 use c2b_storagefmt::{Error, FolderKey, FreeReport, FreeStep, ItemRow, MailboxKey, Moment, RetentionPolicy, Unlock, Writer, check};
 use chrono::TimeDelta;
 use std::fs;
-use std::sync::Arc;
 
 /// Marks everything but the newest versions, whatever its age.
 fn mark(writer: &mut Writer, minute: i64) -> u64 {
@@ -126,21 +125,7 @@ fn crash_everywhere(fault_at: fn(usize) -> Fault) {
     let at = small_history(&mut writer);
     let before = latest(&writer, at);
     drop(writer);
-    let steps = {
-        let place = Place::with_copy_of(&origin.dir());
-        let store = FaultyStore::new(&place.dir(), Fault::Never);
-        retain(&mut Writer::open_on(&place.dir(), Arc::clone(&store) as _, &Unlock::Open).unwrap()).unwrap();
-        store.steps().len()
-    };
-    assert!(steps > 30, "only {steps} steps");
-    for step in 0..steps {
-        let fault = fault_at(step);
-        let place = Place::with_copy_of(&origin.dir());
-        let store = FaultyStore::new(&place.dir(), fault);
-        let mut writer = Writer::open_on(&place.dir(), store, &Unlock::Open).unwrap();
-        assert!(retain(&mut writer).is_err(), "{fault:?} did nothing");
-        drop(writer);
-
+    let steps = fault_everywhere(&origin, &Unlock::Open, fault_at, retain, |place, step, fault| {
         let mut writer = place.open();
         assert_eq!(latest(&writer, at), before, "{fault:?}");
         place.is_tidy(&fault);
@@ -157,7 +142,8 @@ fn crash_everywhere(fault_at: fn(usize) -> Fault) {
         if step % 5 == 4 {
             assert_clean(&place);
         }
-    }
+    });
+    assert!(steps > 30, "only {steps} steps");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::dump::dump;
 use crate::erase::fill;
-use crate::faulty::{Fault, FaultyStore};
+use crate::faulty::{Fault, FaultyStore, fault_everywhere};
 use crate::support::{CHEAP, Place, address, machine, password, secret, time};
 use c2b_storagefmt::{Catalog, EraseStep, Error, ResealStep, SealError, Sealing, Unlock, WrapKind, Writer};
 use std::sync::Arc;
@@ -103,20 +103,11 @@ fn crash(fault: impl Fn(usize) -> Fault) {
     fill(&mut writer);
     let before = dump(&writer.catalog(), &writer.contents());
     drop(writer);
-    let run = |fault: Fault| {
-        let place = Place::with_copy_of(&original.dir());
-        let store = FaultyStore::new(&place.dir(), fault);
-        let mut writer = Writer::open_on(&place.dir(), Arc::clone(&store) as _, &key()).unwrap();
-        let rotated = writer.keys().unwrap().rotate(&key(), None, time(9)).map(drop);
-        let result = rotated.and_then(|()| reseal(&mut writer));
-        (place, store.steps(), result)
+    let work = |writer: &mut Writer| {
+        writer.keys()?.rotate(&key(), None, time(9))?;
+        reseal(writer)
     };
-    let (_, steps, result) = run(Fault::Never);
-    result.unwrap();
-    assert!(steps.len() > 20, "{steps:?}");
-    for fault in (0..steps.len()).map(fault) {
-        let (place, _, result) = run(fault);
-        assert!(result.is_err(), "{fault:?} did nothing");
+    fault_everywhere(&original, &key(), fault, work, |place, _, fault| {
         let mut writer = Writer::open(&place.dir(), &key()).unwrap();
         assert!(dump(&writer.catalog(), &writer.contents()) == before, "{fault:?}");
         reseal(&mut writer).unwrap();
@@ -127,7 +118,7 @@ fn crash(fault: impl Fn(usize) -> Fault) {
         assert!(writer.mailbox(&address("bob")).is_ok());
         drop(writer);
         place.is_clean(&key(), &fault);
-    }
+    });
 }
 
 #[test]
