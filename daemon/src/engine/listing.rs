@@ -95,7 +95,7 @@ impl Listing<'_> {
         }
     }
 
-    /// Lists what changed since the cursor, keeping the cursor of each page that reports something.
+    /// Lists what changed since the cursor, keeping the cursor of each page that reports something and follows no mark.
     ///
     /// A page that reports nothing leaves the stored cursor as it is, though the server may give a new
     /// one each time: the old one stays valid, and a cycle without changes writes nothing.
@@ -106,10 +106,11 @@ impl Listing<'_> {
         loop {
             let (planned, next, last) = self.page(cursor.as_ref()).await?;
             has_marks |= planned.iter().any(|one| matches!(one.action, Action::Mark(_)));
-            // Marks wait for the folder's last page.
+            // Marks wait for the folder's last page, and so do cursors that are past them: a listing that breaks off must meet them again.
             if is_first || !planned.is_empty() || (last && has_marks) {
                 is_first = false;
-                self.send(Listed::Page { folder: self.folder.key, planned, cursor: Some(next.clone()), last }).await?;
+                let cursor = (last || !has_marks).then(|| next.clone());
+                self.send(Listed::Page { folder: self.folder.key, planned, cursor, last }).await?;
             }
             if last {
                 return Ok(());

@@ -178,6 +178,13 @@ async fn live(page_items: usize, stable_ids: bool, steps: Vec<Step>) {
     assert_eq!(stand.archive().head, archive.head, "a cycle without changes wrote something");
 }
 
+/// Found by random histories: the mark of the first page must not be lost when the second page is refused.
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_breaks_off_after_a_mark_meets_it_again() {
+    let refused = Step::Fault(4, Scope::Folder, Trouble::Refused, Retry::No);
+    live(3, false, vec![Step::Cycle, Step::Mark(0, 0, false), Step::AddMails(0, 3), refused, Step::Cycle]).await;
+}
+
 proptest! {
     // A tenth of what is usual (25, or of PROPTEST_CASES), since each case opens a storage many times.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 10, failure_persistence: None, ..ProptestConfig::default() })]
