@@ -6,6 +6,8 @@ packages=(
     make
     clang-14 libclang1-14 libclang-common-14-dev # RocksDB and its bindings
     g++                                          # the C++ standard library's headers
+    libkrb5-dev pkg-config                       # Kerberos: MIT's libraries
+    krb5-kdc krb5-admin-server krb5-user         # a realm of the tests' own, run unprivileged in a folder of its own
     fuse3                                        # fusermount3: mounting as a normal user
     libxml2-utils                                # xmllint: requests and answers against the EWS schema
     python3-venv                                 # exchangelib as a foreign client of the lab

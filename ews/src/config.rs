@@ -1,6 +1,7 @@
 //! What one needs to know to speak with an EWS server.
 
 use crate::Secret;
+use crate::auth::{Account, SignIn};
 use crate::error::EwsError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,10 +17,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(150);
 pub struct EwsConfig {
     /// The address of EWS: `https://host/EWS/Exchange.asmx`.
     pub url: Url,
-    /// The user who signs in: `name@domain` or `DOMAIN\name`.
-    pub user: String,
-    /// The user's password.
-    pub password: Secret,
+    /// Who signs in, and how.
+    pub sign_in: SignIn,
     /// Certificates (PEM) of authorities to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// Accept any certificate, and send the password over plain `http` to any host.
@@ -33,18 +32,14 @@ pub struct EwsConfig {
 }
 
 impl EwsConfig {
-    /// Makes a configuration with the usual time-outs that trusts what the system trusts.
+    /// Makes a configuration with Basic sign-in: the user is `name@domain` or `DOMAIN\name`.
     pub fn new(url: Url, user: impl Into<String>, password: Secret, spool_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            url,
-            user: user.into(),
-            password,
-            ca_pem: None,
-            insecure: false,
-            spool_dir: spool_dir.into(),
-            connect_timeout: CONNECT_TIMEOUT,
-            idle_timeout: IDLE_TIMEOUT,
-        }
+        Self::with(url, SignIn::Basic(Account { user: user.into(), password }), spool_dir)
+    }
+
+    /// Makes a configuration with the usual time-outs that trusts what the system trusts.
+    pub fn with(url: Url, sign_in: SignIn, spool_dir: impl Into<PathBuf>) -> Self {
+        Self { url, sign_in, ca_pem: None, insecure: false, spool_dir: spool_dir.into(), connect_timeout: CONNECT_TIMEOUT, idle_timeout: IDLE_TIMEOUT }
     }
 
     /// Refuses what would not work or would give the password away.
@@ -66,12 +61,7 @@ impl EwsConfig {
 
     /// Returns whether the server is this machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        match self.url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        }
+        is_loopback(&self.url)
     }
 
     fn url_without_credentials(&self) -> String {
@@ -79,6 +69,16 @@ impl EwsConfig {
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.to_string()
+    }
+}
+
+/// Returns whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 

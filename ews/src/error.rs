@@ -26,13 +26,25 @@ pub enum EwsError {
     },
     /// The file of certificate authorities holds no certificate.
     #[error("failed to read certificates of the certificate authority file")]
-    CertificateAuthority(#[source] reqwest::Error),
+    CertificateAuthority(#[source] rustls::pki_types::pem::Error),
     /// The file of certificate authorities is empty.
     #[error("the certificate authority file holds no certificate in PEM form")]
     NoCertificate,
-    /// The HTTP client cannot be made.
-    #[error("failed to set up the HTTP client")]
-    Client(#[source] reqwest::Error),
+    /// TLS cannot be set up.
+    #[error("failed to set up TLS")]
+    Tls(#[source] rustls::Error),
+    /// The address of the token service is not safe.
+    #[error("{url} would send secrets without encryption: the token service needs https")]
+    TokenUrl {
+        /// The URL.
+        url: String,
+    },
+    /// The client's certificate cannot be used.
+    #[error("the client certificate cannot be used: {reason}")]
+    ClientCertificate {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The user name or password cannot be put into a request.
     #[error("the user name or password holds characters that HTTP cannot carry")]
     Credentials,
@@ -78,6 +90,12 @@ impl Failure {
             _ => retry,
         };
         failure
+    }
+
+    /// Says which host a failure on the way is about, where that is not the server itself.
+    pub(crate) fn of_host(mut self, url: &url::Url) -> Self {
+        self.message = format!("{}: {}", url.host_str().unwrap_or_default(), self.message);
+        self
     }
 
     pub(crate) fn reaching(mut self, scope: Scope) -> Self {

@@ -5,18 +5,30 @@
 //! * The parser runs on a blocking thread (it writes temporary files); a few pieces of the answer wait between it
 //!   and the socket, so a slow disk slows the server instead of filling memory.
 
+mod answer;
 mod classify;
+mod client;
+mod connection;
+mod error;
+mod pool;
+mod tls;
+mod wire;
 
+pub(crate) use answer::Answer;
+pub(crate) use client::{HttpClient, Request};
+pub(crate) use error::HttpError;
+pub(crate) use wire::Wire;
+
+use crate::auth::Refusal;
 use crate::config::EwsConfig;
 use crate::error::{EwsError, Failure};
 use crate::soap::{self, Batch, Operation, Reply, ServerVersion};
 use crate::xml::XmlReader;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use c2b_mailbox::{Address, Trouble};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, StatusCode, redirect};
+use flate2::read::MultiGzDecoder;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -24,8 +36,6 @@ use tokio::sync::mpsc;
 use url::Url;
 use uuid::Uuid;
 
-/// How the client names itself; constant, as Microsoft asks.
-const USER_AGENT: &str = concat!("c2b/", env!("CARGO_PKG_VERSION"));
 /// Pieces of an answer that wait for the parser: at some hundred KiB each, below a few MiB.
 const PIECES_WAITING_MAX: usize = 4;
 
@@ -40,36 +50,21 @@ pub(crate) struct Target {
 
 /// A client for one server with one user.
 pub(crate) struct Transport {
-    client: Client,
+    client: HttpClient,
     url: Url,
-    authorization: HeaderValue,
     spool_dir: PathBuf,
     version: Mutex<Option<ServerVersion>>,
+    refusal: Mutex<Option<Refusal>>,
 }
 
 impl Transport {
     pub(crate) fn new(config: &EwsConfig) -> Result<Self, EwsError> {
-        let mut builder = Client::builder()
-            .http1_only()
-            .no_proxy()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(config.connect_timeout)
-            .read_timeout(config.idle_timeout)
-            .tls_danger_accept_invalid_certs(config.insecure);
-        if let Some(pem) = &config.ca_pem {
-            let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(EwsError::CertificateAuthority)?;
-            if roots.is_empty() {
-                return Err(EwsError::NoCertificate);
-            }
-            builder = builder.tls_certs_merge(roots);
-        }
         Ok(Self {
-            client: builder.build().map_err(EwsError::Client)?,
+            client: HttpClient::new(config)?,
             url: config.url.clone(),
-            authorization: basic(config)?,
             spool_dir: config.spool_dir.clone(),
             version: Mutex::new(None),
+            refusal: Mutex::new(None),
         })
     }
 
@@ -81,22 +76,25 @@ impl Transport {
     /// Asks once.
     pub(crate) async fn call<O: Operation>(&self, operation: O, target: &Target) -> Result<Batch<O::Message>, Failure> {
         let body = soap::write(&operation, target.impersonate.as_ref());
-        let request = self.client.post(self.url.clone()).headers(self.headers(target)).body(body);
-        let response = request.send().await.map_err(classify::sending)?;
-        let status = response.status();
+        let request = Request { method: Method::POST, url: self.url.clone(), headers: headers(target), body: Bytes::from(body) };
+        let answer = self.client.send(&request).await?;
         tracing::debug!(
             operation = O::NAME,
-            status = status.as_u16(),
-            request_id = header(&response, "request-id"),
-            front_end = header(&response, "x-feserver"),
-            back_end = header(&response, "x-targetbeserver"),
+            status = answer.status().as_u16(),
+            request_id = answer.header("request-id"),
+            front_end = answer.header("x-feserver"),
+            back_end = answer.header("x-targetbeserver"),
             "server answered"
         );
-        if let Some(failure) = classify::at_sight(&response, &self.url) {
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let refusal = Refusal::of(answer.headers(), self.client.scheme());
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+        }
+        if let Some(failure) = classify::at_sight(&answer, &self.url, self.client.scheme()) {
             return Err(failure);
         }
-        let otherwise = classify::status(&response);
-        let reply = self.receive::<O>(response).await?;
+        let otherwise = classify::status(&answer);
+        let reply = self.receive::<O>(answer).await?;
         if let Some(version) = reply.version {
             *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
         }
@@ -107,69 +105,67 @@ impl Transport {
         }
     }
 
-    /// Makes an unauthenticated request, to see whether the server can be reached at all.
-    pub(crate) async fn knock(&self) -> Result<StatusCode, Failure> {
-        Ok(self.client.get(self.url.clone()).send().await.map_err(classify::sending)?.status())
+    /// Says what to do when the sign-in was refused, as far as the last refusal tells.
+    pub(crate) fn sign_in_hint(&self) -> Option<String> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Refusal::hint)
     }
 
-    async fn receive<O: Operation>(&self, mut response: Response) -> Result<Reply<O::Message>, Failure> {
+    /// Makes an unauthenticated request, to see whether the server can be reached at all.
+    pub(crate) async fn knock(&self) -> Result<StatusCode, Failure> {
+        let request = Request { method: Method::GET, url: self.url.clone(), headers: HeaderMap::new(), body: Bytes::new() };
+        let answer = self.client.send_unsigned(&request).await?;
+        let status = answer.status();
+        answer.finish().await;
+        Ok(status)
+    }
+
+    async fn receive<O: Operation>(&self, mut answer: Answer) -> Result<Reply<O::Message>, Failure> {
         let (pieces, inbox) = mpsc::channel(PIECES_WAITING_MAX);
-        let spool_dir = self.spool_dir.clone();
+        let (spool_dir, is_gzip) = (self.spool_dir.clone(), answer.is_gzip());
         let parser = tokio::task::spawn_blocking(move || {
-            let mut xml = XmlReader::new(Box::new(Inbox { inbox, piece: Bytes::new(), ended: false }));
-            soap::read::<O>(&mut xml, &spool_dir)
+            let inbox = Inbox { inbox, piece: Bytes::new(), ended: false };
+            let plain: Box<dyn Read + Send> = if is_gzip { Box::new(MultiGzDecoder::new(inbox)) } else { Box::new(inbox) };
+            soap::read::<O>(&mut XmlReader::new(plain), &spool_dir)
         });
         loop {
-            let (piece, last) = match response.chunk().await {
+            let (piece, last) = match answer.chunk().await {
                 Ok(Some(piece)) => (Piece::Bytes(piece), false),
                 Ok(None) => (Piece::End, true),
                 Err(err) => (Piece::Broken(err), true),
             };
             // The parser stops listening once it has what it wants or has met an error.
-            if pieces.send(piece).await.is_err() || last {
+            if pieces.send(piece).await.is_err() {
+                answer.finish().await;
+                break;
+            }
+            if last {
                 break;
             }
         }
         drop(pieces);
         parser.await.map_err(|err| Failure::new(Trouble::Local, "parser", "reading the answer was interrupted").caused_by(err))
     }
+}
 
-    fn headers(&self, target: &Target) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
-        headers.insert(ACCEPT, HeaderValue::from_static("text/xml"));
-        headers.insert(HeaderName::from_static("return-client-request-id"), HeaderValue::from_static("true"));
-        if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-            headers.insert(HeaderName::from_static("client-request-id"), id);
-        }
-        if let Some(anchor) = target.anchor.as_ref().and_then(|address| HeaderValue::from_str(address.as_str()).ok()) {
-            headers.insert(HeaderName::from_static("x-anchormailbox"), anchor);
-        }
-        headers
+fn headers(target: &Target) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    headers.insert(ACCEPT, HeaderValue::from_static("text/xml"));
+    headers.insert(HeaderName::from_static("return-client-request-id"), HeaderValue::from_static("true"));
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        headers.insert(HeaderName::from_static("client-request-id"), id);
     }
-}
-
-fn basic(config: &EwsConfig) -> Result<HeaderValue, EwsError> {
-    let mut plain = config.user.clone().into_bytes();
-    plain.push(b':');
-    plain.extend_from_slice(config.password.expose());
-    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(&plain))).map_err(|_| EwsError::Credentials)?;
-    plain.fill(0);
-    std::hint::black_box(&plain);
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn header<'a>(response: &'a Response, name: &str) -> &'a str {
-    response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    if let Some(anchor) = target.anchor.as_ref().and_then(|address| HeaderValue::from_str(address.as_str()).ok()) {
+        headers.insert(HeaderName::from_static("x-anchormailbox"), anchor);
+    }
+    headers
 }
 
 /// A piece of an answer on its way to the parser.
 enum Piece {
     Bytes(Bytes),
     End,
-    Broken(reqwest::Error),
+    Broken(HttpError),
 }
 
 /// The parser's end: blocks until the next piece is there.

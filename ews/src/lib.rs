@@ -7,9 +7,10 @@
 //! The way of a request: [`source`] decides what to ask; `operation::*` (one file each, named as Microsoft
 //! names it) writes the request and reads the answer; `soap` is the envelope around both; `http` is the way to
 //! the server; `xml` is the grammar. `error` says what a failure means, `capability` what this server has
-//! proved unable to do. It signs in with Basic, keeps nothing on disk but temporary files, knows no archive, makes
-//! each request once (only a failing batch is cut into smaller ones), and reads no clock.
+//! proved unable to do. `auth` signs in. It keeps nothing on disk but temporary files, knows no archive,
+//! makes each request once (only a failing batch is cut into smaller ones), and reads no clock.
 
+pub mod auth;
 mod capability;
 mod config;
 mod decoder;
@@ -22,6 +23,7 @@ mod soap;
 pub mod source;
 mod xml;
 
+pub use auth::SignIn;
 pub use config::EwsConfig;
 pub use error::EwsError;
 pub use secret::Secret;

@@ -12,8 +12,9 @@ impl Secret {
         Self(password.into().into_bytes())
     }
 
-    /// Returns the password, for the one place that sends it.
-    pub(crate) fn expose(&self) -> &[u8] {
+    /// Returns the password, for the one place that sends or keeps it.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }

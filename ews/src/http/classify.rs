@@ -1,41 +1,41 @@
 //! Tells apart what can go wrong between us and an answer in SOAP.
 
+use super::answer::Answer;
+use super::error::HttpError;
+use crate::auth::{Refusal, Scheme};
 use crate::error::{Failure, TIMED_OUT};
 use c2b_mailbox::{Retry, Scope, Trouble};
-use reqwest::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Response, StatusCode};
+use hyper::StatusCode;
+use hyper::header::RETRY_AFTER;
 use rustls::CertificateError;
 use std::error::Error;
 use std::time::Duration;
 use url::Url;
 
 /// Judges a request that got no answer.
-pub(super) fn sending(err: reqwest::Error) -> Failure {
-    let err = err.without_url();
-    let failure = if let Some(tls) = tls_error(&err) {
-        of_tls(tls)
-    } else if err.is_timeout() && err.is_connect() {
-        Failure::new(Trouble::Unreachable, "connect", "the server does not answer: connecting timed out")
-    } else if err.is_timeout() {
-        Failure::new(Trouble::Unreachable, TIMED_OUT, "the server did not answer in time")
-    } else if err.is_connect() {
-        of_connect(&err)
-    } else {
-        Failure::new(Trouble::Malformed, "no answer", "the server closed the connection without a whole answer")
+pub(super) fn sending(err: HttpError) -> Failure {
+    let failure = match (&err, tls_error(&err)) {
+        (_, Some(tls)) => of_tls(tls),
+        (HttpError::Resolve(err), _) => Failure::new(Trouble::Unreachable, "DNS", format!("the server's name cannot be resolved: {err}")),
+        (HttpError::Connect(err) | HttpError::Tls(err), _) => Failure::new(Trouble::Unreachable, "connect", format!("no connection to the server: {err}")),
+        (HttpError::ConnectTimedOut, _) => Failure::new(Trouble::Unreachable, "connect", "the server does not answer: connecting timed out"),
+        (HttpError::TimedOut, _) => Failure::new(Trouble::Unreachable, TIMED_OUT, "the server did not answer in time"),
+        (HttpError::Broken(_), _) => Failure::new(Trouble::Malformed, "no answer", "the server closed the connection without a whole answer"),
+        (HttpError::Request(_), _) => Failure::new(Trouble::Refused, "request", "the request cannot be put into HTTP"),
     };
     failure.caused_by(err)
 }
 
 /// Judges an answer that is an error whatever its body says.
-pub(super) fn at_sight(response: &Response, url: &Url) -> Option<Failure> {
-    let status = response.status();
+pub(super) fn at_sight(answer: &Answer, url: &Url, scheme: Scheme) -> Option<Failure> {
+    let status = answer.status();
     let code = code_of(status);
     if status.is_redirection() {
-        let to = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("an unnamed place");
+        let to = Some(answer.header("location")).filter(|to| !to.is_empty()).unwrap_or("an unnamed place");
         return Some(Failure::new(Trouble::WrongUrl, code, format!("{url} sends on to {to}")));
     }
     match status {
-        StatusCode::UNAUTHORIZED => Some(Failure::new(Trouble::SignIn, code, refused_sign_in(response))),
+        StatusCode::UNAUTHORIZED => Some(Failure::new(Trouble::SignIn, code, Refusal::of(answer.headers(), scheme).message())),
         StatusCode::FORBIDDEN => Some(Failure::new(Trouble::Forbidden, code, "the server forbids this user EWS").reaching(Scope::Connection)),
         StatusCode::NOT_FOUND | StatusCode::GONE => Some(Failure::new(Trouble::WrongUrl, code, format!("there is nothing at {url}"))),
         StatusCode::METHOD_NOT_ALLOWED => Some(Failure::new(Trouble::WrongUrl, code, format!("{url} is not an EWS address"))),
@@ -45,12 +45,12 @@ pub(super) fn at_sight(response: &Response, url: &Url) -> Option<Failure> {
 }
 
 /// Judges by the status line what has no SOAP fault in its body; `None` for a success.
-pub(super) fn status(response: &Response) -> Option<Failure> {
-    let status = response.status();
+pub(super) fn status(answer: &Answer) -> Option<Failure> {
+    let status = answer.status();
     if status.is_success() {
         return None;
     }
-    let pause = pause(response);
+    let pause = pause(answer);
     let (trouble, words) = match status {
         StatusCode::TOO_MANY_REQUESTS => (Trouble::Throttled, "the server asks to slow down"),
         StatusCode::SERVICE_UNAVAILABLE if pause.is_some() => (Trouble::Throttled, "the server asks to slow down"),
@@ -84,27 +84,8 @@ fn code_of(status: StatusCode) -> String {
 }
 
 /// Reads the seconds of a Retry-After header; its form with a date would need a clock.
-fn pause(response: &Response) -> Option<Duration> {
-    response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
-fn refused_sign_in(response: &Response) -> String {
-    let offers: Vec<&str> = response.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
-    let basic = offers.iter().any(|offer| offer.to_ascii_lowercase().starts_with("basic"));
-    if offers.is_empty() || basic {
-        return "the server refused the user name or password".to_owned();
-    }
-    let schemes: Vec<&str> = offers.iter().filter_map(|offer| offer.split_whitespace().next()).collect();
-    format!("the server does not accept Basic sign-in, only {}", schemes.join(", "))
-}
-
-fn of_connect(err: &reqwest::Error) -> Failure {
-    let texts: Vec<String> = causes(err).map(ToString::to_string).collect();
-    let last = texts.last().cloned().unwrap_or_default();
-    if texts.iter().any(|text| text.contains("dns error")) {
-        return Failure::new(Trouble::Unreachable, "DNS", format!("the server's name cannot be resolved: {last}"));
-    }
-    Failure::new(Trouble::Unreachable, "connect", format!("no connection to the server: {last}"))
+fn pause(answer: &Answer) -> Option<Duration> {
+    answer.header(RETRY_AFTER.as_str()).trim().parse().ok().map(Duration::from_secs)
 }
 
 fn of_tls(err: &rustls::Error) -> Failure {

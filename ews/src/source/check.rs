@@ -2,6 +2,7 @@
 
 use super::EwsSource;
 use super::mailbox::Right;
+use crate::auth::sign_in_findings;
 use crate::error::Failure;
 use crate::http::Target;
 use crate::operation::FolderName;
@@ -13,6 +14,7 @@ impl EwsSource {
     pub(super) async fn look(&self, mailboxes: &[Address]) -> CheckReport {
         let mut report = CheckReport::default();
         self.look_at_url(&mut report);
+        report.findings.extend(sign_in_findings(&self.config.sign_in));
         if self.look_at_way(&mut report).await && self.look_at_sign_in(&mut report).await {
             for mailbox in mailboxes {
                 self.look_at_mailbox(&mut report, mailbox).await;
@@ -79,11 +81,16 @@ impl EwsSource {
             add(report, "server", Level::Ok, "an EWS server that does not tell its version".to_owned(), "");
         }
         match answer {
-            Ok(_) => add(report, "sign-in", Level::Ok, format!("signed in as {}", self.config.user), ""),
-            Err(_) if signed_in => add(report, "sign-in", Level::Ok, format!("signed in as {}, who has no mailbox of their own", self.config.user), ""),
+            Ok(_) => add(report, "sign-in", Level::Ok, format!("signed in as {}", self.config.sign_in.user()), ""),
+            Err(_) if signed_in => {
+                add(report, "sign-in", Level::Ok, format!("signed in as {}, who has no mailbox of their own", self.config.sign_in.user()), "")
+            }
             Err(failure) => {
-                let subject = if failure.trouble == Trouble::SignIn { "sign-in" } else { "server" };
-                add_failure(report, subject, &failure);
+                let is_sign_in = failure.trouble == Trouble::SignIn;
+                add_failure(report, if is_sign_in { "sign-in" } else { "server" }, &failure);
+                if let (true, Some(hint), Some(finding)) = (is_sign_in, self.transport.sign_in_hint(), report.findings.last_mut()) {
+                    finding.hint = hint;
+                }
             }
         }
         signed_in
@@ -145,7 +152,7 @@ fn hint_for(trouble: Trouble) -> &'static str {
         Trouble::Unreachable => "check the host name and port of the URL, DNS, and firewalls on the way",
         Trouble::Certificate => "check the host name of the URL, or give the issuer's certificate with --ca-file",
         Trouble::WrongUrl => "EWS is usually at https://HOST/EWS/Exchange.asmx; ask the administrator of the server",
-        Trouble::SignIn => "check the user name (name@domain or DOMAIN\\name) and the password; Basic sign-in must be enabled for EWS on the server",
+        Trouble::SignIn => "check the account, its secret, and the kind of sign-in",
         Trouble::Forbidden => "grant the user the role ApplicationImpersonation, or full access to the mailbox",
         Trouble::NoSuchMailbox => "check the spelling; it must be the primary SMTP address",
         Trouble::Throttled | Trouble::Busy => "the server is busy: try again later",

@@ -94,7 +94,7 @@ impl EwsSource {
             Err(failure) if matches!(failure.trouble, Trouble::Forbidden | Trouble::NotFound) => Err(Failure::new(
                 Trouble::Forbidden,
                 denied.code,
-                format!("{} may neither impersonate {mailbox} nor open it as a delegate: {}", self.config.user, failure.message),
+                format!("{} may neither impersonate {mailbox} nor open it as a delegate: {}", self.config.sign_in.user(), failure.message),
             )
             .reaching(Scope::Mailbox)),
             other => other,
@@ -102,7 +102,7 @@ impl EwsSource {
     }
 
     fn is_own(&self, mailbox: &Address) -> bool {
-        self.config.user.trim().eq_ignore_ascii_case(mailbox.as_str())
+        self.config.sign_in.user().trim().eq_ignore_ascii_case(mailbox.as_str())
     }
 
     async fn open_by(&self, right: Right, mailbox: &Address) -> Result<OpenMailbox, Failure> {
