@@ -43,8 +43,6 @@ pub struct Discovery {
     pub approved_hosts: Vec<String>,
     /// The name server to ask; without it the system's.
     pub name_server: Option<SocketAddr>,
-    /// Where hosts are, instead of what their names resolve to.
-    pub addresses: Vec<(String, SocketAddr)>,
     /// How long all steps together may take.
     pub total_timeout: Duration,
 }
@@ -52,7 +50,7 @@ pub struct Discovery {
 impl Discovery {
     /// Looks for the server of an address, with nothing else known.
     pub fn new(address: Address) -> Self {
-        Self { address, url: None, root_domain: false, approved_hosts: Vec::new(), name_server: None, addresses: Vec::new(), total_timeout: TOTAL_TIMEOUT }
+        Self { address, url: None, root_domain: false, approved_hosts: Vec::new(), name_server: None, total_timeout: TOTAL_TIMEOUT }
     }
 }
 
@@ -106,7 +104,7 @@ pub struct AlternateMailbox {
 /// # Errors
 /// [`EwsError`] when the configuration cannot work. That nothing was found is in the answer, with all steps.
 pub async fn discover(config: &EwsConfig, discovery: &Discovery) -> Result<Discovered, EwsError> {
-    let web = HttpWeb::new(config, &discovery.addresses)?;
+    let web = HttpWeb::new(config)?;
     let names = DnsNames { server: discovery.name_server };
     let mut search = Search::new(discovery, config, &web, &names);
     let result = match tokio::time::timeout(discovery.total_timeout, search.run()).await {
@@ -123,6 +121,6 @@ pub async fn discover(config: &EwsConfig, discovery: &Discovery) -> Result<Disco
 /// # Errors
 /// [`DiscoveryError`] when it is not told; redirects are not followed here.
 pub async fn content_mailbox(config: &EwsConfig, endpoint: &Url, guid: &str, domain: &str) -> Result<Address, DiscoveryError> {
-    let web = HttpWeb::new(config, &[]).map_err(|err| DiscoveryError::Setup(Box::new(err)))?;
+    let web = HttpWeb::new(config).map_err(|err| DiscoveryError::Setup(Box::new(err)))?;
     search::content_mailbox(&web, endpoint, &format!("{guid}@{domain}")).await
 }

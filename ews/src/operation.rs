@@ -7,6 +7,7 @@ pub(crate) mod find_item;
 pub(crate) mod get_attachment;
 pub(crate) mod get_folder;
 pub(crate) mod get_item;
+pub(crate) mod get_rights;
 pub(crate) mod get_searchable_mailboxes;
 pub(crate) mod resolve_names;
 pub(crate) mod sync_folder_hierarchy;
@@ -61,6 +62,7 @@ mod tests {
     use super::get_attachment::GetAttachment;
     use super::get_folder::GetFolder;
     use super::get_item::{GetItem, Shape};
+    use super::get_rights::GetRights;
     use super::get_searchable_mailboxes::GetSearchableMailboxes;
     use super::resolve_names::ResolveNames;
     use super::sync_folder_hierarchy::SyncFolderHierarchy;
@@ -142,6 +144,7 @@ mod tests {
         let ids = vec![ItemId::new("AAMk=="), ItemId::new("AAMk2/+=")];
         let roots = [FolderName::WellKnown("msgfolderroot", None), FolderName::WellKnown("inbox", Some(mailbox)), FolderName::Id(folder.clone())];
         requests.add(&GetFolder { folders: roots.to_vec() });
+        requests.add(&GetRights { folders: roots.to_vec() });
         for root in roots {
             for state in [None, Some("H4sIA<>".to_owned())] {
                 requests.add(&SyncFolderHierarchy { root: root.clone(), state });

@@ -216,8 +216,8 @@ impl<'a> Search<'a> {
 
     async fn send(&self, address: &Address, language: Language, url: &Url) -> Result<Reply, crate::error::Failure> {
         match language {
-            Language::Soap => self.web.ask(url, soap::write(address.as_str(), url), &[]).await,
-            Language::Pox => self.web.ask(url, pox::write(address.as_str()), &[]).await,
+            Language::Soap => self.web.ask(url, soap::write(address.as_str(), url)).await,
+            Language::Pox => self.web.ask(url, pox::write(address.as_str())).await,
         }
     }
 
@@ -376,7 +376,7 @@ pub(super) async fn content_mailbox(web: &dyn Web, endpoint: &Url, name: &str) -
     let refused = |reason: String| DiscoveryError::Refused { reason };
     let ways = place::ways(endpoint);
     let url = ways.iter().find(|(language, _)| *language == Language::Pox).map_or(endpoint, |(_, url)| url);
-    let reply = web.ask(url, pox::write(name), &[]).await.map_err(|failure| if failure.trouble == Trouble::SignIn { DiscoveryError::SignIn } else { refused(failure.message) })?;
+    let reply = web.ask(url, pox::write(name)).await.map_err(|failure| if failure.trouble == Trouble::SignIn { DiscoveryError::SignIn } else { refused(failure.message) })?;
     match reply.status {
         200 => {}
         401 => return Err(DiscoveryError::SignIn),
@@ -405,3 +405,6 @@ fn shown(url: &Url) -> String {
 fn urls(urls: &[Url]) -> String {
     urls.iter().map(shown).collect::<Vec<_>>().join(" and ")
 }
+
+#[cfg(test)]
+mod tests;

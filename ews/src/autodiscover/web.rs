@@ -3,16 +3,16 @@
 //! Two kinds: [`Web::peek`] gives nothing away; [`Web::ask`] signs in. Certificates are verified before either says anything; a redirect is an
 //! answer like any other, so credentials never follow it.
 
-use crate::error::{EwsError, Failure};
-use crate::http::classify;
 use crate::EwsConfig;
+use crate::error::{EwsError, Failure};
+use crate::http::{Answer, HttpClient, Request};
 use async_trait::async_trait;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
-use reqwest::tls::TlsInfo;
-use reqwest::{Client, RequestBuilder, redirect};
-use std::net::SocketAddr;
+use bytes::Bytes;
+use c2b_mailbox::Trouble;
+use flate2::read::MultiGzDecoder;
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use std::io::Read;
 use std::time::Duration;
 use url::Url;
 
@@ -42,79 +42,56 @@ pub(crate) struct Reply {
 #[async_trait]
 pub(crate) trait Web: Send + Sync {
     /// Sends a document in the user's name.
-    async fn ask(&self, url: &Url, body: String, headers: &[(&'static str, &'static str)]) -> Result<Reply, Failure>;
+    async fn ask(&self, url: &Url, body: String) -> Result<Reply, Failure>;
     /// Looks at a place in nobody's name.
     async fn peek(&self, url: &Url) -> Result<Reply, Failure>;
 }
 
-/// HTTP with Basic sign-in.
+/// HTTP in the name of the configuration's user.
 pub(crate) struct HttpWeb {
-    client: Client,
-    authorization: HeaderValue,
+    client: HttpClient,
 }
 
 impl HttpWeb {
-    /// Sets the client up; `addresses` are where hosts are, instead of what their names resolve to.
-    pub(crate) fn new(config: &EwsConfig, addresses: &[(String, SocketAddr)]) -> Result<Self, EwsError> {
-        let mut builder = Client::builder()
-            .http1_only()
-            .no_proxy()
-            .user_agent(crate::http::USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT.min(config.connect_timeout))
-            .timeout(ANSWER_TIMEOUT)
-            .tls_info(true)
-            .tls_danger_accept_invalid_certs(config.insecure);
-        for (host, address) in addresses {
-            builder = builder.resolve(host, *address);
-        }
-        if let Some(pem) = &config.ca_pem {
-            let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(EwsError::CertificateAuthority)?;
-            builder = builder.tls_certs_merge(roots);
-        }
-        let mut plain = config.user.clone().into_bytes();
-        plain.push(b':');
-        plain.extend_from_slice(config.password.expose());
-        let mut authorization = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(&plain))).map_err(|_| EwsError::Credentials)?;
-        plain.fill(0);
-        std::hint::black_box(&plain);
-        authorization.set_sensitive(true);
-        Ok(Self { client: builder.build().map_err(EwsError::Client)?, authorization })
+    /// Sets the client up; the configuration's URL is of no matter.
+    pub(crate) fn new(config: &EwsConfig) -> Result<Self, EwsError> {
+        let (connect_timeout, idle_timeout) = (CONNECT_TIMEOUT.min(config.connect_timeout), ANSWER_TIMEOUT.min(config.idle_timeout));
+        Ok(Self { client: HttpClient::new(&EwsConfig { connect_timeout, idle_timeout, ..config.clone() })? })
     }
+}
 
-    async fn send(&self, request: RequestBuilder) -> Result<Reply, Failure> {
-        let mut response = request.send().await.map_err(classify::sending)?;
-        let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let offers = response.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        let mut reply = Reply {
-            status: response.status().as_u16(),
-            location: text(LOCATION),
-            offers: offers.filter_map(|offer| offer.split_whitespace().next()).map(str::to_owned).collect(),
-            date: text(DATE),
-            certificate: response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec),
-            body: Vec::new(),
-        };
-        while let Some(piece) = response.chunk().await.map_err(classify::sending)? {
-            if reply.body.len() + piece.len() > ANSWER_BYTES_MAX {
-                break;
-            }
-            reply.body.extend_from_slice(&piece);
-        }
-        Ok(reply)
+async fn reply(answer: Answer) -> Result<Reply, Failure> {
+    let text = |name: &str| Some(answer.header(name).to_owned()).filter(|text| !text.is_empty());
+    let offers = answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let mut reply = Reply {
+        status: answer.status().as_u16(),
+        location: text(LOCATION.as_str()),
+        offers: offers.filter_map(|offer| offer.split_whitespace().next()).map(str::to_owned).collect(),
+        date: text(DATE.as_str()),
+        certificate: answer.certificate().map(<[u8]>::to_vec),
+        body: Vec::new(),
+    };
+    let is_packed = answer.is_gzip();
+    let cut = |err| Failure::new(Trouble::Malformed, "no answer", "the answer broke off").caused_by(err);
+    reply.body = answer.into_bytes(ANSWER_BYTES_MAX).await.map_err(cut)?;
+    if is_packed {
+        let mut plain = Vec::new();
+        let packed = std::mem::take(&mut reply.body);
+        let cut = |err| Failure::new(Trouble::Malformed, "no answer", "the answer cannot be unpacked").caused_by(err);
+        MultiGzDecoder::new(packed.as_slice()).take(ANSWER_BYTES_MAX as u64).read_to_end(&mut plain).map_err(cut)?;
+        reply.body = plain;
     }
+    Ok(reply)
 }
 
 #[async_trait]
 impl Web for HttpWeb {
-    async fn ask(&self, url: &Url, body: String, headers: &[(&'static str, &'static str)]) -> Result<Reply, Failure> {
-        let mut request = self.client.post(url.clone()).header(CONTENT_TYPE, "text/xml; charset=utf-8").header(AUTHORIZATION, self.authorization.clone()).body(body);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request).await
+    async fn ask(&self, url: &Url, body: String) -> Result<Reply, Failure> {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))]);
+        reply(self.client.send(&Request { method: Method::POST, url: url.clone(), headers, body: Bytes::from(body) }).await?).await
     }
 
     async fn peek(&self, url: &Url) -> Result<Reply, Failure> {
-        self.send(self.client.get(url.clone())).await
+        reply(self.client.send_unsigned(&Request { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: Bytes::new() }).await?).await
     }
 }
