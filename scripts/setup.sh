@@ -13,6 +13,7 @@ packages=(
     python3-venv                                 # exchangelib as a foreign client of the lab
     attr                                         # getfattr, which the demo shows
     zstd                                         # unpacking mail corpora
+    slapd                                        # a directory server for tests (RUNLEVEL=1 below keeps its service from starting)
     curl                                         # the demo changes mail through EWS itself
     python3                                      # benchmarks and the foreign client
 )
@@ -30,7 +31,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "installing ${missing[*]} ..." >&2
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
-    if ! { "${as_root[@]}" apt-get update && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    if ! { "${as_root[@]}" apt-get update && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
         cat "$log" >&2
         exit 1
     fi

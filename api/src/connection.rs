@@ -108,6 +108,12 @@ pub struct MailboxInfo {
     pub address: String,
     /// Its name in the address list.
     pub display_name: String,
-    /// `user`, `shared`, `resource` or `unknown`.
+    /// `user`, `linked`, `shared`, `room`, `equipment`, `archive`, `public-folder`, `system`, `group`, `guest`, `unsupported` or `unknown`.
     pub kind: String,
+    /// Whether it has an archive mailbox; none where nobody tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<bool>,
+    /// Why it is not backed up; none for one that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
 }

@@ -4,7 +4,8 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::noun::{Noun, parse_name};
 use crate::session::Session;
-use crate::table::Table;
+use crate::output::Paint;
+use crate::table::{Cell, Table};
 use c2b_api::connection::MailboxInfo;
 use clap::{Args, Subcommand};
 
@@ -35,11 +36,21 @@ pub(crate) async fn run(session: &Session, command: &MailboxCommand) -> Result<E
         session.output.value(&mailboxes)?;
         return Ok(Exit::OK);
     }
-    let mut table = Table::new(&["ADDRESS", "NAME", "KIND"]);
+    let mut table = Table::new(&["ADDRESS", "NAME", "KIND", "ARCHIVE", "NOT BACKED UP"]).missable(&["NAME"]);
     for mailbox in &mailboxes {
-        table.row(vec![(&mailbox.address).into(), (&mailbox.display_name).into(), (&mailbox.kind).into()]);
+        let archive = match mailbox.archive {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "",
+        };
+        let skipped = mailbox.skipped.as_deref().unwrap_or_default();
+        table.row(vec![(&mailbox.address).into(), (&mailbox.display_name).into(), (&mailbox.kind).into(), archive.into(), Cell::painted(Paint::Warning, skipped)]);
     }
     session.output.table(&table)?;
+    let skipped = mailboxes.iter().filter(|mailbox| mailbox.skipped.is_some()).count();
+    if skipped > 0 {
+        session.output.note(&format!("{skipped} of {} are not backed up by \"all except\"", mailboxes.len()));
+    }
     if mailboxes.is_empty() {
         session.output.note(&format!("the server lists no mailboxes: name them with --mailbox, or see `c2bctl connection check {}`", args.connection));
     }

@@ -10,7 +10,7 @@ use crate::secret::{SecretError, Secrets};
 use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, Finding, Level, MailboxInfo};
 use c2b_api::{ApiError, ErrorCode};
 use c2b_ews::{EwsConfig, EwsSource};
-use c2b_mailbox::{Address, MailboxKind, Source, SourceError, Trouble};
+use c2b_mailbox::{Address, Source, SourceError, Trouble};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,7 +131,7 @@ impl Connections {
         let mailboxes = source.mailboxes().await.map_err(|error| source_error(&error))?;
         Ok(mailboxes
             .into_iter()
-            .map(|mailbox| MailboxInfo { address: mailbox.address.into(), display_name: mailbox.display_name, kind: kind(mailbox.kind).to_owned() })
+            .map(|mailbox| MailboxInfo { address: mailbox.address.into(), display_name: mailbox.display_name, kind: mailbox.kind.word().to_owned(), archive: mailbox.archive, skipped: mailbox.skipped })
             .collect())
     }
 
@@ -244,15 +244,6 @@ fn forgive_single_mailboxes(findings: &mut [Finding]) {
 /// `ErrorImpersonateUserDenied`, …).
 fn code(finding: &Finding) -> ErrorCode {
     if finding.subject == "sign-in" || finding.text.contains("Denied") { ErrorCode::Auth } else { ErrorCode::Server }
-}
-
-fn kind(kind: MailboxKind) -> &'static str {
-    match kind {
-        MailboxKind::User => "user",
-        MailboxKind::Shared => "shared",
-        MailboxKind::Resource => "resource",
-        MailboxKind::Unknown => "unknown",
-    }
 }
 
 #[cfg(test)]

@@ -138,7 +138,10 @@ async fn run(cycle: &Arc<Cycle>, context: &CycleContext) -> CycleEnd {
         Err(Some(problem)) => return CycleEnd::Failed(problem),
         Err(None) => return wind_up(cycle, None).await,
     };
-    tracing::info!(job = %cycle.job, mailboxes = resolved.mailboxes.len(), "cycle began");
+    tracing::info!(job = %cycle.job, mailboxes = resolved.mailboxes.len(), skipped = resolved.skipped.len(), "cycle began");
+    for (address, reason) in &resolved.skipped {
+        tracing::debug!(job = %cycle.job, mailbox = %address, %reason, "mailbox skipped");
+    }
     cycle.progress.cover(&resolved.mailboxes);
     for address in &resolved.gone {
         tracing::warn!(job = %cycle.job, mailbox = %address, "mailbox is gone");

@@ -2,6 +2,7 @@
 
 use crate::Secret;
 use crate::auth::{Account, SignIn};
+use crate::directory::{LdapConfig, MailboxList};
 use crate::error::EwsError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +20,10 @@ pub struct EwsConfig {
     pub url: Url,
     /// Who signs in, and how.
     pub sign_in: SignIn,
+    /// Where mailboxes are listed, in this order; by names when there is no other place.
+    pub lists: Vec<MailboxList>,
+    /// The directory, where one is known.
+    pub ldap: Option<LdapConfig>,
     /// Certificates (PEM) of authorities to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// Accept any certificate, and send the password over plain `http` to any host.
@@ -39,7 +44,17 @@ impl EwsConfig {
 
     /// Makes a configuration with the usual time-outs that trusts what the system trusts.
     pub fn with(url: Url, sign_in: SignIn, spool_dir: impl Into<PathBuf>) -> Self {
-        Self { url, sign_in, ca_pem: None, insecure: false, spool_dir: spool_dir.into(), connect_timeout: CONNECT_TIMEOUT, idle_timeout: IDLE_TIMEOUT }
+        Self {
+            url,
+            sign_in,
+            lists: vec![MailboxList::Names],
+            ldap: None,
+            ca_pem: None,
+            insecure: false,
+            spool_dir: spool_dir.into(),
+            connect_timeout: CONNECT_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+        }
     }
 
     /// Refuses what would not work or would give the password away.

@@ -11,9 +11,11 @@
 //! makes each request once (only a failing batch is cut into smaller ones), and reads no clock.
 
 pub mod auth;
+pub mod autodiscover;
 mod capability;
 mod config;
 mod decoder;
+pub mod directory;
 mod error;
 mod http;
 mod item;
@@ -25,6 +27,7 @@ mod xml;
 
 pub use auth::SignIn;
 pub use config::EwsConfig;
+pub use directory::{LdapConfig, MailboxList};
 pub use error::EwsError;
 pub use secret::Secret;
 pub use source::EwsSource;

@@ -1,11 +1,14 @@
 //! One file for each operation of EWS: its request, and how its answer is read.
 
 pub(crate) mod export_items;
+pub(crate) mod expand_dl;
 pub(crate) mod find_folder;
 pub(crate) mod find_item;
 pub(crate) mod get_attachment;
 pub(crate) mod get_folder;
 pub(crate) mod get_item;
+pub(crate) mod get_rights;
+pub(crate) mod get_searchable_mailboxes;
 pub(crate) mod resolve_names;
 pub(crate) mod sync_folder_hierarchy;
 pub(crate) mod sync_folder_items;
@@ -52,12 +55,15 @@ fn write_fields(xml: &mut XmlWriter, uris: &[&str]) {
 mod tests {
     //! Every request is what Microsoft's schema says.
 
+    use super::expand_dl::ExpandDl;
     use super::export_items::ExportItems;
     use super::find_folder::FindFolder;
     use super::find_item::FindItem;
     use super::get_attachment::GetAttachment;
     use super::get_folder::GetFolder;
     use super::get_item::{GetItem, Shape};
+    use super::get_rights::GetRights;
+    use super::get_searchable_mailboxes::GetSearchableMailboxes;
     use super::resolve_names::ResolveNames;
     use super::sync_folder_hierarchy::SyncFolderHierarchy;
     use super::sync_folder_items::SyncFolderItems;
@@ -138,6 +144,7 @@ mod tests {
         let ids = vec![ItemId::new("AAMk=="), ItemId::new("AAMk2/+=")];
         let roots = [FolderName::WellKnown("msgfolderroot", None), FolderName::WellKnown("inbox", Some(mailbox)), FolderName::Id(folder.clone())];
         requests.add(&GetFolder { folders: roots.to_vec() });
+        requests.add(&GetRights { folders: roots.to_vec() });
         for root in roots {
             for state in [None, Some("H4sIA<>".to_owned())] {
                 requests.add(&SyncFolderHierarchy { root: root.clone(), state });
@@ -153,6 +160,8 @@ mod tests {
         requests.add(&ExportItems { ids });
         requests.add(&FindItem { folder, offset: 0 });
         requests.add(&GetAttachment { id: "AAMk=".to_owned() });
+        requests.add(&ExpandDl { group: Address::parse("all@example.org").unwrap() });
+        requests.add(&GetSearchableMailboxes);
         requests.add(&ResolveNames { beginning: "a. ".to_owned() });
         assert_eq!(requests.validate(), Ok(()));
     }

@@ -121,6 +121,11 @@ fn read_body<O: Operation>(xml: &mut XmlReader, spool_dir: &Path, batch: &mut Op
             return Err(read_fault(xml)?);
         }
         let batch = batch.insert(Batch { answers: Vec::new(), broken: None });
+        // Some operations answer with the one message itself.
+        if element.attribute("ResponseClass").is_some() {
+            batch.answers.push(read_message::<O>(&element, xml, spool_dir)?);
+            continue;
+        }
         while let Some(list) = xml.child()? {
             if list.name() != "ResponseMessages" {
                 xml.skip()?;

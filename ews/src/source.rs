@@ -9,7 +9,9 @@ mod check;
 mod cursor;
 mod directory;
 mod fetch;
+mod group;
 mod mailbox;
+mod names;
 mod tree;
 
 use crate::capability::Capabilities;
@@ -30,7 +32,7 @@ pub struct EwsSource {
     transport: Transport,
     capabilities: Capabilities,
     mailboxes: OpenMailboxes,
-    listing: tokio::sync::Mutex<directory::Listing>,
+    listing: tokio::sync::Mutex<names::Listing>,
 }
 
 impl EwsSource {

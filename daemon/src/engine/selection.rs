@@ -13,8 +13,10 @@ use std::collections::HashSet;
 pub(crate) struct Resolved {
     /// The mailboxes to back up, in a stable order, each once.
     pub(crate) mailboxes: Vec<Address>,
-    /// Those of the cycle before that the source lists no more.
+    /// Those of the cycle before that the source lists no more, or no more as something that can be backed up.
     pub(crate) gone: Vec<Address>,
+    /// Those that are listed and cannot be backed up, with the reason.
+    pub(crate) skipped: Vec<(Address, String)>,
 }
 
 /// Resolves a selection. `listed` is what the source lists; it is needed for `AllExcept` only.
@@ -43,12 +45,15 @@ fn only(given: &[String]) -> Result<Resolved, Problem> {
     if mailboxes.is_empty() {
         return Err(problem::whole("selection-empty", "the job's selection names no mailbox", "name at least one mailbox"));
     }
-    Ok(Resolved { mailboxes, gone: Vec::new() })
+    Ok(Resolved { mailboxes, gone: Vec::new(), skipped: Vec::new() })
 }
 
 fn all_except(given: &[String], listed: &[Mailbox], previous: &[Address]) -> Result<Resolved, Problem> {
     let except: HashSet<Address> = parse(given)?.into_iter().collect();
-    let listed: HashSet<&Address> = listed.iter().map(|mailbox| &mailbox.address).collect();
+    let reason = |mailbox: &Mailbox| Some((mailbox.address.clone(), mailbox.skipped.clone()?));
+    let mut skipped: Vec<(Address, String)> = listed.iter().filter(|mailbox| !except.contains(&mailbox.address)).filter_map(reason).collect();
+    skipped.sort();
+    let listed: HashSet<&Address> = listed.iter().filter(|mailbox| mailbox.skipped.is_none()).map(|mailbox| &mailbox.address).collect();
     let mut mailboxes: Vec<Address> = listed.iter().copied().filter(|address| !except.contains(*address)).cloned().collect();
     mailboxes.sort();
     if mailboxes.is_empty() {
@@ -61,7 +66,7 @@ fn all_except(given: &[String], listed: &[Mailbox], previous: &[Address]) -> Res
         let hint = "if they were removed on purpose, edit the job to accept the present list; nothing counts as deleted";
         return Err(problem::whole("selection-shrank", message, hint));
     }
-    Ok(Resolved { mailboxes, gone })
+    Ok(Resolved { mailboxes, gone, skipped })
 }
 
 fn parse(given: &[String]) -> Result<Vec<Address>, Problem> {
@@ -78,14 +83,33 @@ mod tests {
     }
 
     fn listed(names: &[&str]) -> Vec<Mailbox> {
-        names.iter().map(|name| Mailbox { address: address(name), display_name: String::new(), kind: MailboxKind::User }).collect()
+        names.iter().map(|name| Mailbox::new(address(name), "", MailboxKind::User)).collect()
     }
 
     #[test]
     fn a_new_mailbox_joins_and_an_excepted_one_stays_out() {
         let selection = Selection::AllExcept(vec!["C@x".into()]);
         let resolved = resolve(&selection, &listed(&["d@x", "c@x", "a@x"]), Some(&[address("a@x"), address("c@x")])).unwrap();
-        assert_eq!(resolved, Resolved { mailboxes: vec![address("a@x"), address("d@x")], gone: vec![] });
+        assert_eq!(resolved, Resolved { mailboxes: vec![address("a@x"), address("d@x")], gone: vec![], skipped: vec![] });
+    }
+
+    #[test]
+    fn what_cannot_be_backed_up_is_skipped_with_its_reason_and_not_taken_for_gone_in_silence() {
+        let all = Selection::AllExcept(vec!["except@x".into()]);
+        let mut mailboxes = listed(&["a@x", "b@x", "c@x", "d@x", "e@x"]);
+        mailboxes.extend([address("z@x"), address("except@x")].map(|address| Mailbox::new(address, "", MailboxKind::System)));
+        let resolved = resolve(&all, &mailboxes, None).unwrap();
+        assert_eq!((resolved.mailboxes.len(), resolved.skipped.len()), (5, 1));
+        assert_eq!(resolved.skipped[0].0, address("z@x"));
+        // One that became something else is told; many at once are a failure of the directory.
+        let before = resolved.mailboxes;
+        mailboxes[0] = Mailbox::new(address("a@x"), "", MailboxKind::Unsupported);
+        let resolved = resolve(&all, &mailboxes, Some(&before)).unwrap();
+        assert_eq!((resolved.gone, resolved.skipped.len()), (vec![address("a@x")], 2));
+        mailboxes[1] = Mailbox::new(address("b@x"), "", MailboxKind::Unsupported);
+        assert_eq!(resolve(&all, &mailboxes, Some(&before)).unwrap_err().code, "selection-shrank");
+        let none: Vec<Mailbox> = vec![Mailbox::new(address("a@x"), "", MailboxKind::System)];
+        assert_eq!(resolve(&all, &none, None).unwrap_err().code, "selection-empty");
     }
 
     #[test]

@@ -279,7 +279,7 @@ impl Source for Server {
 
     async fn mailboxes(&self) -> Result<Vec<Mailbox>, SourceError> {
         self.receive(None, "mailboxes").await?;
-        let list = |address| Mailbox { address, display_name: String::new(), kind: MailboxKind::User };
+        let list = |address| Mailbox::new(address, "", MailboxKind::User);
         Ok(self.with(|state| state.mailboxes()).into_iter().map(list).collect())
     }
 

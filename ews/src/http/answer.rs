@@ -59,6 +59,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// Returns the certificate that the server showed in TLS, in DER.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        self.connection.as_ref()?.certificate().map(AsRef::as_ref)
+    }
+
     /// Returns whether the body is packed with gzip.
     pub(crate) fn is_gzip(&self) -> bool {
         self.headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"))

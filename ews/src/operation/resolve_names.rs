@@ -56,7 +56,8 @@ impl Operation for ResolveNames {
     }
 }
 
-fn read_resolution(xml: &mut XmlReader) -> Result<Resolution, XmlError> {
+/// Reads `EmailAddressType`.
+pub(super) fn read_resolution(xml: &mut XmlReader) -> Result<Resolution, XmlError> {
     let mut resolution = Resolution::default();
     while let Some(element) = xml.child()? {
         match element.name() {

@@ -1,13 +1,23 @@
 //! How far one gets with a connection: each step a finding, until one makes the next pointless.
 
+mod certificate;
+mod rights;
+
 use super::EwsSource;
 use super::mailbox::Right;
 use crate::auth::sign_in_findings;
+use crate::autodiscover::web::{HttpWeb, Web};
+use crate::directory::MailboxList;
 use crate::error::Failure;
 use crate::http::Target;
 use crate::operation::FolderName;
 use crate::operation::get_folder::GetFolder;
-use c2b_mailbox::{Address, CheckReport, Finding, Level, SourceError, Trouble};
+use c2b_mailbox::{Address, CheckReport, Finding, Level, Mailbox, MailboxKind, SourceError, Trouble};
+use rights::Seen;
+use std::collections::BTreeMap;
+
+/// Listed mailboxes that are opened to find out about rights when none is given.
+const SAMPLE_MAILBOXES: usize = 5;
 
 impl EwsSource {
     /// Looks at the connection, then at each mailbox.
@@ -16,10 +26,17 @@ impl EwsSource {
         self.look_at_url(&mut report);
         report.findings.extend(sign_in_findings(&self.config.sign_in));
         if self.look_at_way(&mut report).await && self.look_at_sign_in(&mut report).await {
-            for mailbox in mailboxes {
-                self.look_at_mailbox(&mut report, mailbox).await;
+            let listed = self.look_at_lists(&mut report).await;
+            let sample = if mailboxes.is_empty() { sample(&listed) } else { mailboxes.to_vec() };
+            let mut seen = Seen::default();
+            let mut throttled = None;
+            for mailbox in &sample {
+                let slowed = self.look_at_mailbox(&mut report, &mut seen, mailbox).await;
+                throttled = throttled.or(slowed);
             }
-            self.look_at_export(&mut report, mailboxes.first()).await;
+            seen.tell(&mut report);
+            self.look_at_export(&mut report, sample.iter().find(|mailbox| !seen.denied.contains(mailbox))).await;
+            tell_throttling(&mut report, throttled);
         }
         report
     }
@@ -54,7 +71,7 @@ impl EwsSource {
             Ok(_) => {
                 add(report, "reachable", Level::Ok, format!("{} answers", self.config.url.host_str().unwrap_or_default()), "");
                 if !self.config.is_plain() && !self.config.insecure {
-                    add(report, "certificate", Level::Ok, "the server's certificate is trusted".to_owned(), "");
+                    report.findings.push(self.certificate().await);
                 }
                 true
             }
@@ -96,10 +113,49 @@ impl EwsSource {
         signed_in
     }
 
-    async fn look_at_mailbox(&self, report: &mut CheckReport, mailbox: &Address) {
+    /// Returns what is known of the certificate, which has been accepted.
+    async fn certificate(&self) -> Finding {
+        let reply = match HttpWeb::new(&self.config) {
+            Ok(web) => web.peek(&self.config.url).await.ok(),
+            Err(_) => None,
+        };
+        let reply = reply.unwrap_or_default();
+        certificate::finding(reply.certificate.as_deref(), reply.date.as_deref())
+    }
+
+    /// Lists the mailboxes, or some of them where that takes many requests.
+    async fn look_at_lists(&self, report: &mut CheckReport) -> Vec<Mailbox> {
+        let by_names = self.config.lists.contains(&MailboxList::Names);
+        match self.list_all(Some(SAMPLE_MAILBOXES)).await {
+            Ok(listed) if listed.is_empty() => {
+                add(report, "mailboxes", Level::Warning, "no mailbox is listed".to_owned(), "name the mailboxes in the job, or say where they are listed");
+                listed
+            }
+            Ok(listed) => {
+                if by_names {
+                    let hint = "mailboxes hidden from the address list stay unseen; a directory lists all";
+                    add(report, "mailboxes", Level::Ok, "the address list can be searched".to_owned(), hint);
+                } else {
+                    add(report, "mailboxes", Level::Ok, format!("{} are listed: {}", listed.len(), kinds(&listed)), "");
+                }
+                tell_skipped(report, &listed);
+                listed
+            }
+            Err(failure) => {
+                // A job that names its mailboxes needs no list.
+                let text = format!("the mailboxes cannot be listed: {} ({})", failure.message, failure.code);
+                add(report, "mailboxes", Level::Warning, text, "\"all except\" does not work until they can; mailboxes named in a job do");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Opens a mailbox and looks into it; returns the server's word when it asks to slow down.
+    async fn look_at_mailbox(&self, report: &mut CheckReport, seen: &mut Seen, mailbox: &Address) -> Option<String> {
         let subject = format!("mailbox {mailbox}");
         match self.open(mailbox).await {
             Ok(open) => {
+                let looked = seen.look_into(self, mailbox, &open).await;
                 let text = match open.right {
                     Right::Own => "opened: it is the user's own",
                     Right::Impersonation => "opened by impersonation",
@@ -110,8 +166,16 @@ impl EwsSource {
                     Right::Own | Right::Impersonation => (Level::Ok, ""),
                 };
                 add(report, &subject, level, text.to_owned(), hint);
+                looked.err().filter(|failure| failure.trouble == Trouble::Throttled).map(|failure| format!("{} ({})", failure.message, failure.code))
             }
-            Err(err) => add_error(report, &subject, &err),
+            Err(err) => {
+                match err.trouble {
+                    Trouble::Forbidden => seen.denied.push(mailbox.clone()),
+                    _ => seen.failed += 1,
+                }
+                add_error(report, &subject, &err);
+                (err.trouble == Trouble::Throttled).then(|| format!("{} ({})", err.message, err.code))
+            }
         }
     }
 
@@ -129,6 +193,40 @@ impl EwsSource {
             let text = "the server cannot export items: they are kept as MIME, iCalendar, vCard and properties";
             add(report, "export", Level::Warning, text.to_owned(), "nothing to do; a restore brings back what these forms hold");
         }
+    }
+}
+
+/// Takes some of the mailboxes that can be backed up, from all over the list.
+fn sample(listed: &[Mailbox]) -> Vec<Address> {
+    let open: Vec<&Mailbox> = listed.iter().filter(|mailbox| mailbox.skipped.is_none()).collect();
+    let step = open.len().div_ceil(SAMPLE_MAILBOXES).max(1);
+    open.iter().step_by(step).map(|mailbox| mailbox.address.clone()).collect()
+}
+
+fn kinds(listed: &[Mailbox]) -> String {
+    let mut sums: BTreeMap<MailboxKind, usize> = BTreeMap::new();
+    for mailbox in listed {
+        *sums.entry(mailbox.kind).or_default() += 1;
+    }
+    sums.iter().map(|(kind, count)| format!("{count} {}", kind.word())).collect::<Vec<_>>().join(", ")
+}
+
+fn tell_skipped(report: &mut CheckReport, listed: &[Mailbox]) {
+    let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in listed.iter().filter_map(|mailbox| mailbox.skipped.as_deref()) {
+        *sums.entry(reason).or_default() += 1;
+    }
+    if !sums.is_empty() {
+        let words: Vec<String> = sums.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
+        add(report, "not covered", Level::Ok, words.join("; "), "");
+    }
+}
+
+/// A server's throttling policy cannot be asked for; only what it says by itself is known.
+fn tell_throttling(report: &mut CheckReport, told: Option<String>) {
+    match told {
+        Some(words) => add(report, "throttling", Level::Warning, format!("the server asked to slow down: {words}"), "backups wait as long as the server asks"),
+        None => add(report, "throttling", Level::Ok, "the server did not ask to slow down; its limits cannot be asked for".to_owned(), ""),
     }
 }
 

@@ -5,12 +5,14 @@
 
 mod answers;
 mod checking;
+mod directory;
 mod fetching;
 mod lab;
 mod large;
 mod listing;
 mod rights;
 mod server;
+mod slapd;
 mod syncing;
 mod tls;
 mod trouble;
