@@ -15,17 +15,17 @@ mod cost;
 mod gate;
 mod pace;
 mod stage;
+mod trouble;
 mod weight;
 
 pub use controller::{Controller, SLOTS_MAX};
 pub use gate::{Facts, Gate, Grant, Hold, MAILBOX_SLOTS_MAX, Outcome, Ticket, Verdict};
 pub use weight::{Kind, Weigh, Weight};
 
-/// Fewest mailboxes of a job under way at a time: some only list while others fetch.
-const MAILBOXES_MIN: u32 = 4;
+/// Mailboxes of a job under way at a time from the start: some only list while others fetch.
+pub const MAILBOXES_MIN: usize = 4;
 
-/// Returns how many mailboxes of a job are worked on at a time: as many as there are slots, since servers
-/// keep budgets for each mailbox, and since one that is left alone must not leave its slots empty.
-pub fn mailboxes_at_once(slots: u32) -> usize {
-    slots.clamp(MAILBOXES_MIN, SLOTS_MAX) as usize
-}
+/// Most mailboxes of a job under way at a time: one for each slot there may be. Servers keep budgets for
+/// each mailbox, and one that is left alone must not leave its slots empty. Further ones are begun
+/// when slots stay empty ([`Gate::is_hungry`]).
+pub const MAILBOXES_MAX: usize = SLOTS_MAX as usize;

@@ -71,7 +71,7 @@ pub fn solo(server: &Server, seed: u64) -> Solo {
         best_rate,
         slots: mean_slots(&run, from),
         rate: rate(&run, 0, from, run.end) / best_rate,
-        reached: reached(&run, best, best_rate),
+        reached: reached(&run, &World::new(server, &[Plan::fixed(best)], seed).run(usize::MAX, run.end), best),
         refused: refused / run.done.len().saturating_sub(warm).max(1) as f64,
     }
 }
@@ -80,7 +80,7 @@ pub fn solo(server: &Server, seed: u64) -> Solo {
 pub fn halved(server: &Server, seed: u64) -> Halved {
     let at = 120.0;
     let server = server.stepping(at, 0.5);
-    let until = at + RECOVERY + 90.0;
+    let until = at + RECOVERY + 120.0;
     let (best, best_rate, _) = search(&server, seed, at + RECOVERY, until);
     let run = World::new(&server, &[Plan::found()], seed).run(usize::MAX, until);
     Halved { best, rate: rate(&run, 0, at + RECOVERY, until) / best_rate }
@@ -114,14 +114,14 @@ fn rate(run: &Run, client: usize, from: f64, until: f64) -> f64 {
     worth / (until - from).max(1e-9)
 }
 
-/// Returns after how many requests for each slot 90 % of the best throughput are there, over the next rounds.
-fn reached(run: &Run, best: u32, best_rate: f64) -> f64 {
-    let window = (20 * best as usize).max(60);
-    let step = (best as usize).max(5);
+/// Returns after how many requests for each slot 90 % of what the best number does in the same seconds are there.
+fn reached(run: &Run, best: &Run, slots: u32) -> f64 {
+    let window = (20 * slots as usize).max(60);
+    let step = (slots as usize).max(5);
     for start in (0..run.done.len().saturating_sub(window)).step_by(step) {
         let (from, until) = (if start == 0 { 0.0 } else { run.done[start - 1].time }, run.done[start + window - 1].time);
-        if rate(run, 0, from, until) >= 0.9 * best_rate {
-            return start as f64 / f64::from(best);
+        if rate(run, 0, from, until) >= 0.9 * rate(best, 0, from, until) {
+            return start as f64 / f64::from(slots);
         }
     }
     f64::INFINITY

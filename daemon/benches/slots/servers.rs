@@ -22,8 +22,8 @@ pub fn tuned() -> Vec<Server> {
         },
         Server {
             curve: Curve::Cores(64.0),
-            limit: Some(Limit { requests: 4.0, hint: Some(2.0), lag: 0.004, breaks: false }),
-            ..server("hard-four", "refuses the 5th, wants 2 s of pause, and counts an answered request 4 ms longer")
+            limit: Some(Limit { requests: 4.0, hint: None, lag: 0.001, breaks: false }),
+            ..server("hard-four", "refuses the 5th request, and counts an answered request 1 ms longer")
         },
         Server {
             budget: Some(Budget { burst: 300.0, recharge: 0.25, cutoff: 3000.0, delay_max: 60.0, each_mailbox: true }),
@@ -31,9 +31,9 @@ pub fn tuned() -> Vec<Server> {
             ..server("exchange-each", "12 cores; Exchange's budget for each mailbox (impersonation)")
         },
         Server {
-            budget: Some(Budget { burst: 60.0, recharge: 3.0, cutoff: 20.0, delay_max: 1.0, each_mailbox: false }),
+            budget: Some(Budget { burst: 60.0, recharge: 3.0, cutoff: 60.0, delay_max: 1.0, each_mailbox: false }),
             curve: Curve::Cores(12.0),
-            ..server("account-budget", "one budget for the account: 3 s of work a second, refuses when it is overdrawn by 20 s")
+            ..server("account-budget", "one budget for the account: 3 s of work a second, refuses when it is overdrawn by a minute")
         },
         Server {
             meter: Some(Meter { burst: 200.0, recharge: 2.0, hint: 5.0, each_mailbox: true }),

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 /// First time that a refusal keeps the slots below it.
-const WAIT_FIRST: Duration = Duration::from_secs(5);
+const WAIT_FIRST: Duration = Duration::from_secs(10);
 
 /// Longest time: a limit that an administrator raised is noticed within it.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A pause that the server imposed for a refusal is worth at most this part of the time between two of them.
 const PAUSE_SHARE: u32 = 25;
 
-/// Answers between two refusals, so that these stay far below one percent.
+/// Answers between two refusals, so that these stay well below one percent.
 const ANSWERS_MIN: u64 = 200;
 
 /// A number of slots that the server refused.
@@ -22,6 +22,7 @@ pub(super) struct Ceiling {
     wait: Duration,
     until: Duration,
     answers: u64,
+    lifts: u32,
 }
 
 impl Ceiling {
@@ -34,7 +35,7 @@ impl Ceiling {
             None => WAIT_FIRST,
         };
         let wait = wait.max(pause * PAUSE_SHARE);
-        Self { level: level.max(2), wait: wait.min(WAIT_MAX.max(pause * PAUSE_SHARE)), until: now + wait, answers }
+        Self { level: level.max(2), wait: wait.min(WAIT_MAX.max(pause * PAUSE_SHARE)), until: now + wait, answers, lifts: 0 }
     }
 
     /// Returns whether it may be tried again.
@@ -42,8 +43,10 @@ impl Ceiling {
         now >= self.until && answers.saturating_sub(self.answers) >= ANSWERS_MIN
     }
 
-    /// Lifts it by one slot, which held.
+    /// Lifts it, since it held no more: by one slot at first, so that another program that had to give way
+    /// can come back; by more when it keeps giving way.
     pub(super) fn lifted(self, now: Duration, answers: u64) -> Self {
-        Self { level: self.level + 1, wait: WAIT_FIRST, until: now, answers: answers.saturating_sub(ANSWERS_MIN) }
+        let lifts = (self.lifts + 1).min(4);
+        Self { level: self.level + (1 << self.lifts), wait: WAIT_FIRST, until: now + WAIT_FIRST / 2, answers: answers.saturating_sub(ANSWERS_MIN / 2), lifts }
     }
 }

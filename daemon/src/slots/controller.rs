@@ -15,6 +15,7 @@
 use super::ceiling::Ceiling;
 use super::cost::Costs;
 use super::stage::{Evidence, Stage};
+use super::trouble::Trouble;
 use super::weight::Weight;
 use std::time::Duration;
 
@@ -34,6 +35,14 @@ const SLOWNESS_MAX: f64 = 6.0;
 
 /// Part of its share that doubling must bring to go on doubling.
 const GAIN_DOUBLING: f64 = 0.45;
+
+/// Logarithm of the factor by which trials differ: part of the deviation of single answers, and its bounds.
+const STEP_OF_DEVIATION: f64 = 0.5;
+const STEP_MIN: f64 = 0.23;
+const STEP_MAX: f64 = 0.7;
+
+/// Variance of single answers, as logarithms, up to which three rounds are enough for a trial.
+const VARIANCE_PLAIN: f64 = 0.3;
 
 /// How many standard errors a result must be away from the mark to be taken for sure.
 const SURE: f64 = 1.0;
@@ -89,7 +98,7 @@ pub struct Controller {
     answers: u64,
     /// Requests sent before this time were sent before the last drop, and tell nothing new.
     dropped: Option<Duration>,
-    trouble: f64,
+    trouble: Option<Trouble>,
     fixed: bool,
 }
 
@@ -108,9 +117,9 @@ enum Plan {
 /// What a request was sent under.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
-    time: Duration,
+    pub(super) time: Duration,
+    pub(super) in_flight: u32,
     stage: u64,
-    in_flight: u32,
     full: bool,
 }
 
@@ -150,7 +159,7 @@ impl Controller {
             ceiling: None,
             answers: 0,
             dropped: None,
-            trouble: 0.0,
+            trouble: None,
             fixed: false,
         }
     }
@@ -177,7 +186,7 @@ impl Controller {
     /// Notes that a request was answered.
     pub fn answered(&mut self, now: Duration, sent: &Sent, weight: &Weight) {
         self.answers += 1;
-        self.trouble *= 1.0 - 1.0 / (2.0 * f64::from(self.slots) + 2.0);
+        self.trouble = self.trouble.take().and_then(|trouble| trouble.after_answer(sent, self.slots));
         let secs = now.saturating_sub(sent.time).as_secs_f64().max(1e-6);
         let Some(slower) = self.costs.learn(weight, secs) else { return };
         if self.fixed || !sent.full || sent.stage != self.number {
@@ -193,25 +202,36 @@ impl Controller {
     }
 
     /// Notes that a request was refused: the server asks to slow down, for `pause` where it says so.
-    ///
-    /// `first` is whether this is the first refusal since its mailbox was left alone last.
-    pub fn refused(&mut self, now: Duration, sent: &Sent, pause: Option<Duration>, first: bool) {
+    pub fn refused(&mut self, now: Duration, sent: &Sent, pause: Option<Duration>) {
         if self.is_old(sent) || self.fixed {
             return;
         }
-        if first {
-            self.trouble += 1.0;
+        if self.is_of_trial(sent) {
+            // Requests overtake one another: of a trial, the one beyond the present number is to blame.
+            self.refuse_from(now, sent.in_flight.max(self.slots + 1), pause);
+            return self.drop_to(now, self.slots);
         }
-        let is_trial = self.is_of_trial(sent);
-        // A mailbox that used up its own budget is left alone, and no other is to blame.
-        if !is_trial && pause.is_some() && self.trouble < 1.9 {
-            return;
+        // Something changed: what was known of a limit is of no use.
+        self.ceiling = None;
+        let trouble = self.trouble.get_or_insert_with(|| Trouble::new(now));
+        trouble.refusal(sent);
+        match (pause, trouble.limit()) {
+            (_, Some(limit)) => {
+                self.refuse_from(now, limit + 1, pause);
+                self.drop_to(now, self.slots.min(limit));
+            }
+            (None, None) => {
+                self.refuse_from(now, sent.in_flight, pause);
+                self.drop_to(now, part(self.slots.min(sent.in_flight), DROP));
+            }
+            // A budget is used up: whoever has it is left alone, and a rate is found for it. That must help.
+            (Some(_), None) if trouble.is_frequent() => self.drop_to(now, part(self.slots, DROP)),
+            (Some(_), None) => {}
         }
-        // Requests overtake one another: of a trial, the one beyond the present number is to blame.
-        let level = if is_trial { sent.in_flight.max(self.slots + 1) } else { sent.in_flight };
+    }
+
+    fn refuse_from(&mut self, now: Duration, level: u32, pause: Option<Duration>) {
         self.ceiling = Some(Ceiling::new(level, self.ceiling, now, pause.unwrap_or(Duration::ZERO), self.answers));
-        let slots = if is_trial { self.slots } else { part(sent.in_flight.min(self.slots), DROP) };
-        self.drop_to(now, slots.min(level - 1).max(1));
     }
 
     /// Notes that no answer came: time-out, broken connection, a server that is not there.
@@ -220,7 +240,7 @@ impl Controller {
             return;
         }
         if self.is_of_trial(sent) {
-            self.ceiling = Some(Ceiling::new(sent.in_flight.max(self.slots + 1), self.ceiling, now, Duration::ZERO, self.answers));
+            self.refuse_from(now, sent.in_flight.max(self.slots + 1), None);
             self.drop_to(now, self.slots);
         } else {
             self.drop_to(now, part(self.slots, DROP_LOST));
@@ -239,6 +259,7 @@ impl Controller {
 
     fn drop_to(&mut self, now: Duration, slots: u32) {
         self.dropped = Some(now);
+        self.trouble = None;
         self.settle_on(slots);
         self.measure();
     }
@@ -278,7 +299,7 @@ impl Controller {
         let slots = f64::from(self.stage.slots);
         match self.plan {
             Plan::Doubling => (2.0 * slots).max(8.0),
-            Plan::Measure | Plan::Trial => (3.0 * slots).max(12.0),
+            Plan::Measure | Plan::Trial => (3.0 * slots).max(12.0) * (self.variance / VARIANCE_PLAIN).clamp(1.0, 2.5),
             Plan::Rest { .. } => 4.0 * slots,
         }
     }
@@ -350,14 +371,16 @@ impl Controller {
         {
             self.ceiling = Some(ceiling.lifted(now, self.answers));
         }
-        if sure && (clear > 0.0) == is_more {
+        // Where nothing is sure, fewer are better.
+        let is_told = sure || (!is_more && trials >= TRIALS_MAX);
+        if is_told && (clear > 0.0) == is_more {
             // A move: the trial is the new base, and what lies beyond is tried next.
             self.settle_on(stage.slots);
             self.base = stage;
             self.next_is_fewer = !is_more;
             self.rest = REST_FIRST;
             self.try_another(now);
-        } else if sure || trials >= TRIALS_MAX {
+        } else if is_told || trials >= TRIALS_MAX {
             self.next_is_fewer = is_more;
             let other_is_done = if is_more { self.fewer.trials > 0 || self.slots == 1 } else { self.more.trials > 0 || self.top(now) <= self.slots };
             if other_is_done {
@@ -384,8 +407,10 @@ impl Controller {
 
     /// Begins a trial of more or of fewer slots, whichever is due and possible; rests when neither is.
     fn try_another(&mut self, now: Duration) {
-        let more = (self.slots + (self.slots / 4).max(1)).min(self.top(now));
-        let fewer = self.slots - (self.slots / 5).max(1).min(self.slots - 1);
+        let step = self.step();
+        let slots = f64::from(self.slots);
+        let more = whole((slots * step).floor().max(slots + 1.0)).min(self.top(now));
+        let fewer = whole((slots / step).ceil().min(slots - 1.0).max(1.0));
         let slots = match (more > self.slots, fewer < self.slots) {
             (true, true) if self.next_is_fewer => fewer,
             (true, _) => more,
@@ -398,6 +423,12 @@ impl Controller {
         }
         self.plan = Plan::Trial;
         self.begin(slots);
+    }
+
+    /// Returns by what factor a trial differs: the more the times of single answers vary, the larger it
+    /// must be for a difference to be seen.
+    fn step(&self) -> f64 {
+        (STEP_OF_DEVIATION * self.variance.sqrt()).clamp(STEP_MIN, STEP_MAX).exp()
     }
 
     /// Makes a number of slots the present one: what was learned beside another says nothing about it.

@@ -16,7 +16,10 @@ use std::time::Duration;
 /// one is left for the administrator's own tools.
 pub const MAILBOX_SLOTS_MAX: u32 = 3;
 
-/// First wait of all mailboxes after two in a row were refused; it doubles with each that follows.
+/// Mailboxes refused one after the other, with no answer between, after which all of them pause.
+const PAUSE_REFUSALS: u32 = 3;
+
+/// First such pause; it doubles with each further refusal.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 
 /// Longest such wait: the server did not ask for it, so it is tried again soon.
@@ -107,7 +110,13 @@ pub struct Gate<J, M> {
     last: u64,
     turn: u64,
     pause_until: Duration,
+    /// Of the account, when it has a budget for all mailboxes.
+    pace: Pace,
+    /// Seconds between requests that the last mailbox bore whose budget was used up.
+    usual_gap: Option<f64>,
     streak: Option<Streak>,
+    /// Whether the last streak was long: then the budget is the account's, and one request asks for all.
+    is_of_account: bool,
     latencies: VecDeque<Duration>,
     facts: Facts,
 }
@@ -134,7 +143,7 @@ struct Share {
     turn: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
     share: Share,
     not_before: Duration,
@@ -146,6 +155,8 @@ struct Lane {
 struct Streak {
     since: Duration,
     count: u32,
+    /// Whether all mailboxes paused for it.
+    paused: bool,
 }
 
 impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
@@ -160,7 +171,10 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             last: 0,
             turn: 0,
             pause_until: Duration::ZERO,
+            pace: Pace::of_connection(),
+            usual_gap: None,
             streak: None,
+            is_of_account: false,
             latencies: VecDeque::new(),
             facts: Facts::default(),
         }
@@ -181,11 +195,12 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
 
     /// Returns what is to be done at `now`; to be asked again until nothing more is to be sent.
     pub fn next(&mut self, now: Duration) -> Grant {
-        if self.waiting.is_empty() || self.in_flight() >= self.controller.slots() {
+        if self.waiting.is_empty() || self.in_flight() >= self.controller.slots() || self.is_asking() {
             return Grant::Nothing;
         }
-        if self.pause_until > now {
-            return Grant::Wait(self.pause_until);
+        let from = self.from();
+        if from > now {
+            return Grant::Wait(from);
         }
         let mut soonest: Option<Duration> = None;
         let mut best = None;
@@ -213,12 +228,24 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         }
     }
 
+    /// Returns whether slots stay empty since nobody who may send wants to: another mailbox would fill them.
+    pub fn is_hungry(&self, now: Duration) -> bool {
+        let may_send = |one: &Waiting<J, M>| {
+            let lane = one.mailbox.as_ref().and_then(|mailbox| self.lanes.get(mailbox));
+            lane.is_none_or(|lane| lane.share.in_flight < MAILBOX_SLOTS_MAX && lane.from() <= now)
+        };
+        !self.is_asking() && self.from() <= now && self.in_flight() < self.controller.slots() && !self.waiting.values().any(may_send)
+    }
+
     /// Ends a request, whether it was sent or still waits.
     pub fn end(&mut self, now: Duration, ticket: Ticket, outcome: Outcome) {
         self.waiting.remove(&ticket);
         let Some(one) = self.flying.remove(&ticket) else { return };
         if let Some(share) = self.jobs.get_mut(&one.job) {
             share.in_flight -= 1;
+        }
+        if matches!(outcome, Outcome::Answered(_) | Outcome::Neutral) {
+            self.end_streak(one.since);
         }
         let mut lane = one.mailbox.as_ref().and_then(|mailbox| self.lanes.get_mut(mailbox));
         if let Some(lane) = &mut lane {
@@ -227,7 +254,7 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         match outcome {
             Outcome::Answered(_) | Outcome::Neutral => {
                 self.facts.answered += 1;
-                self.streak = self.streak.filter(|streak| one.since <= streak.since);
+                self.pace.answered();
                 if let Some(lane) = &mut lane {
                     lane.pace.answered();
                 }
@@ -245,14 +272,14 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
                 // Those that were sent before a pause began belong to the refusal that caused it.
                 let first = lane.is_none_or(|lane| {
                     let first = lane.not_before <= one.since || lane.not_before <= now;
-                    if first {
-                        lane.pace.refused(now);
+                    if first && pause.is_some() && let Some(gap) = lane.pace.refused(now, self.usual_gap) {
+                        self.usual_gap = Some(gap);
                     }
                     first
                 });
                 if first {
-                    self.controller.refused(now, &one.sent, pause, first);
-                    self.note_streak(now, one.since);
+                    self.controller.refused(now, &one.sent, pause);
+                    self.note_streak(now, one.since, pause);
                 }
             }
             Outcome::Lost => {
@@ -297,6 +324,10 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         }
     }
 
+    fn from(&self) -> Duration {
+        self.pause_until.max(self.pace.next())
+    }
+
     fn in_flight(&self) -> u32 {
         u32::try_from(self.flying.len()).unwrap_or(u32::MAX)
     }
@@ -304,6 +335,7 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
     fn send(&mut self, now: Duration, ticket: Ticket) -> Grant {
         let Some(Waiting { job, mailbox }) = self.waiting.remove(&ticket) else { return Grant::Nothing };
         self.turn += 1;
+        self.pace.sent(now);
         self.jobs.entry(job.clone()).or_default().take(self.turn);
         if let Some(mailbox) = &mailbox {
             let lane = self.lanes.entry(mailbox.clone()).or_default();
@@ -316,18 +348,38 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
     }
 
     /// Pauses all mailboxes when one after another is refused: then the budget is the account's.
-    fn note_streak(&mut self, now: Duration, since: Duration) {
-        let streak = match self.streak {
-            // Sent before the first was known.
-            Some(streak) if since <= streak.since => streak,
-            Some(streak) => Streak { since: now, count: streak.count + 1 },
-            None => Streak { since: now, count: 1 },
-        };
-        if streak.count >= 2 && self.streak.is_none_or(|before| before.count != streak.count) {
-            let pause = PAUSE_FIRST.saturating_mul(1 << (streak.count - 2).min(6)).min(PAUSE_MAX);
-            self.pause_until = self.pause_until.max(now + pause);
+    fn note_streak(&mut self, now: Duration, since: Duration, hint: Option<Duration>) {
+        let streak = self.streak.get_or_insert(Streak { since: now, count: 0, paused: false });
+        if streak.count > 0 && since <= streak.since {
+            // Sent before the one before was known.
+            return;
         }
-        self.streak = Some(streak);
+        streak.since = now;
+        streak.count += 1;
+        let enough = if self.is_of_account { PAUSE_REFUSALS - 1 } else { PAUSE_REFUSALS };
+        if streak.count < enough {
+            return;
+        }
+        if hint.is_some() && !streak.paused {
+            self.pace.refused(now, None);
+        }
+        let own = PAUSE_FIRST.saturating_mul(1 << (streak.count - enough).min(6));
+        streak.paused = true;
+        self.is_of_account = true;
+        self.pause_until = self.pause_until.max(now + hint.unwrap_or(own).min(PAUSE_MAX));
+    }
+
+    /// Notes that a request was answered that was sent then.
+    fn end_streak(&mut self, sent: Duration) {
+        if let Some(streak) = self.streak.filter(|streak| sent > streak.since) {
+            self.is_of_account &= streak.paused;
+            self.streak = None;
+        }
+    }
+
+    /// Returns whether one request asks for all whether the account's budget is recharged.
+    fn is_asking(&self) -> bool {
+        self.is_of_account && self.streak.is_some_and(|streak| self.flying.values().any(|one| one.since > streak.since))
     }
 
     /// Forgets jobs and mailboxes that have nothing in flight and nothing to remember.
@@ -345,6 +397,12 @@ impl Share {
     fn take(&mut self, turn: u64) {
         self.in_flight += 1;
         self.turn = turn;
+    }
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self { share: Share::default(), not_before: Duration::ZERO, pace: Pace::of_mailbox() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a client does: several mailboxes at a time, several requests for each.
 
 use super::dice::Dice;
-use c2bd::slots::{Controller, Gate, Kind, Weight};
+use c2bd::slots::{Controller, Gate, Kind, MAILBOXES_MAX, MAILBOXES_MIN, Weight};
 
 /// Requests that a mailbox is done with after.
 const MAILBOX_REQUESTS: (f64, f64) = (150.0, 400.0);
@@ -50,10 +50,13 @@ impl Client {
     }
 
     /// Opens mailboxes; returns those that want another request, once for each request.
-    pub(super) fn wants(&mut self, dice: &mut Dice, mailboxes: usize) -> Vec<usize> {
+    pub(super) fn wants(&mut self, now: f64, dice: &mut Dice, mailboxes: usize) -> Vec<usize> {
         self.open.retain(|one| one.left > 0 || one.under_way > 0);
-        let many = c2bd::slots::mailboxes_at_once(self.gate.slots()).min(self.plan.mailboxes_max).min(mailboxes);
-        while self.open.iter().filter(|one| one.left > 0).count() < many {
+        let max = MAILBOXES_MAX.min(self.plan.mailboxes_max).min(mailboxes);
+        let now = std::time::Duration::from_secs_f64(now);
+        let open = self.open.len();
+        let many = if open < MAILBOXES_MIN { MAILBOXES_MIN.min(max) } else if open < max && self.gate.is_hungry(now) { open + 1 } else { open };
+        while self.open.len() < many {
             let name = self.next_mailbox % mailboxes;
             self.next_mailbox += 1;
             let left = MAILBOX_REQUESTS.0 + dice.part() * (MAILBOX_REQUESTS.1 - MAILBOX_REQUESTS.0);

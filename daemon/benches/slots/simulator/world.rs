@@ -4,7 +4,7 @@ use super::client::{Client, Plan, weight};
 use super::dice::Dice;
 use super::node::{Curve, Node};
 use super::server::Server;
-use c2bd::slots::{Grant, Outcome, Ticket, Weight};
+use c2bd::slots::{Grant, MAILBOXES_MAX, Outcome, Ticket, Weight};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
@@ -32,6 +32,10 @@ pub struct World {
     tenants_are_here: bool,
     /// What others do does not depend on us, so it has a stream of its own.
     others: Dice,
+    /// What requests are like, one after another: the same for each number of slots.
+    sizes: Dice,
+    /// A loss of capacity empties budgets: what was saved before would hide it.
+    budgets_are_lost: bool,
     wakes: Vec<f64>,
     run: Run,
 }
@@ -105,6 +109,8 @@ impl World {
         let mut world = Self {
             dice: Dice::new(seed),
             others: Dice::new(seed | 1 << 63),
+            sizes: Dice::new(seed | 1 << 62),
+            budgets_are_lost: false,
             now: 0.0,
             events: BinaryHeap::new(),
             events_made: 0,
@@ -205,6 +211,12 @@ impl World {
                 self.pump(client);
             }
             What::Capacity => {
+                if !self.budgets_are_lost && self.server.steps.iter().any(|(at, _)| *at <= self.now) {
+                    self.budgets_are_lost = true;
+                    for (left, _) in self.meters.values_mut().chain(self.budgets.values_mut()) {
+                        *left = left.min(0.0);
+                    }
+                }
                 self.set_capacity();
                 if let Some((_, period)) = self.server.swing {
                     self.at(self.now + period / 40.0, What::Capacity);
@@ -225,9 +237,13 @@ impl World {
     /// Sends what a client may send.
     fn pump(&mut self, client: usize) {
         loop {
-            for mailbox in self.clients[client].wants(&mut self.dice, self.server.mailboxes) {
-                let weight = weight(&mut self.dice);
-                self.ask(client, mailbox, weight, 0);
+            for mailbox in self.clients[client].wants(self.now, &mut self.dice, self.server.mailboxes) {
+                let weight = weight(&mut self.sizes);
+                let mut work = self.worth(&weight) * self.sizes.factor(self.server.work_varies);
+                if self.sizes.part() < self.server.stalls.0 {
+                    work += self.server.stalls.1 * self.sizes.factor(0.5);
+                }
+                self.ask(client, mailbox, weight, work, 0);
             }
             let slots = self.clients[client].gate.slots();
             if self.run.slots.iter().rev().find(|(_, other, _)| *other == client).is_none_or(|(.., before)| *before != slots) {
@@ -240,6 +256,8 @@ impl World {
                     self.at(self.now + way, What::Arrives(request));
                     self.at(self.now + self.server.timeout, What::Lost(request));
                 }
+                // Another mailbox may fill the slots.
+                Grant::Wait(_) | Grant::Nothing if self.opens_another(client) => {}
                 Grant::Wait(until) => {
                     let until = until.as_secs_f64() + 1e-6;
                     if until < self.wakes[client] {
@@ -251,6 +269,11 @@ impl World {
                 Grant::Nothing => return,
             }
         }
+    }
+
+    fn opens_another(&self, client: usize) -> bool {
+        let one = &self.clients[client];
+        one.gate.is_hungry(duration(self.now)) && one.open.len() < MAILBOXES_MAX.min(one.plan.mailboxes_max).min(self.server.mailboxes)
     }
 
     fn arrive(&mut self, request: usize) {
@@ -268,7 +291,7 @@ impl World {
         let mailbox = self.requests[request].mailbox;
         if let Some(meter) = self.server.meter {
             let recharge = meter.recharge * capacity;
-            let (left, since) = self.meters.entry(if meter.each_mailbox { mailbox } else { 0 }).or_insert((meter.burst, self.now));
+            let (left, since) = self.meters.entry(if meter.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { meter.burst }, self.now));
             *left = (*left + recharge * (self.now - *since)).min(meter.burst);
             *since = self.now;
             if *left < 1.0 {
@@ -277,16 +300,11 @@ impl World {
             }
             *left -= 1.0;
         }
-        let one = &self.requests[request];
-        let mut work = self.worth(&one.weight) * self.dice.factor(self.server.work_varies);
-        if self.dice.part() < self.server.stalls.0 {
-            work += self.server.stalls.1 * self.dice.factor(0.5);
-        }
-        self.requests[request].work = work;
+        let work = self.requests[request].work;
         let mut delay = 0.0;
         if let Some(budget) = self.server.budget {
             let recharge = budget.recharge * capacity;
-            let (left, since) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((budget.burst, self.now));
+            let (left, since) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { budget.burst }, self.now));
             *left = (*left + recharge * (self.now - *since)).min(budget.burst);
             *since = self.now;
             if *left < -budget.cutoff {
@@ -346,15 +364,15 @@ impl World {
         self.again(request);
     }
 
-    fn ask(&mut self, client: usize, mailbox: usize, weight: Weight, tries: u32) {
+    fn ask(&mut self, client: usize, mailbox: usize, weight: Weight, work: f64, tries: u32) {
         let ticket = self.clients[client].gate.ask(client, Some(mailbox));
         self.tickets[client].insert(ticket, self.requests.len());
-        self.requests.push(Request { client, mailbox, weight, work: 0.0, tries, ticket, ended: false });
+        self.requests.push(Request { client, mailbox, weight, work, tries, ticket, ended: false });
     }
 
     fn again(&mut self, request: usize) {
-        let Request { client, mailbox, weight, tries, .. } = self.requests[request];
-        self.ask(client, mailbox, weight, tries);
+        let Request { client, mailbox, weight, work, tries, .. } = self.requests[request];
+        self.ask(client, mailbox, weight, work, tries);
         self.pump(client);
     }
 
