@@ -80,7 +80,7 @@ pub fn solo(server: &Server, seed: u64) -> Solo {
 pub fn halved(server: &Server, seed: u64) -> Halved {
     let at = 120.0;
     let server = server.stepping(at, 0.5);
-    let until = at + RECOVERY + 120.0;
+    let until = at + RECOVERY + 300.0;
     let (best, best_rate, _) = search(&server, seed, at + RECOVERY, until);
     let run = World::new(&server, &[Plan::found()], seed).run(usize::MAX, until);
     Halved { best, rate: rate(&run, 0, at + RECOVERY, until) / best_rate }

@@ -360,9 +360,6 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         if streak.count < enough {
             return;
         }
-        if hint.is_some() && !streak.paused {
-            self.pace.refused(now, None);
-        }
         let own = PAUSE_FIRST.saturating_mul(1 << (streak.count - enough).min(6));
         streak.paused = true;
         self.is_of_account = true;

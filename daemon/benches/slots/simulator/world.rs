@@ -27,7 +27,8 @@ pub struct World {
     requests: Vec<Request>,
     tickets: Vec<HashMap<Ticket, usize>>,
     accepted: usize,
-    budgets: HashMap<usize, (f64, f64)>,
+    /// Of each account or mailbox: what is left, since when, and whether all is refused until it is recharged.
+    budgets: HashMap<usize, (f64, f64, bool)>,
     meters: HashMap<usize, (f64, f64)>,
     tenants_are_here: bool,
     /// What others do does not depend on us, so it has a stream of its own.
@@ -213,7 +214,7 @@ impl World {
             What::Capacity => {
                 if !self.budgets_are_lost && self.server.steps.iter().any(|(at, _)| *at <= self.now) {
                     self.budgets_are_lost = true;
-                    for (left, _) in self.meters.values_mut().chain(self.budgets.values_mut()) {
+                    for left in self.meters.values_mut().map(|(left, _)| left).chain(self.budgets.values_mut().map(|(left, ..)| left)) {
                         *left = left.min(0.0);
                     }
                 }
@@ -304,10 +305,11 @@ impl World {
         let mut delay = 0.0;
         if let Some(budget) = self.server.budget {
             let recharge = budget.recharge * capacity;
-            let (left, since) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { budget.burst }, self.now));
+            let (left, since, blocked) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { budget.burst }, self.now, false));
             *left = (*left + recharge * (self.now - *since)).min(budget.burst);
             *since = self.now;
-            if *left < -budget.cutoff {
+            *blocked = *left < if *blocked { 0.0 } else { -budget.cutoff };
+            if *blocked {
                 let hint = -*left / recharge;
                 let way = self.way();
                 return self.at(self.now + way, What::Refused(request, hint));
