@@ -1,0 +1,17 @@
+//! Servers and clients in virtual time: what the slots are tested, tuned and measured with.
+//!
+//! Deterministic: the same server, seed and client give the same run. A client does what the engine
+//! does (mailboxes several at a time, three requests each, pauses kept, failures tried again), with
+//! the same [`c2bd::slots::Gate`]; beside it the same client with a fixed number of slots.
+
+mod client;
+mod dice;
+mod node;
+mod server;
+mod world;
+
+pub use client::Plan;
+pub use dice::Dice;
+pub use node::Curve;
+pub use server::{Budget, Limit, Meter, Server, Tenants};
+pub use world::{Done, Run, World};

@@ -1,0 +1,493 @@
+//! Finds the number of slots of one server: the fewest that give nearly all the throughput there is.
+//!
+//! It works by trials. From the present number of slots it tries more, and fewer, for some rounds of
+//! requests, and compares how slow the answers are: with twice the requests in flight and answers
+//! that take as long, throughput doubles; with answers that take twice as long, nothing is gained.
+//! More slots stay when they bring a fair part of what they cost; fewer stay when little is lost.
+//!
+//! * At first the number doubles with each trial: whatever the server bears is reached in a few rounds.
+//! * The slower the server answers than it did when it was quiet, the more another slot must bring.
+//!   So two programs that share a server come to equal shares: who has more of it gains less by more.
+//! * A refusal, a time-out or a broken connection drops slots at once, and is not provoked again soon.
+//! * An answer counts only when all slots were taken as its request was sent: what is not asked for
+//!   says nothing about what the server bears.
+
+use super::ceiling::Ceiling;
+use super::cost::Costs;
+use super::stage::{Evidence, Stage};
+use super::trouble::Trouble;
+use super::weight::Weight;
+use std::time::Duration;
+
+/// Most slots of a connection. 32 requests of ten items keep a server busy that is a quarter of a
+/// second away and delivers more than the archive can take in, and what they bring fits into memory.
+/// Exchange's default policy refuses one account above 27; that is found out like any other limit.
+pub const SLOTS_MAX: u32 = 32;
+
+/// Slots of a server that nothing is known of. Nearly all bear two, and one tells nothing about more.
+const SLOTS_FIRST: u32 = 2;
+
+/// Least part of its share that another slot must bring.
+const GAIN_MIN: f64 = 0.08;
+
+/// How many times slower than a quiet one a server may be until another slot must bring half of its share.
+const SLOWNESS_MAX: f64 = 6.0;
+
+/// Part of its share that doubling must bring to go on doubling.
+const GAIN_DOUBLING: f64 = 0.45;
+
+/// Logarithm of the factor by which trials differ: part of the deviation of single answers, and its bounds.
+const STEP_OF_DEVIATION: f64 = 0.5;
+const STEP_MIN: f64 = 0.23;
+const STEP_MAX: f64 = 0.7;
+
+/// Variance of single answers, as logarithms, up to which three rounds are enough for a trial.
+const VARIANCE_PLAIN: f64 = 0.3;
+
+/// How many standard errors a result must be away from the mark to be taken for sure.
+const SURE: f64 = 1.0;
+
+/// Trials of one number after which it is as good as the present one.
+const TRIALS_MAX: u32 = 4;
+
+/// Part of what is known from trials that is left when they are made again after a rest.
+const EVIDENCE_KEPT: f64 = 0.5;
+
+/// First and longest time without trials once they show nothing to gain.
+const REST_FIRST: Duration = Duration::from_secs(2);
+const REST_MAX: Duration = Duration::from_secs(40);
+
+/// Answers for each slot between trials that show nothing to gain: bounds what trials cost.
+const REST_ROUNDS: f64 = 16.0;
+
+/// Part of the slots that stays when more and more requests are refused, or the server became slow.
+const DROP: f64 = 0.7;
+
+/// Part of the slots that stays when answers fail to come.
+const DROP_LOST: f64 = 0.5;
+
+/// A logarithm: that much slower than before, and sure, means that the server lost capacity.
+const SLOWER: f64 = 0.3;
+
+/// How long the quietest that a server was counts.
+const QUIET_KEPT: Duration = Duration::from_secs(90);
+
+/// Decides how many requests one server is sent at once.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    costs: Costs,
+    /// The present number of slots, to which trials are compared.
+    slots: u32,
+    plan: Plan,
+    stage: Stage,
+    /// Which stage it is: an answer counts in the stage its request was sent in.
+    number: u64,
+    /// The last stage with the present number of slots.
+    base: Stage,
+    more: Evidence,
+    fewer: Evidence,
+    next_is_fewer: bool,
+    rest: Duration,
+    variance: f64,
+    /// How slow the server is at present, and what it was when the number of slots was settled.
+    present: f64,
+    present_count: f64,
+    settled: Option<f64>,
+    quiet: Quiet,
+    ceiling: Option<Ceiling>,
+    answers: u64,
+    /// Requests sent before this time were sent before the last drop, and tell nothing new.
+    dropped: Option<Duration>,
+    trouble: Option<Trouble>,
+    fixed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Plan {
+    /// Doubling with each trial.
+    Doubling,
+    /// Measuring the present number of slots, to compare.
+    Measure,
+    /// Trying another number of slots.
+    Trial,
+    /// Nothing to gain for now.
+    Rest { until: Duration, answers: u64 },
+}
+
+/// What a request was sent under.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    pub(super) time: Duration,
+    pub(super) in_flight: u32,
+    stage: u64,
+    full: bool,
+}
+
+/// The least slowness of the last minutes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quiet {
+    earlier: Option<f64>,
+    now: Option<f64>,
+    since: Duration,
+}
+
+impl Default for Controller {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Controller {
+    /// Returns the controller of a server that nothing is known of.
+    pub fn new() -> Self {
+        Self {
+            costs: Costs::default(),
+            slots: SLOTS_FIRST,
+            plan: Plan::Doubling,
+            stage: Stage::new(SLOTS_FIRST),
+            number: 0,
+            base: Stage::default(),
+            more: Evidence::default(),
+            fewer: Evidence::default(),
+            next_is_fewer: false,
+            rest: REST_FIRST,
+            variance: 0.2,
+            present: 0.0,
+            present_count: 0.0,
+            settled: None,
+            quiet: Quiet::default(),
+            ceiling: None,
+            answers: 0,
+            dropped: None,
+            trouble: None,
+            fixed: false,
+        }
+    }
+
+    /// Returns a controller that always says `slots`: what the other one is measured against.
+    pub fn fixed(slots: u32) -> Self {
+        let mut controller = Self::new();
+        controller.slots = slots.max(1);
+        controller.stage.slots = controller.slots;
+        controller.fixed = true;
+        controller
+    }
+
+    /// Returns how many requests may be in flight.
+    pub fn slots(&self) -> u32 {
+        self.stage.slots
+    }
+
+    /// Notes that a request was sent, with so many in flight, itself included.
+    pub fn sent(&mut self, now: Duration, in_flight: u32) -> Sent {
+        Sent { time: now, stage: self.number, in_flight, full: in_flight >= self.stage.slots }
+    }
+
+    /// Notes that a request was answered.
+    pub fn answered(&mut self, now: Duration, sent: &Sent, weight: &Weight) {
+        self.answers += 1;
+        self.trouble = self.trouble.take().and_then(|trouble| trouble.after_answer(sent, self.slots));
+        let secs = now.saturating_sub(sent.time).as_secs_f64().max(1e-6);
+        let Some(slower) = self.costs.learn(weight, secs) else { return };
+        if self.fixed || !sent.full || sent.stage != self.number {
+            return;
+        }
+        self.stage.add(slower);
+        if self.stage.slots == self.slots && self.notices(now, slower) {
+            return;
+        }
+        if self.stage.count >= self.enough() {
+            self.judge(now);
+        }
+    }
+
+    /// Notes that a request was refused: the server asks to slow down, for `pause` where it says so.
+    pub fn refused(&mut self, now: Duration, sent: &Sent, pause: Option<Duration>) {
+        if self.is_old(sent) || self.fixed {
+            return;
+        }
+        if self.is_of_trial(sent) {
+            // Requests overtake one another: of a trial, the one beyond the present number is to blame.
+            self.refuse_from(now, sent.in_flight.max(self.slots + 1), pause);
+            return self.drop_to(now, self.slots);
+        }
+        // Something changed: what was known of a limit is of no use.
+        self.ceiling = None;
+        let trouble = self.trouble.get_or_insert_with(|| Trouble::new(now));
+        trouble.refusal(sent);
+        match (pause, trouble.limit()) {
+            (_, Some(limit)) => {
+                self.refuse_from(now, limit + 1, pause);
+                self.drop_to(now, self.slots.min(limit));
+            }
+            (None, None) => {
+                self.refuse_from(now, sent.in_flight, pause);
+                self.drop_to(now, part(self.slots.min(sent.in_flight), DROP));
+            }
+            // A budget is used up: whoever has it is left alone, and a rate is found for it. That must help.
+            (Some(_), None) if trouble.is_frequent() => self.drop_to(now, part(self.slots, DROP)),
+            (Some(_), None) => {}
+        }
+    }
+
+    fn refuse_from(&mut self, now: Duration, level: u32, pause: Option<Duration>) {
+        self.ceiling = Some(Ceiling::new(level, self.ceiling, now, pause.unwrap_or(Duration::ZERO), self.answers));
+    }
+
+    /// Notes that no answer came: time-out, broken connection, a server that is not there.
+    pub fn lost(&mut self, now: Duration, sent: &Sent) {
+        if self.is_old(sent) || self.fixed {
+            return;
+        }
+        if self.is_of_trial(sent) {
+            self.refuse_from(now, sent.in_flight.max(self.slots + 1), None);
+            self.drop_to(now, self.slots);
+        } else {
+            self.drop_to(now, part(self.slots, DROP_LOST));
+        }
+    }
+
+    /// Returns whether a request was sent before the last drop.
+    fn is_old(&self, sent: &Sent) -> bool {
+        self.dropped.is_some_and(|dropped| sent.time <= dropped)
+    }
+
+    /// Returns whether a request was sent while more slots than the present number were tried.
+    fn is_of_trial(&self, sent: &Sent) -> bool {
+        sent.in_flight > self.slots || (sent.stage == self.number && self.stage.slots > self.slots)
+    }
+
+    fn drop_to(&mut self, now: Duration, slots: u32) {
+        self.dropped = Some(now);
+        self.trouble = None;
+        self.settle_on(slots);
+        self.measure();
+    }
+
+    /// Watches the present number of slots; returns whether the server changed so much that all begins anew.
+    fn notices(&mut self, now: Duration, slower: f64) -> bool {
+        let window = (1.5 * f64::from(self.slots)).clamp(8.0, 40.0);
+        let slower = slower.clamp(self.present - 1.6, self.present + 1.6);
+        self.present_count += 1.0;
+        self.present += (slower - self.present) / self.present_count.min(window);
+        if self.present_count < window {
+            return false;
+        }
+        let Some(settled) = self.settled else {
+            self.settled = Some(self.present);
+            return false;
+        };
+        let change = self.present - settled;
+        if change.abs() < SLOWER.max(4.0 * (self.variance / window).sqrt()) {
+            // A slow drift is none of ours.
+            self.settled = Some(settled + change / (20.0 * window));
+            return false;
+        }
+        self.rest = REST_FIRST;
+        if change > 0.0 {
+            self.drop_to(now, part(self.slots, DROP));
+        } else {
+            let slots = self.slots;
+            self.settle_on(slots);
+            self.measure();
+        }
+        true
+    }
+
+    /// Returns how many answers a stage needs.
+    fn enough(&self) -> f64 {
+        let slots = f64::from(self.stage.slots);
+        match self.plan {
+            Plan::Doubling => (2.0 * slots).max(8.0),
+            Plan::Measure | Plan::Trial => (3.0 * slots).max(12.0) * (self.variance / VARIANCE_PLAIN).clamp(1.0, 2.5),
+            Plan::Rest { .. } => 4.0 * slots,
+        }
+    }
+
+    /// Goes on after a stage.
+    fn judge(&mut self, now: Duration) {
+        if let Some(variance) = self.stage.variance() {
+            self.variance += 0.3 * (variance.clamp(0.005, 1.5) - self.variance);
+        }
+        let stage = self.stage;
+        self.quiet.note(now, stage.mean);
+        match self.plan {
+            Plan::Doubling if stage.slots == self.slots => {
+                self.base = stage;
+                self.go_on_doubling(now);
+            }
+            Plan::Doubling => {
+                let mut evidence = Evidence::new(stage.slots);
+                evidence.add(&self.base, &stage, self.variance);
+                let gain = evidence.elasticity(self.slots).map_or(0.0, |gain| gain.value);
+                if gain >= GAIN_DOUBLING {
+                    self.settle_on(stage.slots);
+                    self.base = stage;
+                    self.go_on_doubling(now);
+                } else {
+                    // Between the two, the nearer to the larger the more it brought.
+                    let slots = f64::from(self.slots) * (gain.max(0.0) * (f64::from(stage.slots) / f64::from(self.slots)).ln()).exp();
+                    self.settle_on(whole(slots));
+                    self.measure();
+                }
+            }
+            Plan::Measure => {
+                self.base = stage;
+                self.try_another(now);
+            }
+            Plan::Trial => self.weigh_trial(now, stage),
+            Plan::Rest { until, answers } => {
+                self.base = stage;
+                if now >= until && self.answers >= answers {
+                    self.try_another(now);
+                } else {
+                    self.begin(self.slots);
+                }
+            }
+        }
+    }
+
+    fn go_on_doubling(&mut self, now: Duration) {
+        let next = (self.slots * 2).min(self.top(now));
+        if next > self.slots {
+            self.begin(next);
+        } else {
+            self.try_another(now);
+        }
+    }
+
+    fn weigh_trial(&mut self, now: Duration, stage: Stage) {
+        let mark = self.mark();
+        let is_more = stage.slots > self.slots;
+        let evidence = if is_more { &mut self.more } else { &mut self.fewer };
+        evidence.add(&self.base, &stage, self.variance);
+        let trials = evidence.trials;
+        let Some(gain) = evidence.elasticity(self.slots) else { return self.measure() };
+        let clear = gain.value - mark;
+        let sure = clear.abs() > SURE * gain.error;
+        if is_more
+            && let Some(ceiling) = self.ceiling
+            && stage.slots >= ceiling.level
+        {
+            self.ceiling = Some(ceiling.lifted(now, self.answers));
+        }
+        // Where nothing is sure, fewer are better.
+        let is_told = sure || (!is_more && trials >= TRIALS_MAX);
+        if is_told && (clear > 0.0) == is_more {
+            // A move: the trial is the new base, and what lies beyond is tried next.
+            self.settle_on(stage.slots);
+            self.base = stage;
+            self.next_is_fewer = !is_more;
+            self.rest = REST_FIRST;
+            self.try_another(now);
+        } else if is_told || trials >= TRIALS_MAX {
+            self.next_is_fewer = is_more;
+            let other_is_done = if is_more { self.fewer.trials > 0 || self.slots == 1 } else { self.more.trials > 0 || self.top(now) <= self.slots };
+            if other_is_done {
+                self.take_rest(now);
+            } else {
+                self.measure();
+            }
+        } else {
+            self.next_is_fewer = !is_more;
+            self.measure();
+        }
+    }
+
+    fn take_rest(&mut self, now: Duration) {
+        self.more.trials = 0;
+        self.fewer.trials = 0;
+        self.more.fade(EVIDENCE_KEPT);
+        self.fewer.fade(EVIDENCE_KEPT);
+        let answers = self.answers + (REST_ROUNDS * f64::from(self.slots)) as u64;
+        self.plan = Plan::Rest { until: now + self.rest, answers };
+        self.rest = (self.rest * 2).min(REST_MAX);
+        self.begin(self.slots);
+    }
+
+    /// Begins a trial of more or of fewer slots, whichever is due and possible; rests when neither is.
+    fn try_another(&mut self, now: Duration) {
+        let step = self.step();
+        let slots = f64::from(self.slots);
+        let more = whole((slots * step).floor().max(slots + 1.0)).min(self.top(now));
+        let fewer = whole((slots / step).ceil().min(slots - 1.0).max(1.0));
+        let slots = match (more > self.slots, fewer < self.slots) {
+            (true, true) if self.next_is_fewer => fewer,
+            (true, _) => more,
+            (false, true) => fewer,
+            (false, false) => return self.take_rest(now),
+        };
+        let evidence = if slots > self.slots { &mut self.more } else { &mut self.fewer };
+        if evidence.slots != slots {
+            *evidence = Evidence::new(slots);
+        }
+        self.plan = Plan::Trial;
+        self.begin(slots);
+    }
+
+    /// Returns by what factor a trial differs: the more the times of single answers vary, the larger it
+    /// must be for a difference to be seen.
+    fn step(&self) -> f64 {
+        (STEP_OF_DEVIATION * self.variance.sqrt()).clamp(STEP_MIN, STEP_MAX).exp()
+    }
+
+    /// Makes a number of slots the present one: what was learned beside another says nothing about it.
+    fn settle_on(&mut self, slots: u32) {
+        self.slots = slots.clamp(1, SLOTS_MAX);
+        self.more = Evidence::default();
+        self.fewer = Evidence::default();
+        self.present_count = 0.0;
+        self.settled = None;
+    }
+
+    fn measure(&mut self) {
+        self.plan = Plan::Measure;
+        self.begin(self.slots);
+    }
+
+    fn begin(&mut self, slots: u32) {
+        self.number += 1;
+        self.stage = Stage::new(slots);
+    }
+
+    /// Returns the most slots that may be tried now.
+    fn top(&self, now: Duration) -> u32 {
+        match self.ceiling {
+            Some(ceiling) if ceiling.is_over(now, self.answers) => ceiling.level.min(SLOTS_MAX),
+            Some(ceiling) => (ceiling.level - 1).clamp(1, SLOTS_MAX),
+            None => SLOTS_MAX,
+        }
+    }
+
+    /// Returns the part of its share that another slot must bring.
+    fn mark(&self) -> f64 {
+        let slowness = self.quiet.least().map_or(1.0, |quiet| (self.base.mean - quiet).exp().max(1.0));
+        let penalty = (slowness / SLOWNESS_MAX).powi(2);
+        (penalty / (1.0 + penalty)).max(GAIN_MIN)
+    }
+}
+
+impl Quiet {
+    fn note(&mut self, now: Duration, slower: f64) {
+        if now.saturating_sub(self.since) >= QUIET_KEPT {
+            self.earlier = self.now.take();
+            self.since = now;
+        }
+        self.now = Some(self.now.map_or(slower, |least| least.min(slower)));
+    }
+
+    fn least(&self) -> Option<f64> {
+        match (self.earlier, self.now) {
+            (Some(earlier), Some(now)) => Some(earlier.min(now)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+fn part(slots: u32, part: f64) -> u32 {
+    whole((f64::from(slots) * part).floor())
+}
+
+fn whole(slots: f64) -> u32 {
+    (1..=SLOTS_MAX).min_by(|a, b| (f64::from(*a) - slots).abs().total_cmp(&(f64::from(*b) - slots).abs())).unwrap_or(1)
+}
