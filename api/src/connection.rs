@@ -18,8 +18,24 @@ pub enum ConnectionKind {
 pub struct ConnectionDefinition {
     /// The protocol.
     pub kind: ConnectionKind,
-    /// The service's URL, for instance `https://mail.example.org/EWS/Exchange.asmx`.
-    pub url: String,
+    /// The service's URL, for instance `https://mail.example.org/EWS/Exchange.asmx`; without it Autodiscover finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// An address of the organisation: Autodiscover finds the server from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autodiscover: Option<String>,
+    /// Where Autodiscover is, when that is known; asked before all other places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autodiscover_url: Option<String>,
+    /// Asks the bare domain of the address, too, which often is somebody else's web server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autodiscover_root_domain: bool,
+    /// Hosts that Autodiscover may give the password though only a redirect or DNS named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_hosts: Vec<String>,
+    /// Where mailboxes are listed, in this order; the address list of the server when nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mailboxes: Vec<MailboxPlace>,
     /// The account that signs in.
     pub user: String,
     /// A PEM file with the authority that the server's certificate is checked against, instead of the system's.
@@ -28,6 +44,50 @@ pub struct ConnectionDefinition {
     /// Accepts any certificate, and plain HTTP beyond loopback. Stays visible as a warning.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// The directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<LdapDefinition>,
+}
+
+/// A place where mailboxes are listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailboxPlace {
+    /// The directory that the definition names.
+    Ldap,
+    /// What the account may search (`GetSearchableMailboxes`).
+    Searchable,
+    /// The address list of the server, by names.
+    Names,
+    /// The members of a distribution group, and of the groups in it.
+    Group(String),
+    /// A file of addresses, one a line or with columns; read again at each cycle.
+    File(PathBuf),
+    /// These addresses.
+    List(Vec<String>),
+}
+
+/// A directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LdapDefinition {
+    /// Its URL, for instance `ldaps://dc1.example.org:3269`.
+    pub url: String,
+    /// Goes over to TLS after connecting with `ldap://`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub start_tls: bool,
+    /// Who signs in there, with a password of their own; without it the connection's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Below which entry the mailboxes are; without it the whole forest of a global catalog, else the server's domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Which entries are mailboxes; without it those with a GUID and a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// A PEM file with the authority that the directory's certificate is checked against; without it the connection's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A new connection.
@@ -41,6 +101,30 @@ pub struct ConnectionCreate {
     pub definition: ConnectionDefinition,
     /// The account's password. Travels over the local socket only and is never given back.
     pub password: Secret,
+    /// The password of the directory's own user, where the definition names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_password: Option<Secret>,
+}
+
+/// What a look at a connection is to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CheckRequest {
+    /// The mailboxes to open; without any, some of those that jobs name or that are listed.
+    #[serde(default)]
+    pub mailboxes: Vec<String>,
+}
+
+/// A server that Autodiscover found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FoundServer {
+    /// The address that it was found from.
+    pub address: String,
+    /// The service's URL.
+    pub url: String,
+    /// The place that told.
+    pub told_by: String,
 }
 
 /// A connection as shown.
@@ -52,6 +136,9 @@ pub struct ConnectionInfo {
     /// What it is.
     #[serde(flatten)]
     pub definition: ConnectionDefinition,
+    /// The server that Autodiscover found; none where the URL is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<FoundServer>,
     /// The Unix user who made it.
     pub owner: String,
     /// The jobs that use it.

@@ -1,5 +1,7 @@
 //! `c2bctl connection`: where mail comes from.
 
+mod place;
+
 use crate::delete::{DeleteArgs, delete};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -11,8 +13,9 @@ use crate::output::{Output, Paint};
 use crate::password;
 use crate::session::Session;
 use crate::table::{Cell, Table};
-use c2b_api::connection::{CheckReport, ConnectionCreate, ConnectionDefinition, ConnectionInfo, ConnectionKind, Level};
+use c2b_api::connection::{CheckReport, CheckRequest, ConnectionCreate, ConnectionDefinition, ConnectionInfo, ConnectionKind, Level};
 use clap::{Args, Subcommand, ValueEnum};
+use place::PlaceArgs;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES_CREATE: &str = "\
@@ -25,15 +28,19 @@ Examples:
   c2bctl connection create main --kind ews --user backup@example.org \\
       --url https://mail.example.org/EWS/Exchange.asmx \\
       --password-file /root/exchange-password --ca-file /etc/ssl/example-ca.pem
+  c2bctl connection create main --kind ews --user backup@example.org \\
+      --autodiscover backup@example.org --mailboxes ldap --ldap-url ldaps://dc1.example.org:3269
   pass show exchange | c2bctl connection create main --kind ews --user backup@example.org \\
       --url https://mail.example.org/EWS/Exchange.asmx --password-file -";
 const EXAMPLES_LIST: &str = "Examples:\n  c2bctl connection list\n  c2bctl --json connection list | jq -r '.[].name'";
 const EXAMPLES_SHOW: &str = "Examples:\n  c2bctl connection show main";
 const EXAMPLES_CHECK: &str = "\
+Mailboxes that are not named are chosen: some of those that jobs name, else some of those that are listed.
 Exit code 0 when a job could run (warnings included), 5 when sign-in or rights are the trouble, else 1.
 
 Examples:
-  c2bctl connection check main";
+  c2bctl connection check main
+  c2bctl connection check main --mailbox alice@example.org --mailbox bob@example.org";
 const EXAMPLES_DELETE: &str = "Examples:\n  c2bctl connection delete main\n  c2bctl connection delete main --yes";
 
 #[derive(Subcommand, Debug)]
@@ -47,10 +54,21 @@ pub(crate) enum ConnectionCommand {
     Show(NameArgs),
     /// Find out whether a connection works: reachable, version, sign-in, rights
     #[command(after_help = EXAMPLES_CHECK)]
-    Check(NameArgs),
+    Check(CheckArgs),
     /// Delete a connection that no job uses, and forget its password
     #[command(after_help = EXAMPLES_DELETE)]
     Delete(DeleteArgs),
+}
+
+/// Which connection, and what to look at
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The connection
+    #[arg(value_parser = parse_name)]
+    name: String,
+    /// Open this mailbox to find out about rights; may be repeated
+    #[arg(long = "mailbox", value_name = "ADDRESS")]
+    mailboxes: Vec<String>,
 }
 
 /// Make a connection
@@ -63,9 +81,8 @@ pub(crate) struct CreateArgs {
     /// Its protocol: ews is Exchange Web Services
     #[arg(long, value_enum)]
     kind: Kind,
-    /// The service's URL; that of Exchange ends in /EWS/Exchange.asmx
-    #[arg(long)]
-    url: String,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// The account that signs in
     #[arg(long)]
     user: String,
@@ -92,7 +109,7 @@ pub(crate) async fn run(session: &Session, command: &ConnectionCommand) -> Resul
         ConnectionCommand::Create(args) => create(session, args).await,
         ConnectionCommand::List => list(session, Noun::Connection, table).await,
         ConnectionCommand::Show(args) => show(session, &args.name).await,
-        ConnectionCommand::Check(args) => check(session, &args.name).await,
+        ConnectionCommand::Check(args) => check(session, args).await,
         ConnectionCommand::Delete(args) => delete(session, Noun::Connection, args, "its password is forgotten").await,
     }
 }
@@ -105,7 +122,7 @@ pub(crate) fn table(connections: &[ConnectionInfo]) -> Table {
         table.row(vec![
             (&connection.name).into(),
             kind(definition.kind).into(),
-            (&definition.url).into(),
+            server(connection).into(),
             (&definition.user).into(),
             (&connection.owner).into(),
             connection.jobs.join(", ").into(),
@@ -124,11 +141,28 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
     let ca_file = args.ca_file.as_deref().map(absolute).transpose()?;
     let password = password::read(args.password_file.as_deref(), &format!("Password of {}: ", args.user))?;
     let Kind::Ews = args.kind;
-    let definition = ConnectionDefinition { kind: ConnectionKind::Ews, url: args.url.clone(), user: args.user.clone(), ca_file, insecure: args.insecure };
-    let request = ConnectionCreate { name: args.name.clone(), definition, password };
+    let place = &args.place;
+    let ldap_password = place.ldap_password()?;
+    let definition = ConnectionDefinition {
+        kind: ConnectionKind::Ews,
+        url: place.url.clone(),
+        autodiscover: place.autodiscover.clone(),
+        autodiscover_url: place.autodiscover_url.clone(),
+        autodiscover_root_domain: place.root_domain,
+        approved_hosts: place.approved_hosts.clone(),
+        mailboxes: place.mailboxes()?,
+        user: args.user.clone(),
+        ca_file,
+        insecure: args.insecure,
+        ldap: place.ldap()?,
+    };
+    let request = ConnectionCreate { name: args.name.clone(), definition, password, ldap_password };
     let info: ConnectionInfo = session.create(Noun::Connection, &request).await?;
     if session.output.is_json() {
         session.output.value(&info)?;
+    }
+    if let Some(found) = &info.found {
+        session.output.note(&format!("autodiscover found {} (told by {})", found.url, found.told_by));
     }
     session.output.done(&format!("made connection {0}; try it with `c2bctl connection check {0}`", info.name))?;
     warn(&session.output, &info);
@@ -145,7 +179,7 @@ async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
     session.output.line(&format!("connection {}", session.output.paint(Paint::Strong, &human::text::line(&info.name))))?;
     let mut facts = Facts::default();
     facts.add("kind", kind(definition.kind));
-    facts.add("url", &definition.url);
+    place::show(&mut facts, &info);
     facts.add("user", &definition.user);
     match (&definition.ca_file, definition.insecure) {
         (_, true) => facts.add_painted("certificate", Paint::Warning, "not checked (insecure)"),
@@ -161,8 +195,10 @@ async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
     Ok(Exit::OK)
 }
 
-async fn check(session: &Session, name: &str) -> Result<Exit, Error> {
-    let report: CheckReport = session.post_object(Noun::Connection, name, "/check").await?;
+async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, Error> {
+    let name = &args.name;
+    let request = CheckRequest { mailboxes: args.mailboxes.clone() };
+    let report: CheckReport = session.send_object(Noun::Connection, name, "/check", &request).await?;
     let output = &session.output;
     if output.is_json() {
         output.value(&report)?;
@@ -198,6 +234,12 @@ fn warn(output: &Output, info: &ConnectionInfo) {
     for warning in &info.warnings {
         output.complain(Paint::Warning, &format!("connection {}: {warning}", info.name), "");
     }
+}
+
+/// Returns where the server is, as far as that is known.
+fn server(connection: &ConnectionInfo) -> &str {
+    let found = connection.found.as_ref().map(|found| found.url.as_str());
+    connection.definition.url.as_deref().or(found).unwrap_or("not found yet")
 }
 
 fn kind(kind: ConnectionKind) -> &'static str {

@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
-  c2bctl mailbox list --connection main
-  c2bctl --json mailbox list --connection main | jq -r '.[].address'";
+  c2bctl mailbox list main
+  c2bctl --json mailbox list main | jq -r '.[].address'";
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum MailboxCommand {
@@ -24,14 +24,18 @@ pub(crate) enum MailboxCommand {
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ListArgs {
     /// The connection
+    #[arg(value_name = "CONNECTION", value_parser = parse_name, required_unless_present = "connection", conflicts_with = "connection")]
+    name: Option<String>,
+    /// The same
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    connection: String,
+    connection: Option<String>,
 }
 
 /// Does what the arguments say.
 pub(crate) async fn run(session: &Session, command: &MailboxCommand) -> Result<Exit, Error> {
     let MailboxCommand::List(args) = command;
-    let mailboxes: Vec<MailboxInfo> = session.get_object(Noun::Connection, &args.connection, "/mailboxes").await?;
+    let name = args.name.as_ref().or(args.connection.as_ref()).map(String::as_str).unwrap_or_default();
+    let mailboxes: Vec<MailboxInfo> = session.get_object(Noun::Connection, name, "/mailboxes").await?;
     if session.output.is_json() {
         session.output.value(&mailboxes)?;
         return Ok(Exit::OK);
@@ -52,7 +56,7 @@ pub(crate) async fn run(session: &Session, command: &MailboxCommand) -> Result<E
         session.output.note(&format!("{skipped} of {} are not backed up by \"all except\"", mailboxes.len()));
     }
     if mailboxes.is_empty() {
-        session.output.note(&format!("the server lists no mailboxes: name them with --mailbox, or see `c2bctl connection check {}`", args.connection));
+        session.output.note(&format!("the server lists no mailboxes: name them with --mailbox, or see `c2bctl connection check {name}`"));
     }
     Ok(Exit::OK)
 }

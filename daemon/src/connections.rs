@@ -1,20 +1,29 @@
 //! Connections at work: from a definition and its secret to a [`Source`].
+//!
+//! A server that Autodiscover found is remembered and looked for anew after a cycle has failed.
+
+pub mod found;
+pub mod search;
 
 use crate::clock::Clock;
+use crate::definition::connection::Server;
 use crate::definition::file::ConnectionFile;
 use crate::definition::{Connection, Defined, Definitions};
 use crate::engine::ConnectionLimits;
 use crate::failure::{self, chain};
 use crate::name::Name;
 use crate::secret::{SecretError, Secrets};
-use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, Finding, Level, MailboxInfo};
+use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, Finding, FoundServer, Level, MailboxInfo};
 use c2b_api::{ApiError, ErrorCode};
-use c2b_ews::{EwsConfig, EwsSource};
+use c2b_ews::autodiscover::{self, Discovered, Discovery};
+use c2b_ews::{EwsConfig, EwsSource, LdapConfig};
 use c2b_mailbox::{Address, Source, SourceError, Trouble};
-use std::collections::HashMap;
-use std::path::PathBuf;
+use found::FoundServers;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tracing::info;
+use tracing::{info, warn};
+use url::Url;
 
 /// How many mailboxes of its jobs a check of a connection opens to prove rights: a sample, so that
 /// it takes seconds whatever the organisation's size.
@@ -27,27 +36,38 @@ pub struct Connections {
     spool_dir: PathBuf,
     clock: Clock,
     live: Mutex<HashMap<Name, Live>>,
+    found: FoundServers,
+    /// Connections whose last cycle failed: where Autodiscover found them may no longer be true.
+    doubted: Mutex<HashSet<Name>>,
+}
+
+/// The passwords of a connection.
+#[derive(Clone)]
+struct Passwords {
+    account: c2b_ews::Secret,
+    /// That of the directory's own user.
+    ldap: Option<c2b_ews::Secret>,
 }
 
 /// What is kept of a connection between uses: what its server can do, and how much it bears.
 struct Live {
     connection: Arc<Connection>,
+    url: Url,
     source: Arc<dyn Source>,
     limits: Arc<ConnectionLimits>,
 }
 
 impl Connections {
     /// Serves the connections that the definitions name. Bodies too large for memory wait in `spool_dir`.
-    pub fn new(definitions: Arc<Definitions>, secrets: Secrets, spool_dir: PathBuf, clock: Clock) -> Self {
-        Self { definitions, secrets, spool_dir, clock, live: Mutex::default() }
+    pub fn new(definitions: Arc<Definitions>, secrets: Secrets, found: FoundServers, spool_dir: PathBuf, clock: Clock) -> Self {
+        Self { definitions, secrets, spool_dir, clock, live: Mutex::default(), found, doubted: Mutex::default() }
     }
 
     /// Makes a connection.
     ///
     /// # Errors
     /// When the name is taken, a value is not acceptable, or a file cannot be read or written.
-    pub async fn create(&self, name: &Name, file: ConnectionFile, password: &str, user: &str) -> Result<ConnectionInfo, ApiError> {
-        let _changing = self.definitions.change().await;
+    pub async fn create(&self, name: &Name, file: ConnectionFile, password: &str, ldap_password: Option<&str>, user: &str) -> Result<ConnectionInfo, ApiError> {
         if self.definitions.is_taken::<Connection>(name) {
             return Err(exists(name));
         }
@@ -55,8 +75,29 @@ impl Connections {
             return Err(failure::invalid("the password is empty", "is the password file empty?"));
         }
         let connection = Connection::check(name, ConnectionFile { owner: None, ..file }, user).map_err(failure::wrong)?;
-        self.make_source(&connection, c2b_ews::Secret::new(password))?;
+        let own_user = connection.definition.ldap.as_ref().and_then(|ldap| ldap.user.as_deref());
+        if own_user.is_some() != ldap_password.is_some_and(|password| !password.is_empty()) {
+            return Err(failure::invalid("the directory's user and password belong together", "give both, --ldap-user and --ldap-password-file, or neither"));
+        }
+        let passwords = Passwords { account: c2b_ews::Secret::new(password), ldap: ldap_password.map(c2b_ews::Secret::new) };
+        // Nobody else waits while the server is looked for.
+        let found = match &connection.server {
+            Server::Url(_) => None,
+            Server::Autodiscover(discovery) => Some(search::server(discovery, self.discover(&connection, discovery, passwords.clone()).await?)?),
+        };
+        let url = server_url(&connection.server, found.as_ref())?;
+        self.make_source(&connection, url, passwords)?;
+        let _changing = self.definitions.change().await;
+        if self.definitions.is_taken::<Connection>(name) {
+            return Err(exists(name));
+        }
         self.secrets.put(name, password).map_err(|error| failure::file(&error))?;
+        if let Some(ldap_password) = ldap_password {
+            self.secrets.put_ldap(name, ldap_password).map_err(|error| failure::file(&error))?;
+        }
+        if let Some(found) = &found {
+            self.found.put(name, found).map_err(|error| failure::file(&error))?;
+        }
         let connection = self.definitions.put(name, connection).map_err(|error| failure::file(&error))?;
         info!(connection = %name, %user, "connection created");
         Ok(self.info(&connection))
@@ -75,6 +116,7 @@ impl Connections {
         }
         self.definitions.remove::<Connection>(name).map_err(|error| failure::file(&error))?;
         self.secrets.remove(name).map_err(|error| failure::file(&error))?;
+        self.found.remove(name).map_err(|error| failure::file(&error))?;
         self.lock_live().remove(name);
         info!(connection = %name, %user, "connection deleted");
         Ok(())
@@ -101,18 +143,32 @@ impl Connections {
         if let Err(error) = self.secrets.get(&connection.name) {
             warnings.push(secret_error(&error).message);
         }
-        ConnectionInfo { name: connection.name.to_string(), definition: connection.definition.clone(), owner: connection.owner.clone(), jobs, warnings }
+        let found = match &connection.server {
+            Server::Url(_) => None,
+            Server::Autodiscover(discovery) => self.found.get(&connection.name, discovery.address.as_str()),
+        };
+        ConnectionInfo { name: connection.name.to_string(), definition: connection.definition.clone(), found, owner: connection.owner.clone(), jobs, warnings }
     }
 
-    /// Looks how far one gets with a connection: the server, the sign-in, and a sample of its jobs' mailboxes.
+    /// Looks how far one gets with a connection: the server, the sign-in, and `mailboxes`, or else a sample of its jobs' mailboxes.
     ///
     /// # Errors
     /// When there is none, or it cannot even be tried.
-    pub async fn check(&self, name: &Name) -> Result<CheckReport, ApiError> {
+    pub async fn check(&self, name: &Name, mailboxes: &[Address]) -> Result<CheckReport, ApiError> {
         let connection = self.get(name)?;
-        let (source, _) = self.source(name)?;
-        let report = source.check(&self.sample(name)).await;
-        let mut findings: Vec<Finding> = report.findings.into_iter().map(finding).collect();
+        let mut findings = Vec::new();
+        if let Server::Autodiscover(discovery) = &connection.server {
+            let discovered = self.discover(&connection, discovery, self.passwords(&connection)?).await?;
+            findings = search::findings(&discovered);
+            match &discovered.result {
+                Ok(_) => self.remember(&connection, &search::server(discovery, discovered)?)?,
+                Err(error) => return Ok(CheckReport { usable: false, code: Some(search::code(error)), findings }),
+            }
+        }
+        let (source, _) = self.source(name).await?;
+        let sample = if mailboxes.is_empty() { self.sample(name) } else { mailboxes.to_vec() };
+        let report = source.check(&sample).await;
+        findings.extend(report.findings.into_iter().map(finding));
         if !findings.iter().any(|finding| finding.level == Level::Warning && matches!(finding.subject.as_str(), "certificate" | "encryption")) {
             let warning = |text| Finding { subject: "definition".to_owned(), level: Level::Warning, text, hint: String::new() };
             findings.extend(connection.warnings().into_iter().map(warning));
@@ -127,7 +183,7 @@ impl Connections {
     /// # Errors
     /// When there is no such connection, or the server does not tell.
     pub async fn mailboxes(&self, name: &Name) -> Result<Vec<MailboxInfo>, ApiError> {
-        let (source, _) = self.source(name)?;
+        let (source, _) = self.source(name).await?;
         let mailboxes = source.mailboxes().await.map_err(|error| source_error(&error))?;
         Ok(mailboxes
             .into_iter()
@@ -138,17 +194,17 @@ impl Connections {
     /// Returns a connection's source and how many requests it bears.
     ///
     /// # Errors
-    /// When there is no such connection, or its secret or CA file cannot be used.
-    pub fn source(&self, name: &Name) -> Result<(Arc<dyn Source>, Arc<ConnectionLimits>), ApiError> {
+    /// When there is no such connection, its secret or CA file cannot be used, or its server is not found.
+    pub async fn source(&self, name: &Name) -> Result<(Arc<dyn Source>, Arc<ConnectionLimits>), ApiError> {
         let connection = self.get(name)?;
-        if let Some(live) = self.lock_live().get(name).filter(|live| live.connection == connection) {
+        let url = self.url(&connection).await?;
+        if let Some(live) = self.lock_live().get(name).filter(|live| live.connection == connection && live.url == url) {
             return Ok((live.source.clone(), live.limits.clone()));
         }
-        let password = self.secrets.get(name).map_err(|error| secret_error(&error))?;
-        let source = self.make_source(&connection, password)?;
+        let source = self.make_source(&connection, url.clone(), self.passwords(&connection)?)?;
         let mut live = self.lock_live();
         let limits = live.get(name).map_or_else(|| ConnectionLimits::new(self.clock.clone()), |live| live.limits.clone());
-        live.insert(name.clone(), Live { connection, source: source.clone(), limits: limits.clone() });
+        live.insert(name.clone(), Live { connection, url, source: source.clone(), limits: limits.clone() });
         Ok((source, limits))
     }
 
@@ -157,22 +213,83 @@ impl Connections {
         self.lock_live().clear();
     }
 
-    fn make_source(&self, connection: &Connection, password: c2b_ews::Secret) -> Result<Arc<dyn Source>, ApiError> {
-        let definition = &connection.definition;
-        let ca_pem = match &definition.ca_file {
-            None => None,
-            Some(path) => Some(std::fs::read(path).map_err(|error| {
-                failure::invalid(format!("failed to read the CA file {}: {error}", path.display()), "the daemon's user must be able to read it")
-            })?),
-        };
-        match definition.kind {
+    /// Notes that a cycle failed: where the server was found may no longer be true.
+    pub fn doubt(&self, name: &Name) {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+    }
+
+    /// Returns where the server is; looks for it when that is not known, or doubted.
+    async fn url(&self, connection: &Connection) -> Result<Url, ApiError> {
+        let Server::Autodiscover(discovery) = &connection.server else { return server_url(&connection.server, None) };
+        let known = self.found.get(&connection.name, discovery.address.as_str());
+        let is_doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner).remove(&connection.name);
+        if let Some(known) = known.as_ref().filter(|_| !is_doubted) {
+            return server_url(&connection.server, Some(known));
+        }
+        let discovered = self.discover(connection, discovery, self.passwords(connection)?).await?;
+        match (search::server(discovery, discovered), known) {
+            (Ok(found), _) => {
+                self.remember(connection, &found)?;
+                server_url(&connection.server, Some(&found))
+            }
+            // What was found before may still answer: Autodiscover itself may be what fails.
+            (Err(error), Some(known)) => {
+                warn!(connection = %connection.name, reason = error.message, "server not found anew, keeping the one known");
+                server_url(&connection.server, Some(&known))
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    fn remember(&self, connection: &Connection, found: &FoundServer) -> Result<(), ApiError> {
+        if self.found.get(&connection.name, &found.address).as_ref() != Some(found) {
+            info!(connection = %connection.name, url = found.url, "server found");
+            self.found.put(&connection.name, found).map_err(|error| failure::file(&error))?;
+        }
+        Ok(())
+    }
+
+    async fn discover(&self, connection: &Connection, discovery: &Discovery, passwords: Passwords) -> Result<Discovered, ApiError> {
+        let nowhere = Url::parse("https://autodiscover.invalid/").map_err(|error| failure::invalid(error.to_string(), ""))?;
+        let config = self.config(connection, nowhere, passwords)?;
+        autodiscover::discover(&config, discovery).await.map_err(|error| failure::invalid(chain(&error), ""))
+    }
+
+    fn passwords(&self, connection: &Connection) -> Result<Passwords, ApiError> {
+        let account = self.secrets.get(&connection.name).map_err(|error| secret_error(&error))?;
+        let has_own = connection.definition.ldap.as_ref().is_some_and(|ldap| ldap.user.is_some());
+        let ldap = has_own.then(|| self.secrets.get_ldap(&connection.name)).transpose().map_err(|error| secret_error(&error))?;
+        Ok(Passwords { account, ldap })
+    }
+
+    fn make_source(&self, connection: &Connection, url: Url, passwords: Passwords) -> Result<Arc<dyn Source>, ApiError> {
+        match connection.definition.kind {
             ConnectionKind::Ews => {
-                let mut config = EwsConfig::new(connection.url.clone(), definition.user.clone(), password, self.spool_dir.clone());
-                config.ca_pem = ca_pem;
-                config.insecure = definition.insecure;
+                let config = self.config(connection, url, passwords)?;
                 Ok(Arc::new(EwsSource::new(config).map_err(|error| failure::invalid(chain(&error), ""))?))
             }
         }
+    }
+
+    fn config(&self, connection: &Connection, url: Url, passwords: Passwords) -> Result<EwsConfig, ApiError> {
+        let definition = &connection.definition;
+        let mut config = EwsConfig::new(url, definition.user.clone(), passwords.account.clone(), self.spool_dir.clone());
+        config.ca_pem = definition.ca_file.as_deref().map(read_authority).transpose()?;
+        config.insecure = definition.insecure;
+        config.lists.clone_from(&connection.lists);
+        if let (Some(ldap), Some(url)) = (&definition.ldap, &connection.ldap_url) {
+            config.ldap = Some(LdapConfig {
+                url: url.clone(),
+                start_tls: ldap.start_tls,
+                user: ldap.user.clone().unwrap_or_else(|| definition.user.clone()),
+                password: passwords.ldap.unwrap_or(passwords.account),
+                base: ldap.base.clone(),
+                filter: ldap.filter.clone(),
+                ca_pem: ldap.ca_file.as_deref().map(read_authority).transpose()?.or_else(|| config.ca_pem.clone()),
+                insecure: definition.insecure,
+            });
+        }
+        Ok(config)
     }
 
     /// Returns some of the mailboxes that the jobs of a connection name.
@@ -189,6 +306,21 @@ impl Connections {
 
     fn lock_live(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read_authority(path: &Path) -> Result<Vec<u8>, ApiError> {
+    std::fs::read(path)
+        .map_err(|error| failure::invalid(format!("failed to read the CA file {}: {error}", path.display()), "the daemon's user must be able to read it"))
+}
+
+fn server_url(server: &Server, found: Option<&FoundServer>) -> Result<Url, ApiError> {
+    match (server, found) {
+        (Server::Url(url), _) => Ok(url.clone()),
+        (Server::Autodiscover(_), Some(found)) => {
+            Url::parse(&found.url).map_err(|error| ApiError::new(ErrorCode::Internal, format!("the server found is at {:?}, which is no URL: {error}", found.url), ""))
+        }
+        (Server::Autodiscover(discovery), None) => Err(ApiError::new(ErrorCode::Server, format!("no server is known for {}", discovery.address), "")),
     }
 }
 

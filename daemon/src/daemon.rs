@@ -4,6 +4,7 @@ use crate::api;
 use crate::atomic::{self, FileError};
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::connections::found::FoundServers;
 use crate::definition::Definitions;
 use crate::failure::{self, chain};
 use crate::jobs::Jobs;
@@ -60,12 +61,13 @@ impl Daemon {
         let definitions = Arc::new(Definitions::open(&options.config)?);
         let secrets = Secrets::open(&options.state.join("secrets"))?;
         let states = States::open(&options.state)?;
+        let found = FoundServers::open(&options.state.join("connections"))?;
         let (spool, scratch, schedules) = (options.state.join("spool"), options.state.join("scratch"), options.state.join("storages"));
         atomic::make_folder(&schedules, 0o750)?;
         for folder in [&spool, &scratch] {
             empty_folder(folder)?;
         }
-        let connections = Arc::new(Connections::new(definitions.clone(), secrets, spool, clock.clone()));
+        let connections = Arc::new(Connections::new(definitions.clone(), secrets, found, spool, clock.clone()));
         let storages = Arc::new(Storages::new(definitions.clone(), scratch, schedules, MachineKey::new(&options.state), clock.clone()));
         let jobs = Arc::new(Jobs::new(definitions.clone(), connections.clone(), storages.clone(), states, clock.clone()));
         Ok(Arc::new(Self { definitions, connections, storages, jobs, started: clock.now() }))

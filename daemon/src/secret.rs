@@ -64,31 +64,56 @@ impl Secrets {
     /// # Errors
     /// [`SecretError`].
     pub fn get(&self, name: &Name) -> Result<Secret, SecretError> {
-        let path = self.path(name);
-        let metadata = match std::fs::metadata(&path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Err(SecretError::Missing { name: name.clone(), path }),
-            metadata => metadata.map_err(FileError::of("look at", &path))?,
-        };
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(SecretError::Exposed { path, mode });
-        }
-        let mut text = std::fs::read_to_string(&path).map_err(FileError::of("read", &path))?;
-        if text.ends_with('\n') {
-            text.pop();
-        }
-        Ok(Secret::new(text))
+        read(name, self.path(name))
     }
 
-    /// Forgets a connection's password.
+    /// Keeps the password of a connection's directory.
     ///
     /// # Errors
-    /// When the file cannot be removed.
+    /// When it cannot be written.
+    pub fn put_ldap(&self, name: &Name, secret: &str) -> Result<(), FileError> {
+        atomic::write(&self.ldap_path(name), secret.as_bytes(), 0o600)
+    }
+
+    /// Returns the password of a connection's directory.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn get_ldap(&self, name: &Name) -> Result<Secret, SecretError> {
+        read(name, self.ldap_path(name))
+    }
+
+    /// Forgets a connection's passwords.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
     pub fn remove(&self, name: &Name) -> Result<(), FileError> {
+        atomic::remove(&self.ldap_path(name))?;
         atomic::remove(&self.path(name))
+    }
+
+    /// No name holds the character.
+    fn ldap_path(&self, name: &Name) -> PathBuf {
+        self.folder.join(format!("{name}@ldap"))
     }
 
     fn path(&self, name: &Name) -> PathBuf {
         self.folder.join(name.as_str())
     }
+}
+
+fn read(name: &Name, path: PathBuf) -> Result<Secret, SecretError> {
+    let metadata = match std::fs::metadata(&path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Err(SecretError::Missing { name: name.clone(), path }),
+        metadata => metadata.map_err(FileError::of("look at", &path))?,
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SecretError::Exposed { path, mode });
+    }
+    let mut text = std::fs::read_to_string(&path).map_err(FileError::of("read", &path))?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(Secret::new(text))
 }

@@ -31,7 +31,7 @@ use web::HttpWeb;
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What to look for, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovery {
     /// An address of the organisation.
     pub address: Address,

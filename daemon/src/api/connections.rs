@@ -10,7 +10,8 @@ use crate::peer::Peer;
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use c2b_api::Secret;
-use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, MailboxInfo};
+use c2b_api::connection::{CheckReport, CheckRequest, ConnectionInfo, ConnectionKind, LdapDefinition, MailboxInfo, MailboxPlace};
+use c2b_mailbox::Address;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,9 +22,24 @@ use std::sync::Arc;
 pub(super) struct Create {
     name: String,
     kind: ConnectionKind,
-    url: String,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    autodiscover: Option<String>,
+    #[serde(default)]
+    autodiscover_url: Option<String>,
+    #[serde(default)]
+    autodiscover_root_domain: bool,
+    #[serde(default)]
+    approved_hosts: Vec<String>,
+    #[serde(default)]
+    mailboxes: Vec<MailboxPlace>,
     user: String,
     password: Secret,
+    #[serde(default)]
+    ldap: Option<LdapDefinition>,
+    #[serde(default)]
+    ldap_password: Option<Secret>,
     #[serde(default)]
     ca_file: Option<PathBuf>,
     #[serde(default)]
@@ -36,8 +52,22 @@ pub(super) async fn list(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<Connec
 
 pub(super) async fn create(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Body(body): Body<Create>) -> Answer<ConnectionInfo> {
     let name: Name = body.name.parse().map_err(|error| failure::bad_name(&error))?;
-    let file = ConnectionFile { owner: None, kind: body.kind, url: body.url, user: body.user, ca_file: body.ca_file, insecure: body.insecure };
-    Ok(Json(daemon.connections.create(&name, file, body.password.expose(), &peer.user).await?))
+    let file = ConnectionFile {
+        owner: None,
+        kind: body.kind,
+        url: body.url,
+        autodiscover: body.autodiscover,
+        autodiscover_url: body.autodiscover_url,
+        autodiscover_root_domain: body.autodiscover_root_domain,
+        approved_hosts: body.approved_hosts,
+        mailboxes: body.mailboxes,
+        user: body.user,
+        ca_file: body.ca_file,
+        insecure: body.insecure,
+        ldap: body.ldap,
+    };
+    let ldap_password = body.ldap_password.as_ref().map(Secret::expose);
+    Ok(Json(daemon.connections.create(&name, file, body.password.expose(), ldap_password, &peer.user).await?))
 }
 
 pub(super) async fn show(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<ConnectionInfo> {
@@ -50,8 +80,10 @@ pub(super) async fn delete(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer):
     Ok(Json(Nothing {}))
 }
 
-pub(super) async fn check(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<CheckReport> {
-    Ok(Json(daemon.connections.check(&daemon.connection_name(&name)?).await?))
+pub(super) async fn check(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>, Body(body): Body<CheckRequest>) -> Answer<CheckReport> {
+    let mailboxes = body.mailboxes.iter().map(|text| Address::parse(text)).collect::<Result<Vec<_>, _>>();
+    let mailboxes = mailboxes.map_err(|error| failure::invalid(error.to_string(), ""))?;
+    Ok(Json(daemon.connections.check(&daemon.connection_name(&name)?, &mailboxes).await?))
 }
 
 pub(super) async fn mailboxes(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<Vec<MailboxInfo>> {

@@ -1,9 +1,13 @@
 //! A checked connection.
 
+mod place;
+
 use crate::definition::file::ConnectionFile;
 use crate::definition::{Defined, Wrong};
 use crate::name::Name;
 use c2b_api::connection::ConnectionDefinition;
+use c2b_ews::MailboxList;
+use c2b_ews::autodiscover::Discovery;
 use url::{Host, Url};
 
 /// Where Exchange has its web services, when the URL names the server only.
@@ -16,20 +20,34 @@ pub struct Connection {
     pub name: Name,
     /// What it is; the URL is complete.
     pub definition: ConnectionDefinition,
-    /// The service's URL.
-    pub url: Url,
+    /// Where the server is, or how it is found.
+    pub server: Server,
+    /// Where mailboxes are listed.
+    pub lists: Vec<MailboxList>,
+    /// The directory's URL.
+    pub ldap_url: Option<Url>,
     /// The Unix user who made it.
     pub owner: String,
+}
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Here.
+    Url(Url),
+    /// Where Autodiscover finds it.
+    Autodiscover(Discovery),
 }
 
 impl Connection {
     /// Returns what an administrator should know as long as it is so.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.definition.insecure && self.url.scheme() == "https" {
+        let is_plain = matches!(&self.server, Server::Url(url) if url.scheme() == "http");
+        if self.definition.insecure && !is_plain {
             warnings.push("certificates are not checked (insecure = true): anybody in between can read the password".to_owned());
         }
-        if self.definition.insecure && self.url.scheme() == "http" {
+        if self.definition.insecure && is_plain {
             warnings.push("the password travels unencrypted (insecure = true, http)".to_owned());
         }
         warnings
@@ -42,7 +60,8 @@ impl Defined for Connection {
     type File = ConnectionFile;
 
     fn check(name: &Name, file: ConnectionFile, owner: &str) -> Result<Self, Wrong> {
-        let url = check_url(&file.url, file.insecure)?;
+        let server = place::server(&file)?;
+        let (lists, ldap_url) = place::lists(&file)?;
         if file.user.trim().is_empty() {
             return Err(Wrong::new("user", "the user is empty", "give the account that signs in, for instance EXAMPLE\\backup or backup@example.org"));
         }
@@ -52,13 +71,41 @@ impl Defined for Connection {
         if file.ca_file.as_ref().is_some_and(|path| !path.is_absolute()) {
             return Err(Wrong::new("ca-file", "the path of the CA file is not absolute", "give the whole path, beginning with /"));
         }
-        let definition = ConnectionDefinition { kind: file.kind, url: url.to_string(), user: file.user, ca_file: file.ca_file, insecure: file.insecure };
-        Ok(Self { name: name.clone(), definition, url, owner: file.owner.unwrap_or_else(|| owner.to_owned()) })
+        let definition = ConnectionDefinition {
+            kind: file.kind,
+            url: match &server {
+                Server::Url(url) => Some(url.to_string()),
+                Server::Autodiscover(_) => None,
+            },
+            autodiscover: file.autodiscover,
+            autodiscover_url: file.autodiscover_url,
+            autodiscover_root_domain: file.autodiscover_root_domain,
+            approved_hosts: file.approved_hosts,
+            mailboxes: file.mailboxes,
+            user: file.user,
+            ca_file: file.ca_file,
+            insecure: file.insecure,
+            ldap: file.ldap,
+        };
+        Ok(Self { name: name.clone(), definition, server, lists, ldap_url, owner: file.owner.unwrap_or_else(|| owner.to_owned()) })
     }
 
     fn to_file(&self) -> ConnectionFile {
-        let ConnectionDefinition { kind, url, user, ca_file, insecure } = self.definition.clone();
-        ConnectionFile { owner: Some(self.owner.clone()), kind, url, user, ca_file, insecure }
+        let definition = self.definition.clone();
+        ConnectionFile {
+            owner: Some(self.owner.clone()),
+            kind: definition.kind,
+            url: definition.url,
+            autodiscover: definition.autodiscover,
+            autodiscover_url: definition.autodiscover_url,
+            autodiscover_root_domain: definition.autodiscover_root_domain,
+            approved_hosts: definition.approved_hosts,
+            mailboxes: definition.mailboxes,
+            user: definition.user,
+            ca_file: definition.ca_file,
+            insecure: definition.insecure,
+            ldap: definition.ldap,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The keys of definition files. Unknown keys are errors everywhere.
 
 use c2b_api::Size;
-use c2b_api::connection::ConnectionKind;
+use c2b_api::connection::{ConnectionKind, LdapDefinition, MailboxPlace};
 use c2b_api::job::{Continuity, Selection};
 use c2b_api::storage::RetentionPolicy;
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,24 @@ pub struct ConnectionFile {
     pub owner: Option<String>,
     /// The protocol.
     pub kind: ConnectionKind,
-    /// The service's URL.
-    pub url: String,
+    /// The service's URL; without it Autodiscover finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// An address of the organisation: Autodiscover finds the server from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autodiscover: Option<String>,
+    /// Where Autodiscover is, when that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autodiscover_url: Option<String>,
+    /// Asks the bare domain of the address, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autodiscover_root_domain: bool,
+    /// Hosts that may be given the password though only a redirect or DNS named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_hosts: Vec<String>,
+    /// Where mailboxes are listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mailboxes: Vec<MailboxPlace>,
     /// The account that signs in.
     pub user: String,
     /// A PEM file with the authority to trust.
@@ -26,6 +42,9 @@ pub struct ConnectionFile {
     /// Accepts any certificate, and plain HTTP beyond loopback.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// The directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<LdapDefinition>,
 }
 
 /// `storages/NAME.toml`.

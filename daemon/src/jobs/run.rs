@@ -55,14 +55,21 @@ async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>
     progress.begin_cycle(number);
     handle.begin_cycle();
     let started = jobs.clock.now();
-    let end = match context(jobs, job, handle, progress, cancel).await {
-        Ok(context) => match run_cycle(&context).await {
+    // The server may have to be looked for, which takes its time.
+    let context = tokio::select! {
+        biased;
+        () = cancel.cancelled() => None,
+        context = context(jobs, job, handle, progress, cancel) => Some(context),
+    };
+    let end = match context {
+        None => RunEnd::Stopped,
+        Some(Ok(context)) => match run_cycle(&context).await {
             CycleEnd::Finished => RunEnd::Finished,
             CycleEnd::Warnings => RunEnd::Warnings,
             CycleEnd::Failed(problem) => RunEnd::Failed(problem),
             CycleEnd::Stopped => RunEnd::Stopped,
         },
-        Err(error) => {
+        Some(Err(error)) => {
             warn!(job = %job.name, cycle = number, reason = error.message, "cycle could not begin");
             RunEnd::Failed(problem(error))
         }
@@ -72,6 +79,9 @@ async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>
         && !snapshot.problems.contains(problem)
     {
         progress.problem(problem.clone());
+    }
+    if matches!(end, RunEnd::Failed(_)) {
+        jobs.connections.doubt(&job.connection);
     }
     let (word, detail) = match &end {
         RunEnd::Finished => ("finished", String::new()),
@@ -85,7 +95,7 @@ async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>
 }
 
 async fn context(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>, cancel: &CancellationToken) -> Result<CycleContext, ApiError> {
-    let (source, limits) = jobs.connections.source(&job.connection)?;
+    let (source, limits) = jobs.connections.source(&job.connection).await?;
     let storage = jobs.storages.writer_of_cycle(&job.storage).await?;
     Ok(CycleContext {
         job: job.name.to_string(),
