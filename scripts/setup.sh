@@ -11,6 +11,7 @@ packages=(
     fuse3                                        # fusermount3: mounting as a normal user
     libxml2-utils                                # xmllint: requests and answers against the EWS schema
     python3-venv                                 # exchangelib as a foreign client of the lab
+    davmail-server                               # another foreign client of the lab
     attr                                         # getfattr, which the demo shows
     zstd                                         # unpacking mail corpora
     slapd                                        # a directory server for tests (RUNLEVEL=1 below keeps its service from starting)
