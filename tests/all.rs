@@ -9,6 +9,7 @@ mod all {
     mod crash;
     mod damage;
     mod erase;
+    mod finding;
     mod foreign;
     mod hostile;
     mod letters;

@@ -436,15 +436,19 @@ fn job_failures() {
 #[test]
 fn mailbox_list() {
     let mailboxes = json!([
-        { "address": "alice@example.org", "display-name": "Alice Żółć", "kind": "user" },
-        { "address": "room1@example.org", "display-name": "Room 1", "kind": "resource" }
+        { "address": "alice@example.org", "display-name": "Alice Żółć", "kind": "user", "archive": true },
+        { "address": "room1@example.org", "display-name": "Room 1", "kind": "room", "archive": false },
+        { "address": "system@example.org", "display-name": "System", "kind": "system", "skipped": "the server keeps it for itself" }
     ]);
-    assert_snapshot!(run(&daemon("GET /v1/connections/main/mailboxes", mailboxes), "mailbox list --connection main"), @"
+    assert_snapshot!(run(&daemon("GET /v1/connections/main/mailboxes", mailboxes), "mailbox list main"), @"
     exit 0
     --- stdout
-    ADDRESS            NAME        KIND
-    alice@example.org  Alice Żółć  user
-    room1@example.org  Room 1      resource
+    ADDRESS             NAME        KIND    ARCHIVE  NOT BACKED UP
+    alice@example.org   Alice Żółć  user    yes      -
+    room1@example.org   Room 1      room    no       -
+    system@example.org  System      system  -        the server keeps it for itself
+    --- stderr
+    1 of 3 are not backed up by \"all except\"
     ");
 }
 
