@@ -1,4 +1,4 @@
-//! `FindFolder`: a page of all folders below a root, for servers that cannot tell changes.
+//! `FindFolder`: a page of all folders below a root, with their change counters or without.
 
 use super::FolderName;
 use super::find_item::{ListPlace, PAGE_ENTRIES, Paging};
@@ -12,6 +12,7 @@ use std::path::Path;
 pub(crate) struct FindFolder {
     pub(crate) root: FolderName,
     pub(crate) offset: u32,
+    pub(crate) with_counters: bool,
 }
 
 /// `FindFolderResponseMessageType`.
@@ -27,7 +28,7 @@ impl Operation for FindFolder {
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:FindFolder", &[("Traversal", "Deep")], |xml| {
-            write_folder_shape(xml);
+            write_folder_shape(xml, self.with_counters);
             let offset = self.offset.to_string();
             xml.empty("m:IndexedPageFolderView", &[("MaxEntriesReturned", PAGE_ENTRIES), ("Offset", &offset), ("BasePoint", "Beginning")]);
             xml.element("m:ParentFolderIds", &[], |xml| self.root.write(xml));
