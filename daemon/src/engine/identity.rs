@@ -60,13 +60,16 @@ pub(crate) fn is_marked(then: &ItemMeta, now: &Sight) -> bool {
     is_mail(&now.meta)
         && now.draft == Some(false)
         && marks(then) != marks(&now.meta)
-        && before.abs_diff(after) <= mark_bytes(then) + mark_bytes(&now.meta)
+        && before.abs_diff(after) <= mark_bytes(then, &now.meta)
         && fixed(then) == fixed(&now.meta)
 }
 
-/// Returns what the marks of an item may take in it, in bytes: texts are in UTF-16.
-fn mark_bytes(meta: &ItemMeta) -> u64 {
-    FLAG_BYTES + meta.categories.iter().map(|category| 2 * category.len() as u64 + 8).sum::<u64>()
+/// Returns by how much the size of an item may differ for its other marks, in bytes: texts are in UTF-16.
+fn mark_bytes(then: &ItemMeta, now: &ItemMeta) -> u64 {
+    let flag = if then.flag == now.flag { 0 } else { FLAG_BYTES };
+    let texts = |meta: &ItemMeta| meta.categories.iter().map(|category| 2 * category.len() as u64 + 8).sum::<u64>();
+    let categories = if then.categories == now.categories { 0 } else { texts(then).max(texts(now)) };
+    flag + categories
 }
 
 #[cfg(test)]
@@ -115,7 +118,7 @@ mod tests {
         for change in [
             (|meta| meta.flag = Some(FlagStatus::Flagged)) as fn(&mut ItemMeta),
             (|meta| meta.read = Some(true)),
-            (|meta| (meta.categories, meta.size) = (vec!["Projects".into()], Some(9030))),
+            (|meta| (meta.categories, meta.size) = (vec!["Projects".into()], Some(9024))),
         ] {
             assert!(is_marked(&mail(), &seen(change, Some(false))));
             assert!(!is_marked(&mail(), &seen(change, Some(true))), "a draft");
@@ -123,6 +126,7 @@ mod tests {
         for change in [
             (|_| ()) as fn(&mut ItemMeta),
             (|meta| (meta.flag, meta.size) = (Some(FlagStatus::Flagged), Some(12_000))),
+            (|meta| (meta.read, meta.size) = (Some(true), Some(9001))),
             (|meta| (meta.flag, meta.subject) = (Some(FlagStatus::Flagged), "t".into())),
             (|meta| (meta.flag, meta.class) = (Some(FlagStatus::Flagged), "IPM.Notes".into())),
         ] {

@@ -376,7 +376,7 @@ impl Source for Server {
                 let id = ItemId::new(id.clone());
                 match mail {
                     Some(mail) if read => changes.push(Change::Read { id, change_key, read: mail.read }),
-                    Some(mail) => changes.push(Change::Upsert { id, change_key, size: Some(mail.body.len() as u64) }),
+                    Some(mail) => changes.push(Change::Upsert { id, change_key, size: Some(size(&mail.body)) }),
                     None if end % 2 == 0 && !state.stable_ids => changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")), size: None }),
                     None => {}
                 }
@@ -411,7 +411,7 @@ impl Source for Server {
     }
 
     fn bounds(&self) -> Bounds {
-        Bounds { fetch_items: 10, fetch_bytes: 500, fetch_items_unsized: 10, look_items: 5 }
+        Bounds { fetch_items: 10, fetch_bytes: 20 * 4096 * 1000, fetch_items_unsized: 10, look_items: 5 }
     }
 }
 
@@ -437,6 +437,11 @@ impl State {
     }
 }
 
+/// Returns the size of a mail: another one for each body that tests use.
+fn size(body: &str) -> u64 {
+    body.bytes().map(u64::from).sum::<u64>() * 4096 + body.len() as u64
+}
+
 /// Returns the properties of a mail. They survive moves, but for the id.
 fn meta(id: &ItemId, mail: &Mail) -> ItemMeta {
     let mut meta = ItemMeta::new(id.clone(), "IPM.Note");
@@ -444,7 +449,7 @@ fn meta(id: &ItemId, mail: &Mail) -> ItemMeta {
     meta.subject = format!("about {}", mail.subject);
     meta.read = Some(mail.read);
     meta.flag = mail.flagged.then_some(FlagStatus::Flagged);
-    meta.size = Some(mail.body.len() as u64);
+    meta.size = Some(size(&mail.body));
     meta.search_key = Some(mail.subject.clone().into_bytes());
     meta
 }
