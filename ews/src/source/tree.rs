@@ -103,6 +103,9 @@ impl EwsSource {
             return Err(Failure::new(Trouble::Malformed, SHORT, "the folder list ends before its end").retrying(c2b_mailbox::Retry::Backoff));
         }
         let mut folders = found.folders;
+        if folders.is_empty() && offset == 0 {
+            return Err(Failure::new(Trouble::Malformed, SHORT, "the folder list is empty, and no mailbox is without folders").retrying(c2b_mailbox::Retry::Backoff));
+        }
         folders.retain(|folder| !folder.search);
         let has = |folder: &RawFolder| folder.counters.committed.is_some() && folder.counters.deleted.is_some();
         let is_proved = folders.iter().any(has) || self.capabilities.is_proved(Ability::FolderCounters);
