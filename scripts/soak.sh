@@ -10,5 +10,6 @@ export C2B_SOAK_CASES=${C2B_SOAK_CASES:-5000}
 export C2B_DAMAGE_CASES=${C2B_DAMAGE_CASES:-2000}
 export C2B_DAMAGE_SEED=${C2B_DAMAGE_SEED:-$(date +%s)}
 echo "$C2B_SOAK_CASES histories of each kind, $C2B_DAMAGE_CASES damages from number $C2B_DAMAGE_SEED on"
+C2B_COUNT_MAILBOXES=${C2B_COUNT_MAILBOXES:-1000} C2B_COUNT_ITEMS=${C2B_COUNT_ITEMS:-100000} scripts/cargo.sh test --quiet --locked --package c2b-tests -- counts::
 PROPTEST_CASES=$C2B_SOAK_CASES scripts/cargo.sh test --quiet --locked --package c2bd --test engine -- history::
 exec scripts/cargo.sh test --quiet --locked --package c2b-storagefmt --test archive -- history:: crash:: damage:: faults::

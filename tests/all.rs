@@ -6,6 +6,7 @@ mod all {
     mod backup;
     mod bad_input;
     mod copy;
+    mod counts;
     mod crash;
     mod damage;
     mod erase;

@@ -16,11 +16,15 @@ mod batch;
 mod cycle;
 mod fetch;
 mod flight;
+mod full;
+mod identity;
 mod ledger;
 pub mod limits;
 mod listing;
 mod mailbox;
+mod moves;
 mod plan;
+mod position;
 mod problem;
 pub mod progress;
 pub mod queue;
@@ -41,6 +45,7 @@ pub use writer::{StorageWriter, WriterError};
 use crate::clock::Clock;
 use c2b_api::job::{Problem, Selection};
 use c2b_mailbox::{Address, Source};
+use chrono::{DateTime, Utc};
 use cycle::{Cycle, Halt, Suspect};
 use flight::Flight;
 use futures_util::stream::{self, StreamExt};
@@ -68,6 +73,11 @@ pub struct CycleContext {
     /// What the previous cycle's selection came to ([`Progress::covered`]); `None` after an edit of
     /// the job and at the first cycle. A listing that lacks more than a fifth of them fails the cycle.
     pub previous_mailboxes: Option<Vec<Address>>,
+    /// When the last cycle began that ended well; `None` after an edit of the job and at the first cycle. From it follows
+    /// which mailboxes are listed in full though nothing seems to have changed.
+    pub previous_start: Option<DateTime<Utc>>,
+    /// When this cycle began.
+    pub start: DateTime<Utc>,
     /// Whether no cycle follows: then items that failed are tried once more at the end.
     pub one_time: bool,
     /// Where mail comes from.
@@ -122,6 +132,7 @@ pub async fn run_cycle(context: &CycleContext) -> CycleEnd {
         flight: Flight::new(),
         lost: OnceLock::new(),
         contacted: AtomicBool::new(false),
+        full: full::Interval { since: context.previous_start, until: context.start },
     });
     let end = run(&cycle, context).await;
     context.progress.end_cycle();

@@ -38,6 +38,8 @@ pub struct JobRecord {
     pub last_success: Option<DateTime<Utc>>,
     /// What the selection resolved to in the last cycle that ended well.
     pub previous_mailboxes: Vec<Address>,
+    /// When the last cycle began that ended well.
+    pub previous_start: Option<DateTime<Utc>>,
     /// How many cycles in a row failed.
     pub failed_in_a_row: u32,
 }
@@ -51,6 +53,7 @@ impl Default for JobRecord {
             run: None,
             last_success: None,
             previous_mailboxes: Vec::new(),
+            previous_start: None,
             failed_in_a_row: 0,
         }
     }

@@ -6,6 +6,8 @@
 mod changes;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/few.rs"]
+mod few;
 #[path = "engine/history.rs"]
 mod history;
 #[path = "engine/kills.rs"]

@@ -18,6 +18,10 @@ pub(crate) enum Ability {
     SyncFolders,
     /// `GetItem` with a list of properties.
     PropertyList,
+    /// Change counters of folders among their properties.
+    FolderCounters,
+    /// `SyncFolderItems` with the size of each item.
+    SizesInSync,
 }
 
 const UNKNOWN: u8 = 0;
@@ -27,7 +31,7 @@ const LACKING: u8 = 2;
 /// What is known about one server.
 #[derive(Debug, Default)]
 pub(crate) struct Capabilities {
-    states: [AtomicU8; 5],
+    states: [AtomicU8; 7],
 }
 
 impl Capabilities {
@@ -54,13 +58,15 @@ impl Capabilities {
     }
 
     fn state(&self, ability: Ability) -> &AtomicU8 {
-        let [export, sync_items, full_pages, sync_folders, property_list] = &self.states;
+        let [export, sync_items, full_pages, sync_folders, property_list, folder_counters, sizes_in_sync] = &self.states;
         match ability {
             Ability::Export => export,
             Ability::SyncItems => sync_items,
             Ability::FullPages => full_pages,
             Ability::SyncFolders => sync_folders,
             Ability::PropertyList => property_list,
+            Ability::FolderCounters => folder_counters,
+            Ability::SizesInSync => sizes_in_sync,
         }
     }
 }

@@ -131,6 +131,11 @@ impl Failure {
         self.reach == Some(Scope::Item)
     }
 
+    /// Returns whether the mailbox may have to be opened in another way.
+    pub(crate) fn is_of_opening(&self) -> bool {
+        matches!(self.trouble, Trouble::Forbidden | Trouble::NoSuchMailbox | Trouble::NotFound)
+    }
+
     /// Returns whether another form of the item cannot be had now either: passing trouble, the item is gone, or the
     /// trouble is about more than the item.
     pub(crate) fn rules_out_other_forms(&self) -> bool {

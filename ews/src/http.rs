@@ -26,6 +26,7 @@ use crate::soap::{self, Batch, Operation, Reply, ServerVersion};
 use crate::xml::XmlReader;
 use bytes::Bytes;
 use c2b_mailbox::{Address, Trouble};
+use chrono::DateTime;
 use flate2::read::MultiGzDecoder;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -94,6 +95,7 @@ impl Transport {
             return Err(failure);
         }
         let otherwise = classify::status(&answer);
+        let date = DateTime::parse_from_rfc2822(answer.header("date")).ok().map(|date| date.to_utc());
         let reply = self.receive::<O>(answer).await?;
         if let Some(version) = reply.version {
             *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
@@ -101,7 +103,7 @@ impl Transport {
         match (reply.answer, otherwise) {
             (Err(failure), Some(otherwise)) if matches!(failure.trouble, Trouble::WrongUrl | Trouble::Malformed) => Err(otherwise),
             (Err(failure), Some(otherwise)) => Err(classify::with_pause_of(failure, &otherwise)),
-            (answer, _) => answer,
+            (answer, _) => answer.map(|batch| Batch { date, ..batch }),
         }
     }
 

@@ -16,7 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::render::{Attendance, Body, Person, Properties};
 use c2b_mailbox::{ChangeKey, Content, FlagStatus, Importance, ItemId, ItemMeta};
 use std::path::Path;
-use value::{attendees, date_time, people, person, strings};
+use value::{attendees, people, person, strings};
+
+pub(crate) use value::date_time;
 
 /// Longest body that is kept for rendering, in bytes.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -30,6 +32,7 @@ pub(crate) struct RawItem {
     pub(crate) mime: Option<Result<Content, Failure>>,
     pub(crate) size: Option<u64>,
     pub(crate) read: Option<bool>,
+    pub(crate) draft: Option<bool>,
     pub(crate) flag: Option<FlagStatus>,
     pub(crate) has_attachments: bool,
     pub(crate) search_key: Option<Vec<u8>>,
@@ -80,6 +83,7 @@ impl RawItem {
             }
             "Size" => self.size = xml.text()?.trim().parse().ok(),
             "IsRead" => self.read = boolean(&xml.text()?),
+            "IsDraft" => self.draft = boolean(&xml.text()?),
             "HasAttachments" => self.has_attachments = boolean(&xml.text()?).unwrap_or(false),
             "Flag" => self.flag = read_flag(xml)?,
             "ExtendedProperty" => self.read_extended(xml)?,

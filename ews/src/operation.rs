@@ -149,10 +149,14 @@ mod tests {
             for state in [None, Some("H4sIA<>".to_owned())] {
                 requests.add(&SyncFolderHierarchy { root: root.clone(), state });
             }
-            requests.add(&FindFolder { root, offset: 1000 });
+            for with_counters in [false, true] {
+                requests.add(&FindFolder { root: root.clone(), offset: 1000, with_counters });
+            }
         }
         for state in [None, Some("H4sIA==".to_owned())] {
-            requests.add(&SyncFolderItems { folder: folder.clone(), state, changes_max: 512 });
+            for with_sizes in [false, true] {
+                requests.add(&SyncFolderItems { folder: folder.clone(), state: state.clone(), changes_max: 512, with_sizes });
+            }
         }
         for shape in [Shape::Mime, Shape::PlainMime, Shape::Everything, Shape::Listing] {
             requests.add(&GetItem { ids: ids.clone(), shape });
@@ -170,7 +174,7 @@ mod tests {
     fn the_validation_notices_a_wrong_request() {
         let Some(schema) = schema() else { return };
         let mut requests = Requests::new(schema);
-        requests.add(&SyncFolderItems { folder: FolderId::new("A"), state: None, changes_max: 513 });
+        requests.add(&SyncFolderItems { folder: FolderId::new("A"), state: None, changes_max: 513, with_sizes: false });
         assert!(requests.validate().unwrap_err().contains("MaxChangesReturned"));
     }
 }

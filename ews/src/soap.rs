@@ -4,6 +4,7 @@
 use crate::error::Failure;
 use crate::xml::{Element, XmlError, XmlReader, XmlWriter};
 use c2b_mailbox::{Address, Trouble};
+use chrono::{DateTime, Utc};
 use std::path::Path;
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ fn read_body<O: Operation>(xml: &mut XmlReader, spool_dir: &Path, batch: &mut Op
         if element.name() == "Fault" {
             return Err(read_fault(xml)?);
         }
-        let batch = batch.insert(Batch { answers: Vec::new(), broken: None });
+        let batch = batch.insert(Batch { answers: Vec::new(), broken: None, date: None });
         // Some operations answer with the one message itself.
         if element.attribute("ResponseClass").is_some() {
             batch.answers.push(read_message::<O>(&element, xml, spool_dir)?);
@@ -265,6 +266,8 @@ pub(crate) struct Batch<T> {
     pub(crate) answers: Vec<Result<T, Failure>>,
     /// Why there are no more, when the answer broke off.
     pub(crate) broken: Option<Failure>,
+    /// The server's time when it answered, if it told.
+    pub(crate) date: Option<DateTime<Utc>>,
 }
 
 impl<T> Batch<T> {

@@ -1,7 +1,7 @@
 //! [`EwsSource`]: the promises of a source, kept with EWS.
 //!
 //! Each of its files answers one question of [`Source`]: `tree` (folders), `changes` (items of a folder), `fetch`
-//! (the items themselves), `mailbox` (with which right a mailbox is opened).
+//! (the items themselves), `look` (their properties alone), `mailbox` (with which right a mailbox is opened).
 
 mod batch;
 mod changes;
@@ -10,6 +10,7 @@ mod cursor;
 mod directory;
 mod fetch;
 mod group;
+mod look;
 mod mailbox;
 mod names;
 mod tree;
@@ -18,11 +19,13 @@ use crate::capability::Capabilities;
 use crate::http::Transport;
 use crate::{EwsConfig, EwsError};
 use async_trait::async_trait;
-use c2b_mailbox::{Address, Change, CheckReport, Cursor, Fetched, FolderChange, FolderId, ItemRef, Mailbox, Page, Source, SourceError};
+use c2b_mailbox::{Address, Bounds, Change, CheckReport, Cursor, Fetched, FolderId, FolderPage, ItemId, ItemRef, Looked, Mailbox, Page, Source, SourceError};
 use mailbox::OpenMailboxes;
 
-/// Items that one request asks for: Microsoft's advice to stay below throttling.
-const FETCH_BATCH_ITEMS: usize = 10;
+/// How much one request asks for. 100 items are the most that Microsoft recommends for `ExportItems`, and are small ones:
+/// so many bytes of each of some requests in flight are in memory at a time. Of items whose sizes are not known, 10 is
+/// Microsoft's advice to stay below throttling.
+const BOUNDS: Bounds = Bounds { fetch_items: 100, fetch_bytes: 4 * 1024 * 1024, fetch_items_unsized: 10, look_items: 100 };
 
 /// An EWS server as a mail source, for one user.
 ///
@@ -57,7 +60,7 @@ impl Source for EwsSource {
         self.list_mailboxes().await
     }
 
-    async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<Page<FolderChange>, SourceError> {
+    async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<FolderPage, SourceError> {
         self.next_folders(mailbox, cursor).await
     }
 
@@ -69,7 +72,11 @@ impl Source for EwsSource {
         self.fetch_items(mailbox, items).await
     }
 
-    fn fetch_batch_items(&self) -> usize {
-        FETCH_BATCH_ITEMS
+    async fn look(&self, mailbox: &Address, items: &[ItemId]) -> Result<Vec<Looked>, SourceError> {
+        self.look_at_items(mailbox, items).await
+    }
+
+    fn bounds(&self) -> Bounds {
+        BOUNDS
     }
 }

@@ -49,3 +49,9 @@ server_id! {
     /// Where an enumeration of changes stands (EWS sync state, Graph delta token). Opaque.
     Cursor
 }
+server_id! {
+    /// The source's mark of the state of a folder's items: while it is the same, no item came, went or changed.
+    ///
+    /// It is read before the items are listed, and holds for them once that listing is complete.
+    FolderMark
+}

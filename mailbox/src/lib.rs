@@ -18,10 +18,10 @@ pub mod render;
 pub mod source;
 
 pub use address::{Address, AddressError};
-pub use change::{Change, FolderChange, Page};
+pub use change::{Change, FolderChange, FolderPage, Page};
 pub use content::{Content, ContentWriter};
 pub use folder::{Folder, Role};
-pub use id::{ChangeKey, Cursor, FolderId, ItemId};
+pub use id::{ChangeKey, Cursor, FolderId, FolderMark, ItemId};
 pub use item::{Fidelity, FlagStatus, Format, Importance, Item, ItemMeta, Readable};
 pub use mailbox::{Mailbox, MailboxKind};
-pub use source::{CheckReport, Fetched, Finding, ItemRef, Level, Retry, Scope, Source, SourceError, Trouble};
+pub use source::{Bounds, CheckReport, Fetched, Finding, ItemRef, Level, Looked, Retry, Scope, Sight, Source, SourceError, Trouble};

@@ -7,7 +7,7 @@
 //! * Errors say what they are about ([`Scope`]) and whether and when to try again ([`Retry`]).
 //!   A source makes each request once; repeating is the caller's one retry policy.
 
-use crate::{Address, Change, ChangeKey, Cursor, FolderChange, FolderId, Item, ItemId, Mailbox, Page};
+use crate::{Address, Change, ChangeKey, Cursor, FolderId, FolderPage, Item, ItemId, ItemMeta, Mailbox, Page};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -24,22 +24,59 @@ pub trait Source: Send + Sync {
     /// Lists the mailboxes that the source can enumerate.
     async fn mailboxes(&self) -> Result<Vec<Mailbox>, SourceError>;
 
-    /// Returns the next page of folder changes: all folders when `cursor` is `None`.
+    /// Returns the next page of folder changes: all folders when `cursor` is `None`, and marks of their items' states
+    /// where the source has such.
     ///
     /// A parent comes before its children within one enumeration without cursor where the server
     /// keeps that order; callers must accept any order.
-    async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<Page<FolderChange>, SourceError>;
+    async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<FolderPage, SourceError>;
 
     /// Returns the next page of item changes of a folder: all items when `cursor` is `None`.
     async fn changes(&self, mailbox: &Address, folder: &FolderId, cursor: Option<&Cursor>) -> Result<Page<Change>, SourceError>;
+
+    /// Returns what items are like without their contents, one result for each, in any order.
+    ///
+    /// `Err` means that nothing is known about any of them.
+    async fn look(&self, mailbox: &Address, items: &[ItemId]) -> Result<Vec<Looked>, SourceError>;
 
     /// Fetches items, one result for each, in any order.
     ///
     /// `Err` means that nothing is known about any of them; a failure of one item is in its own [`Fetched`].
     async fn fetch(&self, mailbox: &Address, items: &[ItemRef]) -> Result<Vec<Fetched>, SourceError>;
 
-    /// How many items [`Source::fetch`] takes best at once.
-    fn fetch_batch_items(&self) -> usize;
+    /// How much one request takes best.
+    fn bounds(&self) -> Bounds;
+}
+
+/// How much one request takes best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Items for [`Source::fetch`].
+    pub fetch_items: usize,
+    /// Their bytes, one larger item excepted.
+    pub fetch_bytes: u64,
+    /// Items for [`Source::fetch`] of which the size is not known.
+    pub fetch_items_unsized: usize,
+    /// Items for [`Source::look`].
+    pub look_items: usize,
+}
+
+/// What came of a look at one item.
+#[derive(Debug)]
+pub struct Looked {
+    /// The id that was asked for.
+    pub id: ItemId,
+    /// What it is like, or why that is not known. `NotFound` means that it is gone since it was listed.
+    pub result: Result<Sight, SourceError>,
+}
+
+/// An item without its contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Its properties, as [`Source::fetch`] would give them.
+    pub meta: ItemMeta,
+    /// Whether its author still works on it; `None` when the source does not tell.
+    pub draft: Option<bool>,
 }
 
 /// An item to fetch.

@@ -6,6 +6,7 @@
 #[cfg_attr(not(test), expect(dead_code, reason = "what retention, freeing and erasure ask; they come next"))]
 mod inside;
 mod items;
+mod left;
 mod shared;
 
 pub(crate) use inside::Walk;

@@ -47,6 +47,46 @@ impl Ews {
         ));
     }
 
+    /// Sets the read state of many items.
+    pub fn set_read_all(&self, ids: &[String], read: bool) {
+        self.update_all(ids, "message:IsRead", &format!("<t:IsRead>{read}</t:IsRead>"));
+    }
+
+    /// Gives many items one category.
+    pub fn categorise_all(&self, ids: &[String], category: &str) {
+        self.update_all(ids, "item:Categories", &format!("<t:Categories><t:String>{category}</t:String></t:Categories>"));
+    }
+
+    /// Moves many items into a well-known folder.
+    pub fn move_all(&self, ids: &[String], folder: &str) {
+        for ids in ids.chunks(100) {
+            let ids: String = ids.iter().map(|id| format!(r#"<t:ItemId Id="{id}"/>"#)).collect();
+            self.ask(&format!(r#"<m:MoveItem><m:ToFolderId><t:DistinguishedFolderId Id="{folder}"/></m:ToFolderId><m:ItemIds>{ids}</m:ItemIds></m:MoveItem>"#));
+        }
+    }
+
+    /// Renames a folder.
+    pub fn rename_folder(&self, id: &str, name: &str) {
+        self.ask(&format!(
+            r#"<m:UpdateFolder><m:FolderChanges><t:FolderChange><t:FolderId Id="{id}"/><t:Updates><t:SetFolderField><t:FieldURI FieldURI="folder:DisplayName"/>
+            <t:Folder><t:DisplayName>{name}</t:DisplayName></t:Folder></t:SetFolderField></t:Updates></t:FolderChange></m:FolderChanges></m:UpdateFolder>"#
+        ));
+    }
+
+    fn update_all(&self, ids: &[String], field: &str, value: &str) {
+        for ids in ids.chunks(100) {
+            let change = |id: &String| {
+                format!(
+                    r#"<t:ItemChange><t:ItemId Id="{id}"/><t:Updates><t:SetItemField><t:FieldURI FieldURI="{field}"/><t:Message>{value}</t:Message></t:SetItemField></t:Updates></t:ItemChange>"#
+                )
+            };
+            let changes: String = ids.iter().map(change).collect();
+            self.ask(&format!(
+                r#"<m:UpdateItem ConflictResolution="AlwaysOverwrite" MessageDisposition="SaveOnly" SuppressReadReceipts="true"><m:ItemChanges>{changes}</m:ItemChanges></m:UpdateItem>"#
+            ));
+        }
+    }
+
     /// Makes a folder under a well-known one; returns its id.
     pub fn create_folder(&self, parent: &str, name: &str) -> String {
         let name = name.replace('&', "&amp;").replace('<', "&lt;");

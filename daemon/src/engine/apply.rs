@@ -1,8 +1,11 @@
 //! Applies listed changes to the storage: fetches what differs, and orders everything so that no
 //! cursor is ever ahead of its data.
 //!
+//! What can be told by an item's properties alone (that it moved, or was only marked) costs no fetch.
 //! Fetches of several pages and folders overlap. A page's cursor is handed over when all items of it
 //! and of the pages before are. A page that speaks of an item which is being fetched waits for that.
+
+mod seen;
 
 use super::cycle::{Cycle, Halt};
 use super::fetch::{Done, Outcome, Step, Wanted};
@@ -10,6 +13,7 @@ use super::flight::Flight;
 use super::ledger::{Ledger, Try};
 use super::limits::REQUESTS_MAILBOX_MAX;
 use super::listing::{Listed, Seen};
+use super::moves::Moves;
 use super::plan::{Action, Planned};
 use super::problem;
 use super::progress::MailboxIndex;
@@ -43,7 +47,11 @@ pub(crate) struct Applier {
     pages: VecDeque<OpenPage>,
     next_page: u64,
     queue: VecDeque<Wanted>,
-    /// Ids that are queued or being fetched.
+    /// Items to be looked at.
+    looks: VecDeque<Wanted>,
+    /// What left and what arrived; `None` when nothing can have left.
+    moves: Option<Moves>,
+    /// Ids that wait, are queued, or are being fetched.
     under_way: HashSet<ItemId>,
     fetches: JoinSet<(bool, Result<Done, Halt>)>,
     /// Of the fetches, those that mostly wait before they are tried again.
@@ -87,6 +95,8 @@ impl Applier {
             pages: VecDeque::new(),
             next_page: 0,
             queue: VecDeque::new(),
+            looks: VecDeque::new(),
+            moves: None,
             under_way: HashSet::new(),
             fetches: JoinSet::new(),
             waiting: 0,
@@ -98,7 +108,11 @@ impl Applier {
     /// Applies everything that is listed, to the end.
     pub(crate) async fn run(&mut self, mut listing: Receiver<Listed>) -> Result<(), Halt> {
         let mut is_open = true;
+        let mailbox = self.mailbox;
+        let counts = self.cycle.read(move |catalog| catalog.counts(mailbox)).await?;
+        self.moves = (counts.versions > 0).then(Moves::default);
         loop {
+            self.release(is_open).await?;
             self.launch();
             self.close_pages().await?;
             if let Some(step) = self.held.take_if(|_| self.under_way.is_empty()) {
@@ -123,7 +137,8 @@ impl Applier {
         self.retries = true;
         for failure in failures {
             let page = self.open_page(failure.folder, None);
-            self.want(page, failure.id, failure.change_key, failure.folder);
+            let wanted = Wanted { id: failure.id, change_key: failure.change_key, folder: failure.folder, size: failure.size, page };
+            self.want(wanted);
         }
         let (_, nothing) = tokio::sync::mpsc::channel(1);
         self.run(nothing).await
@@ -151,6 +166,7 @@ impl Applier {
 
     async fn page(&mut self, folder: FolderKey, planned: Vec<Planned>, cursor: Option<Cursor>, last: bool) -> Result<(), Halt> {
         let holds = self.holds(planned.iter().map(|one| one.id.clone()).collect()).await?;
+        let mut rows = self.rows(folder, &planned, &holds).await?;
         let page = self.open_page(folder, cursor);
         let now = self.cycle.clock.now();
         if self.marks.folder != Some(folder) {
@@ -158,11 +174,17 @@ impl Applier {
         }
         let mut unchanged = 0;
         for (one, held) in planned.into_iter().zip(holds) {
-            let Planned { id, change_key, action } = one;
+            let Planned { id, change_key, size, action } = one;
+            let row = rows.remove(&id);
             self.marks.items.remove(&id);
             let is_current = held.as_ref().is_some_and(|held| held.is(folder, self.change(change_key.as_ref())));
             match (action, held) {
-                (Action::Drop, held) => self.drop_item(folder, id, held).await?,
+                (Action::Drop, held) => {
+                    if let Some((moves, row)) = self.moves.as_mut().zip(row.as_ref()) {
+                        moves.leave(row);
+                    }
+                    self.drop_item(folder, id, held).await?;
+                }
                 (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
                 (Action::Look | Action::Mark(_), _) if self.ledger.rests(&id, change_key.as_ref(), now) => self.cycle.progress.failed(self.index),
                 (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
@@ -170,7 +192,20 @@ impl Applier {
                     self.cycle.progress.marked(self.index);
                     self.marks.items.insert(id, (change_key, read));
                 }
-                (Action::Look | Action::Mark(_), _) => self.want(page, id, change_key, folder),
+                (action, held) => {
+                    let wanted = Wanted { id, change_key, folder, size, page };
+                    match (action, &mut self.moves) {
+                        (Action::Look, Some(moves)) if held.is_none() && self.ledger.get(&wanted.id).is_none() => {
+                            moves.wait(wanted.clone());
+                            self.expect(&wanted);
+                        }
+                        (Action::Look, _) if row.is_some() && self.ledger.get(&wanted.id).is_none() => {
+                            self.expect(&wanted);
+                            self.looks.push_back(wanted);
+                        }
+                        _ => self.want(wanted),
+                    }
+                }
             }
         }
         if unchanged > 0 {
@@ -245,19 +280,26 @@ impl Applier {
         };
         self.waiting -= usize::from(waited);
         let done = done?;
+        let mut seen = Vec::new();
         for (wanted, outcome) in done.known {
             let (id, page) = (wanted.id.clone(), wanted.page);
             match outcome {
+                Outcome::Seen(sight) => {
+                    seen.push((wanted, *sight));
+                    continue;
+                }
+                Outcome::Unseen => {
+                    self.queue.push_back(wanted);
+                    continue;
+                }
                 Outcome::Item(item) => self.store(wanted, *item).await?,
                 Outcome::Gone => self.lose_sight(wanted).await?,
                 Outcome::Failed(error) => self.fail(wanted, &error).await?,
             }
-            self.under_way.remove(&id);
-            let first = self.pages.front().map_or(0, |page| page.number);
-            let place = page.checked_sub(first).and_then(|place| usize::try_from(place).ok());
-            if let Some(page) = place.and_then(|place| self.pages.get_mut(place)) {
-                page.outstanding -= 1;
-            }
+            self.finish(&id, page);
+        }
+        if !seen.is_empty() {
+            self.judge(seen).await?;
         }
         for step in done.next {
             self.spawn(step);
@@ -373,12 +415,27 @@ impl Applier {
     }
 
     /// Queues an item for a page, the last one opened.
-    fn want(&mut self, page: u64, id: ItemId, change_key: Option<ChangeKey>, folder: FolderKey) {
+    fn want(&mut self, wanted: Wanted) {
+        self.expect(&wanted);
+        self.queue.push_back(wanted);
+    }
+
+    /// Notes that the page opened last waits for an item.
+    fn expect(&mut self, wanted: &Wanted) {
         if let Some(open) = self.pages.back_mut() {
             open.outstanding += 1;
         }
-        self.under_way.insert(id.clone());
-        self.queue.push_back(Wanted { id, change_key, folder, page });
+        self.under_way.insert(wanted.id.clone());
+    }
+
+    /// Notes that an item is handed over, or nothing is to be done about it.
+    fn finish(&mut self, id: &ItemId, page: u64) {
+        self.under_way.remove(id);
+        let first = self.pages.front().map_or(0, |page| page.number);
+        let place = page.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+        if let Some(page) = place.and_then(|place| self.pages.get_mut(place)) {
+            page.outstanding -= 1;
+        }
     }
 
     /// Hands over the cursors of pages that are done, in their order.
@@ -392,13 +449,40 @@ impl Applier {
         Ok(())
     }
 
-    /// Starts as many fetches as there may be.
+    /// Starts as many requests as there may be.
     fn launch(&mut self) {
-        while !self.queue.is_empty() && self.fetches.len() < BATCHES_MAX && self.fetches.len() - self.waiting < REQUESTS_MAILBOX_MAX {
-            let items = self.batch_items().min(self.queue.len());
-            let wanted = self.queue.drain(..items).collect();
-            self.spawn(if self.retries { Step::once_more(wanted) } else { Step::first(wanted) });
+        while self.fetches.len() < BATCHES_MAX && self.fetches.len() - self.waiting < REQUESTS_MAILBOX_MAX {
+            if !self.looks.is_empty() {
+                let items = self.cycle.source.bounds().look_items.clamp(1, self.looks.len());
+                let wanted = self.looks.drain(..items).collect();
+                self.spawn(Step::Look(wanted));
+            } else if !self.queue.is_empty() {
+                let wanted = self.next_batch();
+                self.spawn(if self.retries { Step::once_more(wanted) } else { Step::first(wanted) });
+            } else {
+                return;
+            }
         }
+    }
+
+    /// Takes from the queue what one request is to bring: a bounded number of items and of bytes, at least one item.
+    fn next_batch(&mut self) -> Vec<Wanted> {
+        let bounds = self.cycle.source.bounds();
+        let items_max = Flight::batch_items(self.cycle.progress.known_items()).clamp(1, bounds.fetch_items.max(1));
+        let guess = bounds.fetch_bytes / u64::try_from(bounds.fetch_items_unsized.max(1)).unwrap_or(1);
+        let (mut batch, mut bytes) = (Vec::new(), 0u64);
+        while let Some(wanted) = self.queue.pop_front() {
+            bytes = bytes.saturating_add(wanted.size.unwrap_or(guess));
+            if !batch.is_empty() && bytes > bounds.fetch_bytes {
+                self.queue.push_front(wanted);
+                break;
+            }
+            batch.push(wanted);
+            if batch.len() >= items_max {
+                break;
+            }
+        }
+        batch
     }
 
     fn spawn(&mut self, step: Step) {
@@ -406,9 +490,5 @@ impl Applier {
         self.waiting += usize::from(waits);
         let running = step.run(self.cycle.clone(), self.address.clone(), self.tree.clone());
         self.fetches.spawn(async move { (waits, running.await) });
-    }
-
-    fn batch_items(&self) -> usize {
-        Flight::batch_items(self.cycle.progress.known_items()).clamp(1, self.cycle.source.fetch_batch_items().max(1))
     }
 }

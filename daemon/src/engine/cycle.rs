@@ -6,6 +6,7 @@
 //! mailbox's own: so a message that crashes the server costs itself and not the backup.
 
 use super::flight::{Flight, Room};
+use super::full::Interval;
 use super::limits::{ConnectionLimits, Pass};
 use super::problem;
 use super::progress::Progress;
@@ -46,6 +47,8 @@ pub(crate) struct Cycle {
     pub(crate) flight: Flight,
     pub(crate) lost: OnceLock<Problem>,
     pub(crate) contacted: AtomicBool,
+    /// Says which mailboxes are listed in full.
+    pub(crate) full: Interval,
 }
 
 /// Why something was not done.
@@ -256,6 +259,14 @@ impl Cycle {
     /// Hands work to the storage's writer and waits for its answer.
     pub(crate) async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static) -> Result<T, Halt> {
         self.of_writer(self.storage.ask(work).await)
+    }
+
+    /// As [`Cycle::ask`], and tells the order's place.
+    pub(crate) async fn ask_in_turn<T: Send + 'static>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static) -> Result<(Ticket, T), Halt> {
+        if self.storage.is_low() {
+            return Err(self.lose(problem::below_reserve()));
+        }
+        self.of_writer(self.storage.ask_in_turn(work).await)
     }
 
     /// Commits everything that was handed over.

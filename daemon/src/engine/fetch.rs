@@ -8,7 +8,7 @@ use super::cycle::{Cycle, Halt, Probe, RECOVERIES_MAX, SUSPICIOUS_FAILURES, salt
 use super::flight::Room;
 use super::problem;
 use super::retry::{Tried, Verdict, backoff, is_throttling, verdict};
-use c2b_mailbox::{Address, ChangeKey, Cursor, Fetched, Item, ItemId, ItemRef, Retry, Scope, SourceError, Trouble};
+use c2b_mailbox::{Address, ChangeKey, Cursor, Fetched, Item, ItemId, ItemRef, Retry, Scope, Sight, SourceError, Trouble};
 use c2b_storagefmt::FolderKey;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(crate) struct Wanted {
     pub(crate) id: ItemId,
     pub(crate) change_key: Option<ChangeKey>,
     pub(crate) folder: FolderKey,
+    /// Its size, when the source told it.
+    pub(crate) size: Option<u64>,
     /// The page that asked for it.
     pub(crate) page: u64,
 }
@@ -47,6 +49,8 @@ pub(crate) struct Suspects {
 /// Something to do about items.
 #[derive(Debug)]
 pub(crate) enum Step {
+    /// See what they are like.
+    Look(Vec<Wanted>),
     /// Fetch them.
     Fetch(Batch),
     /// Find out whose fault their failure is.
@@ -69,6 +73,10 @@ pub(crate) struct Done {
 pub(crate) enum Outcome {
     /// Here it is.
     Item(Box<Item>),
+    /// This is what it is like.
+    Seen(Box<Sight>),
+    /// It could not be seen what it is like: to be fetched, whatever the matter is.
+    Unseen,
     /// It is gone since it was listed.
     Gone,
     /// It cannot be had now.
@@ -89,6 +97,7 @@ impl Step {
     /// Returns whether this mostly waits.
     pub(crate) fn waits(&self) -> bool {
         match self {
+            Self::Look(_) => false,
             Self::Fetch(batch) => !batch.wait.is_zero(),
             Self::Judge(_) => true,
         }
@@ -97,6 +106,7 @@ impl Step {
     /// Does it; `tree` is the cursor of the mailbox's folder tree, to ask whether the mailbox answers.
     pub(crate) async fn run(self, cycle: Arc<Cycle>, mailbox: Address, tree: Cursor) -> Result<Done, Halt> {
         match self {
+            Self::Look(wanted) => look(&cycle, &mailbox, wanted).await,
             Self::Fetch(batch) => batch.fetch(&cycle, &mailbox).await,
             Self::Judge(suspects) => suspects.judge(&cycle, &mailbox, &tree).await,
         }
@@ -210,6 +220,25 @@ impl Suspects {
         }
         Ok(done)
     }
+}
+
+/// Looks at items. Whose fault a failure is shows when they are fetched.
+async fn look(cycle: &Cycle, mailbox: &Address, wanted: Vec<Wanted>) -> Result<Done, Halt> {
+    let ids: Vec<ItemId> = wanted.iter().map(|one| one.id.clone()).collect();
+    let looked = match cycle.attempt(Some(mailbox), &mut Tried::default(), || cycle.source.look(mailbox, &ids)).await {
+        Ok(looked) => looked,
+        Err(Halt::Source(error)) if is_beyond_items(&error) && !error.is_transient() => return Err(Halt::Source(error)),
+        Err(Halt::Source(_)) => Vec::new(),
+        Err(Halt::Cycle) => return Err(Halt::Cycle),
+    };
+    let mut results: HashMap<ItemId, Result<Sight, SourceError>> = looked.into_iter().map(|one| (one.id, one.result)).collect();
+    let outcome = |one: &Wanted| match results.remove(&one.id) {
+        Some(Ok(sight)) => Outcome::Seen(Box::new(sight)),
+        Some(Err(error)) if error.trouble == Trouble::NotFound => Outcome::Gone,
+        Some(Err(_)) | None => Outcome::Unseen,
+    };
+    let outcomes: Vec<Outcome> = wanted.iter().map(outcome).collect();
+    Ok(Done { known: wanted.into_iter().zip(outcomes).collect(), ..Done::default() })
 }
 
 /// Returns how long to wait after an error; a mailbox that is to be left alone waits as a whole instead.

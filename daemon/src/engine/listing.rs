@@ -1,5 +1,8 @@
 //! Lists the item changes of a mailbox, folder by folder, ahead of the fetching.
 //!
+//! A folder whose mark is that of its last complete listing is passed over, but for a full look now and then.
+//! The mark was read with the folder tree, hence before the items are listed: what happens meanwhile shows in the next one.
+//!
 //! One listing at a time for a mailbox: what is applied last was listed last, so an item that
 //! moves while a cycle runs ends up where the server saw it last. Pages wait in a bounded channel.
 //!
@@ -9,11 +12,12 @@
 
 use super::cycle::{Cycle, Halt, Suspect};
 use super::plan::{Action, Planned, plan};
+use super::position::Position;
 use super::problem;
 use super::progress::MailboxIndex;
 use super::tree::{Place, Tree};
 use c2b_mailbox::{Address, Cursor, ItemId, Scope, SourceError, Trouble};
-use c2b_storagefmt::{CursorScope, FolderKey, MailboxKey};
+use c2b_storagefmt::{CursorScope, FolderKey, Moment};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use tokio::sync::mpsc::Sender;
@@ -49,11 +53,26 @@ pub(crate) struct Seen {
     keys: (RandomState, RandomState),
 }
 
-/// Lists all folders of a mailbox into `pages`.
+/// What the storage knows of a folder's listing.
+#[derive(Debug)]
+enum Known {
+    /// Nothing, and it has no items of it.
+    Nothing,
+    /// Nothing, though it has items of it.
+    Items,
+    /// Where the listing stands.
+    Position(Position),
+}
+
+/// Lists those folders of a mailbox into `pages` whose items changed, as far as the source can tell that.
 pub(crate) async fn list(cycle: &Cycle, mailbox: &Address, index: MailboxIndex, tree: &Tree, pages: Sender<Listed>) -> Result<(), Halt> {
-    for folder in &tree.folders {
-        let mut listing = Listing { cycle, mailbox, index, key: tree.mailbox, tree: &tree.cursor, folder, pages: &pages };
-        match listing.run().await {
+    let is_full = cycle.full.is_due(mailbox);
+    for (folder, known) in tree.folders.iter().zip(known(cycle, tree).await?) {
+        if !is_full && is_same(folder, &known) {
+            continue;
+        }
+        let mut listing = Listing { cycle, mailbox, index, tree: &tree.cursor, folder, pages: &pages };
+        match listing.run(known).await {
             Ok(()) => {}
             Err(Halt::Source(error)) if error.scope == Scope::Mailbox && !error.is_transient() => return Err(Halt::Source(error)),
             Err(Halt::Source(error)) => listing.report(&error),
@@ -64,31 +83,43 @@ pub(crate) async fn list(cycle: &Cycle, mailbox: &Address, index: MailboxIndex, 
     Ok(())
 }
 
+/// Returns what is known of each folder, in their order.
+async fn known(cycle: &Cycle, tree: &Tree) -> Result<Vec<Known>, Halt> {
+    let (mailbox, folders) = (tree.mailbox, tree.folders.iter().map(|folder| folder.key).collect::<Vec<_>>());
+    cycle
+        .read(move |catalog| {
+            let known = |folder| {
+                Ok(match catalog.cursor(mailbox, CursorScope::Folder(folder))? {
+                    Some(stored) => Known::Position(Position::of(stored)),
+                    None if catalog.items(mailbox, folder, Moment::Latest)?.next().transpose()?.is_some() => Known::Items,
+                    None => Known::Nothing,
+                })
+            };
+            folders.into_iter().map(known).collect()
+        })
+        .await
+}
+
+/// Returns whether a folder was listed to its end since its items last changed.
+fn is_same(folder: &Place, known: &Known) -> bool {
+    matches!(known, Known::Position(position) if position.mark.is_some() && position.mark == folder.mark)
+}
+
 struct Listing<'a> {
     cycle: &'a Cycle,
     mailbox: &'a Address,
     index: MailboxIndex,
-    key: MailboxKey,
     tree: &'a Cursor,
     folder: &'a Place,
     pages: &'a Sender<Listed>,
 }
 
 impl Listing<'_> {
-    async fn run(&mut self) -> Result<(), Halt> {
-        let (mailbox, folder) = (self.key, self.folder.key);
-        let (stored, has_items) = self
-            .cycle
-            .read(move |catalog| {
-                let cursor = catalog.cursor(mailbox, CursorScope::Folder(folder))?;
-                let has_items = cursor.is_none() && !catalog.live_ids(mailbox, folder)?.is_empty();
-                Ok((cursor, has_items))
-            })
-            .await?;
-        match (stored, has_items) {
-            (None, true) => self.resync().await,
-            (None, false) => self.follow(None).await,
-            (Some(cursor), _) => match self.follow(Some(cursor)).await {
+    async fn run(&mut self, known: Known) -> Result<(), Halt> {
+        match known {
+            Known::Items => self.resync().await,
+            Known::Nothing => self.follow(None).await,
+            Known::Position(position) => match self.follow(Some(position)).await {
                 Err(Halt::Source(error)) if error.trouble == Trouble::CursorInvalid => self.resync().await,
                 end => end,
             },
@@ -98,18 +129,19 @@ impl Listing<'_> {
     /// Lists what changed since the cursor, keeping the cursor of each page that reports something and follows no mark.
     ///
     /// A page that reports nothing leaves the stored cursor as it is, though the server may give a new
-    /// one each time: the old one stays valid, and a cycle without changes writes nothing.
-    async fn follow(&mut self, stored: Option<Cursor>) -> Result<(), Halt> {
+    /// one each time: the old one stays valid, and a cycle without changes writes nothing. Only the last page
+    /// takes over the folder's mark.
+    async fn follow(&mut self, stored: Option<Position>) -> Result<(), Halt> {
         let mut is_first = stored.is_none();
         let mut has_marks = false;
-        let mut cursor = stored;
+        let (mut cursor, kept) = stored.map_or((None, None), |position| (Some(position.cursor), position.mark));
         loop {
             let (planned, next, last) = self.page(cursor.as_ref()).await?;
             has_marks |= planned.iter().any(|one| matches!(one.action, Action::Mark(_)));
             // Marks wait for the folder's last page, and so do cursors that are past them: a listing that breaks off must meet them again.
-            if is_first || !planned.is_empty() || (last && has_marks) {
+            if is_first || !planned.is_empty() || (last && (has_marks || kept != self.folder.mark)) {
                 is_first = false;
-                let cursor = (last || !has_marks).then(|| next.clone());
+                let cursor = (last || !has_marks).then(|| self.position(next.clone(), last));
                 self.send(Listed::Page { folder: self.folder.key, planned, cursor, last }).await?;
             }
             if last {
@@ -130,7 +162,7 @@ impl Listing<'_> {
             }
             self.send(Listed::Page { folder: self.folder.key, planned, cursor: None, last }).await?;
             if last {
-                return self.send(Listed::Complete { folder: self.folder.key, seen, cursor: next }).await;
+                return self.send(Listed::Complete { folder: self.folder.key, seen, cursor: self.position(next, true) }).await;
             }
             cursor = Some(next);
         }
@@ -147,6 +179,11 @@ impl Listing<'_> {
         self.cycle.progress.known(self.index, items as u64);
         tracing::debug!(job = %self.cycle.job, mailbox = %self.mailbox, folder = %self.folder.id, changes = planned.len(), last = page.last, "listed a page");
         Ok((planned, page.cursor, page.last))
+    }
+
+    /// Returns what is to be kept behind a page.
+    fn position(&self, cursor: Cursor, last: bool) -> Cursor {
+        Position { cursor, mark: self.folder.mark.clone().filter(|_| last) }.into_stored()
     }
 
     async fn send(&self, listed: Listed) -> Result<(), Halt> {

@@ -12,6 +12,8 @@ pub(crate) struct Planned {
     pub(crate) id: ItemId,
     /// The mark of the state that the server reported.
     pub(crate) change_key: Option<ChangeKey>,
+    /// Its size, when the server told it.
+    pub(crate) size: Option<u64>,
     pub(crate) action: Action,
 }
 
@@ -32,12 +34,12 @@ pub(crate) fn plan(changes: Vec<Change>) -> Vec<Planned> {
     let mut planned: Vec<Planned> = Vec::with_capacity(changes.len());
     for change in changes {
         let next = match change {
-            Change::Upsert { id, change_key } => Planned { id, change_key, action: Action::Look },
-            Change::Read { id, change_key, read } => Planned { id, change_key, action: Action::Mark(read) },
-            Change::Delete(id) => Planned { id, change_key: None, action: Action::Drop },
+            Change::Upsert { id, change_key, size } => Planned { id, change_key, size, action: Action::Look },
+            Change::Read { id, change_key, read } => Planned { id, change_key, size: None, action: Action::Mark(read) },
+            Change::Delete(id) => Planned { id, change_key: None, size: None, action: Action::Drop },
         };
         match places.get(&next.id).and_then(|place| planned.get_mut(*place)) {
-            Some(earlier) => *earlier = merge(earlier.action, next),
+            Some(earlier) => *earlier = merge(earlier, next),
             None => {
                 places.insert(next.id.clone(), planned.len());
                 planned.push(next);
@@ -47,10 +49,10 @@ pub(crate) fn plan(changes: Vec<Change>) -> Vec<Planned> {
     planned
 }
 
-fn merge(earlier: Action, next: Planned) -> Planned {
-    match (earlier, next.action) {
+fn merge(earlier: &Planned, next: Planned) -> Planned {
+    match (earlier.action, next.action) {
         // A read mark says nothing about the contents: look at what was reported before it.
-        (Action::Look | Action::Drop, Action::Mark(_)) => Planned { action: Action::Look, ..next },
+        (Action::Look | Action::Drop, Action::Mark(_)) => Planned { action: Action::Look, size: earlier.size, ..next },
         _ => next,
     }
 }
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     fn upsert(id: &str, key: &str) -> Change {
-        Change::Upsert { id: ItemId::new(id), change_key: Some(ChangeKey::new(key)) }
+        Change::Upsert { id: ItemId::new(id), change_key: Some(ChangeKey::new(key)), size: None }
     }
 
     fn read(id: &str, key: &str) -> Change {

@@ -6,7 +6,7 @@
 //! deleted only when the server says so or leaves them out of a complete listing.
 
 use super::cycle::{Cycle, Halt, Suspect};
-use c2b_mailbox::{Address, Cursor, Folder, FolderChange, FolderId, Trouble};
+use c2b_mailbox::{Address, Cursor, Folder, FolderChange, FolderId, FolderMark, Trouble};
 use c2b_storagefmt::{CursorScope, FolderKey, FolderRow, MailboxKey, Moment};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -26,6 +26,8 @@ pub(crate) struct Place {
     pub(crate) key: FolderKey,
     pub(crate) id: FolderId,
     pub(crate) name: String,
+    /// How its items stood when the tree was listed, as the source marks it.
+    pub(crate) mark: Option<FolderMark>,
 }
 
 /// What the storage knows.
@@ -42,6 +44,7 @@ struct Report {
     /// The last word on each folder, in the order of the first words.
     upserts: Vec<Folder>,
     deletes: Vec<FolderId>,
+    marks: HashMap<FolderId, FolderMark>,
     cursor: Cursor,
     /// Whether this is the whole tree and not what changed.
     complete: bool,
@@ -54,10 +57,9 @@ pub(crate) async fn update(cycle: &Cycle, address: &Address) -> Result<Tree, Hal
     if report.complete {
         let listed: HashSet<&FolderId> = report.upserts.iter().map(|folder| &folder.id).collect();
         report.deletes = stored.rows.iter().filter(|row| !listed.contains(&row.id)).map(|row| row.id.clone()).collect();
-        if stored.cursor.is_some() || !stored.rows.is_empty() {
-            tracing::info!(
-                job = %cycle.job, mailbox = %address, folders = report.upserts.len(), deleted = report.deletes.len(), "resync of the folder tree"
-            );
+        stored.drop_known(&mut report.upserts);
+        if !report.upserts.is_empty() || !report.deletes.is_empty() {
+            tracing::debug!(job = %cycle.job, mailbox = %address, changed = report.upserts.len(), deleted = report.deletes.len(), "compared the folder tree");
         }
     }
     let key = match stored.key {
@@ -68,6 +70,20 @@ pub(crate) async fn update(cycle: &Cycle, address: &Address) -> Result<Tree, Hal
         }
     };
     apply(cycle, key, stored, report).await
+}
+
+impl Stored {
+    /// Takes out folders that the storage has as they are.
+    fn drop_known(&self, folders: &mut Vec<Folder>) {
+        let ids: HashMap<FolderKey, &FolderId> = self.rows.iter().map(|row| (row.key, &row.id)).collect();
+        let rows: HashMap<&FolderId, &FolderRow> = self.rows.iter().map(|row| (&row.id, row)).collect();
+        folders.retain(|folder| {
+            rows.get(&folder.id).is_none_or(|row| {
+                let parent = row.parent.and_then(|parent| ids.get(&parent).copied());
+                (parent, &row.name, &row.class, &row.role) != (folder.parent.as_ref(), &folder.name, &folder.class, &folder.role)
+            })
+        });
+    }
 }
 
 async fn load(cycle: &Cycle, address: &Address) -> Result<Stored, Halt> {
@@ -85,6 +101,7 @@ async fn collect(cycle: &Cycle, address: &Address, stored: Option<&Cursor>) -> R
     let mut cursor = stored.cloned();
     let mut complete = cursor.is_none();
     let mut words: HashMap<FolderId, usize> = HashMap::new();
+    let mut marks = HashMap::new();
     let mut last: Vec<FolderChange> = Vec::new();
     loop {
         let asked = cursor.clone();
@@ -94,6 +111,7 @@ async fn collect(cycle: &Cycle, address: &Address, stored: Option<&Cursor>) -> R
                 (cursor, complete) = (None, true);
                 words.clear();
                 last.clear();
+                marks.clear();
                 continue;
             }
             page => page?,
@@ -113,6 +131,8 @@ async fn collect(cycle: &Cycle, address: &Address, stored: Option<&Cursor>) -> R
                 }
             }
         }
+        marks.extend(page.marks);
+        complete |= page.whole;
         cursor = Some(page.cursor.clone());
         if page.last || stuck {
             let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
@@ -122,7 +142,7 @@ async fn collect(cycle: &Cycle, address: &Address, stored: Option<&Cursor>) -> R
                     FolderChange::Delete(id) => deletes.push(id),
                 }
             }
-            return Ok(Report { upserts: parents_first(upserts), deletes, cursor: page.cursor, complete });
+            return Ok(Report { upserts: parents_first(upserts), deletes, marks, cursor: page.cursor, complete });
         }
     }
 }
@@ -132,9 +152,11 @@ async fn apply(cycle: &Cycle, mailbox: MailboxKey, stored: Stored, report: Repor
     // By id: key, parent and name. Keys of new folders are known once they are put.
     let mut places: HashMap<FolderId, (FolderKey, Option<FolderId>, String)> =
         stored.rows.into_iter().map(|row| (row.id, (row.key, row.parent.and_then(|parent| ids.get(&parent).cloned()), row.name))).collect();
-    let Report { upserts, deletes, cursor, complete } = report;
-    if upserts.is_empty() && deletes.is_empty() && !complete {
-        return Ok(Tree { mailbox, folders: sorted(places), cursor });
+    let Report { upserts, deletes, marks, cursor, complete } = report;
+    // A page that reports nothing leaves the stored cursor as it is, though the source may give a new one each time.
+    let is_stored = stored.cursor.is_some() && (!complete || stored.cursor.as_ref() == Some(&cursor));
+    if upserts.is_empty() && deletes.is_empty() && is_stored {
+        return Ok(Tree { mailbox, folders: sorted(places, marks), cursor });
     }
     let kept = cursor.clone();
     let places = cycle
@@ -156,7 +178,7 @@ async fn apply(cycle: &Cycle, mailbox: MailboxKey, stored: Stored, report: Repor
             Ok(places)
         })
         .await?;
-    Ok(Tree { mailbox, folders: sorted(places), cursor: kept })
+    Ok(Tree { mailbox, folders: sorted(places, marks), cursor: kept })
 }
 
 /// Returns the folders and everything below them.
@@ -196,8 +218,8 @@ fn parents_first(folders: Vec<Folder>) -> Vec<Folder> {
     by_depth.into_values().flatten().collect()
 }
 
-fn sorted(places: HashMap<FolderId, (FolderKey, Option<FolderId>, String)>) -> Vec<Place> {
-    let mut folders: Vec<Place> = places.into_iter().map(|(id, (key, _, name))| Place { key, id, name }).collect();
+fn sorted(places: HashMap<FolderId, (FolderKey, Option<FolderId>, String)>, mut marks: HashMap<FolderId, FolderMark>) -> Vec<Place> {
+    let mut folders: Vec<Place> = places.into_iter().map(|(id, (key, _, name))| Place { key, mark: marks.remove(&id), id, name }).collect();
     folders.sort_by_key(|folder| folder.key);
     folders
 }

@@ -205,15 +205,23 @@ impl StorageWriter {
 
     /// Hands over work and waits for its answer.
     pub(crate) async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static) -> Result<T, WriterError> {
+        Ok(self.ask_in_turn(work).await?.1)
+    }
+
+    /// As [`StorageWriter::ask`], and tells the order's place.
+    pub(crate) async fn ask_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(Ticket, T), WriterError> {
         let (done, answer) = oneshot::channel();
-        self.submit(move |writer| {
+        let ticket = self.submit(move |writer| {
             // A caller that stopped waiting needs no answer.
             let _unheard = done.send(work(writer)?);
             Ok(())
         })
         .await?;
         match answer.await {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => Ok((ticket, answer)),
             Err(_) => Err(self.end().await),
         }
     }

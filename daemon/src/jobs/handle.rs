@@ -108,10 +108,16 @@ impl Handle {
         Some(self.lock().record.previous_mailboxes.clone()).filter(|mailboxes| !mailboxes.is_empty())
     }
 
+    /// Returns when the last cycle began that ended well.
+    pub(super) fn previous_start(&self) -> Option<DateTime<Utc>> {
+        self.lock().record.previous_start
+    }
+
     /// Notes that the job is another one now: what its selection was before says nothing about it.
     pub(super) fn edited(&self) {
         self.change(|inner| {
             inner.record.previous_mailboxes.clear();
+            inner.record.previous_start = None;
             inner.counted = None;
         });
     }
@@ -203,6 +209,7 @@ impl Handle {
                     inner.record.last_success = Some(row.ended);
                     inner.record.failed_in_a_row = 0;
                     inner.record.previous_mailboxes = covered.unwrap_or_default();
+                    inner.record.previous_start = Some(row.started);
                 }
                 RunEnd::Failed(_) => inner.record.failed_in_a_row += 1,
                 RunEnd::Stopped => {}

@@ -9,6 +9,7 @@ use crate::engine::{CycleContext, CycleEnd, Progress, run_cycle};
 use crate::state::HistoryRow;
 use c2b_api::ApiError;
 use c2b_api::job::{Continuity, Problem};
+use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -59,7 +60,7 @@ async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>
     let context = tokio::select! {
         biased;
         () = cancel.cancelled() => None,
-        context = context(jobs, job, handle, progress, cancel) => Some(context),
+        context = context(jobs, job, handle, progress, cancel, started) => Some(context),
     };
     let end = match context {
         None => RunEnd::Stopped,
@@ -94,13 +95,22 @@ async fn cycle(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>
     (end, failed_in_a_row)
 }
 
-async fn context(jobs: &Jobs, job: &Job, handle: &Handle, progress: &Arc<Progress>, cancel: &CancellationToken) -> Result<CycleContext, ApiError> {
+async fn context(
+    jobs: &Jobs,
+    job: &Job,
+    handle: &Handle,
+    progress: &Arc<Progress>,
+    cancel: &CancellationToken,
+    start: DateTime<Utc>,
+) -> Result<CycleContext, ApiError> {
     let (source, limits) = jobs.connections.source(&job.connection).await?;
     let storage = jobs.storages.writer_of_cycle(&job.storage).await?;
     Ok(CycleContext {
         job: job.name.to_string(),
         selection: job.definition.source.clone(),
         previous_mailboxes: handle.previous_mailboxes(),
+        previous_start: handle.previous_start(),
+        start,
         one_time: job.definition.continuity == Continuity::OneTime,
         source,
         storage,

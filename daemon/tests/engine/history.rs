@@ -17,6 +17,8 @@ enum Step {
     AddMails(usize, usize),
     Change(usize, usize),
     Mark(usize, usize, bool),
+    Flag(usize, usize, bool),
+    Copy(usize, usize, usize),
     Delete(usize, usize),
     Move(usize, usize, usize),
     Invalidate(usize),
@@ -46,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (n(), 1usize..12).prop_map(|(a, b)| Step::AddMails(a, b)),
         3 => (n(), n()).prop_map(|(a, b)| Step::Change(a, b)),
         2 => (n(), n(), any::<bool>()).prop_map(|(a, b, c)| Step::Mark(a, b, c)),
+        2 => (n(), n(), any::<bool>()).prop_map(|(a, b, c)| Step::Flag(a, b, c)),
+        1 => (n(), n(), n()).prop_map(|(a, b, c)| Step::Copy(a, b, c)),
         3 => (n(), n()).prop_map(|(a, b)| Step::Delete(a, b)),
         4 => (n(), n(), n()).prop_map(|(a, b, c)| Step::Move(a, b, c)),
         1 => n().prop_map(Step::Invalidate),
@@ -117,6 +121,16 @@ fn serve(state: &mut State, mailbox: &Address, requests: u64, step: &Step) {
                 state.mark_mail(mailbox, &folder, &mail, *read);
             }
         }
+        Step::Flag(folder, mail, flagged) => {
+            if let Some((folder, mail)) = pick_mail(state, mailbox, *folder, *mail) {
+                state.flag_mail(mailbox, &folder, &mail, *flagged);
+            }
+        }
+        Step::Copy(folder, mail, to) => {
+            if let (Some((folder, mail)), Some(to)) = (pick_mail(state, mailbox, *folder, *mail), pick(state, mailbox, *to)) {
+                state.copy_mail(mailbox, &folder, &to, &mail);
+            }
+        }
         Step::Delete(folder, mail) => {
             if let Some((folder, mail)) = pick_mail(state, mailbox, *folder, *mail) {
                 state.delete_mail(mailbox, &folder, &mail);
@@ -143,10 +157,12 @@ fn serve(state: &mut State, mailbox: &Address, requests: u64, step: &Step) {
     }
 }
 
-async fn live(page_items: usize, stable_ids: bool, steps: Vec<Step>) {
+async fn live(page_items: usize, stable_ids: bool, marks: bool, steps: Vec<Step>) {
     let stand = Stand::new(page_items);
+    // No full look: what a mark hides would be missing.
+    stand.begin_looks();
     let mailbox = stand.server.with(|state| {
-        state.stable_ids = stable_ids;
+        (state.stable_ids, state.marks) = (stable_ids, marks);
         let mailbox = state.add_mailbox("alice@x");
         let inbox = state.add_folder(&mailbox, "Inbox", None);
         (0..9).for_each(|n| drop(state.add_mail(&mailbox, &inbox, &format!("first {n}"))));
@@ -168,13 +184,17 @@ async fn live(page_items: usize, stable_ids: bool, steps: Vec<Step>) {
         state.poisons.clear();
     });
     stand.clock.advance(Duration::from_secs(30 * 24 * 3600));
+    stand.begin_looks();
     let (end, _) = stand.cycle().await;
     assert_eq!(end, CycleEnd::Finished);
     let archive = stand.assert_equal();
     assert!(archive.failures.is_empty(), "{:?}", archive.failures);
     stand.server.with(|state| state.forget_log());
     stand.cycle().await;
-    assert_eq!(stand.server.with(|state| state.fetched.len()), 0);
+    assert_eq!(stand.server.with(|state| (state.fetched.len(), state.count("look"))), (0, 0));
+    if marks {
+        assert_eq!(stand.server.with(|state| state.count("changes")), 0, "a folder in which nothing changed was listed");
+    }
     assert_eq!(stand.archive().head, archive.head, "a cycle without changes wrote something");
 }
 
@@ -190,8 +210,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_quiet_cycle_makes_the_storage_equal_to_the_server(page_items in 1usize..12, stable_ids: bool, steps in proptest::collection::vec(step(), 1..40)) {
+    fn a_quiet_cycle_makes_the_storage_equal_to_the_server(page_items in 1usize..12, stable_ids: bool, marks: bool, steps in proptest::collection::vec(step(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(live(page_items, stable_ids, steps));
+        runtime.block_on(live(page_items, stable_ids, marks, steps));
     }
 }

@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use c2b_mailbox::{
-    Address, Change, ChangeKey, CheckReport, Content, Cursor, Fetched, Fidelity, Folder, FolderChange, FolderId, Format, Item, ItemId, ItemMeta, ItemRef,
-    Mailbox, MailboxKind, Page, Readable, Retry, Scope, Source, SourceError, Trouble,
+    Address, Bounds, Change, ChangeKey, CheckReport, Content, Cursor, Fetched, Fidelity, FlagStatus, Folder, FolderChange, FolderId, FolderMark, FolderPage, Format,
+    Item, ItemId, ItemMeta, ItemRef, Looked, Mailbox, MailboxKind, Page, Readable, Retry, Scope, Sight, Source, SourceError, Trouble,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
@@ -26,6 +26,9 @@ pub(crate) struct Mail {
     pub(crate) change_key: String,
     pub(crate) body: String,
     pub(crate) read: bool,
+    pub(crate) flagged: bool,
+    /// What it is about: the id that it was given first.
+    pub(crate) subject: String,
 }
 
 /// Everything in a mailbox: folder id -> (name, parent, mails).
@@ -52,6 +55,8 @@ struct Fold {
     mails: BTreeMap<String, Mail>,
     log: Vec<Event>,
     epoch: u64,
+    /// What the folder's mark was when it went blind.
+    mark: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +79,10 @@ pub(crate) struct State {
     next: u64,
     pub(crate) page_items: usize,
     pub(crate) stable_ids: bool,
+    /// Whether folders have marks, and the tree comes whole each time.
+    pub(crate) marks: bool,
+    /// Folders whose mark stays though their items change.
+    pub(crate) blind: HashSet<String>,
     pub(crate) poisons: HashMap<String, Poison>,
     pub(crate) faults: HashMap<u64, SourceError>,
     pub(crate) mailbox_faults: HashMap<Address, SourceError>,
@@ -185,7 +194,7 @@ impl State {
     pub(crate) fn add_mail(&mut self, mailbox: &Address, folder: &str, body: &str) -> String {
         self.next += 1;
         let id = format!("i{}", self.next);
-        let mail = Mail { change_key: self.next.to_string(), body: body.into(), read: false };
+        let mail = Mail { change_key: self.next.to_string(), body: body.into(), read: false, flagged: false, subject: id.clone() };
         self.put(mailbox, folder, &id, mail);
         id
     }
@@ -193,8 +202,8 @@ impl State {
     pub(crate) fn change_mail(&mut self, mailbox: &Address, folder: &str, id: &str, body: &str) {
         self.next += 1;
         let change_key = self.next.to_string();
-        let read = self.fold(mailbox, folder).mails[id].read;
-        self.put(mailbox, folder, id, Mail { change_key, body: body.into(), read });
+        let mail = self.fold(mailbox, folder).mails[id].clone();
+        self.put(mailbox, folder, id, Mail { change_key, body: body.into(), ..mail });
     }
 
     pub(crate) fn mark_mail(&mut self, mailbox: &Address, folder: &str, id: &str, read: bool) {
@@ -204,6 +213,14 @@ impl State {
         let mail = fold.mails.get_mut(id).unwrap();
         (mail.read, mail.change_key) = (read, change_key);
         fold.log.push(Event::Read(id.into()));
+    }
+
+    /// Sets a follow-up flag: a change that is not told apart from one of contents.
+    pub(crate) fn flag_mail(&mut self, mailbox: &Address, folder: &str, id: &str, flagged: bool) {
+        self.next += 1;
+        let change_key = self.next.to_string();
+        let mail = self.fold(mailbox, folder).mails[id].clone();
+        self.put(mailbox, folder, id, Mail { change_key, flagged, ..mail });
     }
 
     pub(crate) fn delete_mail(&mut self, mailbox: &Address, folder: &str, id: &str) -> Mail {
@@ -217,6 +234,22 @@ impl State {
         self.next += 1;
         let id = if self.stable_ids { id.to_owned() } else { format!("i{}", self.next) };
         self.put(mailbox, to, &id, mail);
+    }
+
+    /// Copies a mail: only its id and change key are others.
+    pub(crate) fn copy_mail(&mut self, mailbox: &Address, from: &str, to: &str, id: &str) -> String {
+        let mail = self.fold(mailbox, from).mails[id].clone();
+        self.next += 1;
+        let copy = format!("i{}", self.next);
+        self.put(mailbox, to, &copy, Mail { change_key: self.next.to_string(), ..mail });
+        copy
+    }
+
+    /// Makes a folder's mark stay as it is.
+    pub(crate) fn go_blind(&mut self, mailbox: &Address, folder: &str) {
+        let fold = self.fold(mailbox, folder);
+        fold.mark = fold.log.len();
+        self.blind.insert(folder.into());
     }
 
     pub(crate) fn invalidate_folder(&mut self, mailbox: &Address, folder: &str) {
@@ -283,26 +316,36 @@ impl Source for Server {
         Ok(self.with(|state| state.mailboxes()).into_iter().map(list).collect())
     }
 
-    async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<Page<FolderChange>, SourceError> {
+    async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<FolderPage, SourceError> {
         self.receive(Some(mailbox), "tree").await?;
         self.with(|state| {
             let one = &state.boxes[mailbox];
+            let upsert = |id: &String, fold: &Fold| {
+                FolderChange::Upsert(Folder {
+                    id: FolderId::new(id.clone()),
+                    parent: fold.parent.clone().map(FolderId::new),
+                    name: fold.name.clone(),
+                    class: "IPF.Note".into(),
+                    role: None,
+                })
+            };
+            if state.marks {
+                let mark = |id: &String, fold: &Fold| if state.blind.contains(id) { fold.mark } else { fold.log.len() };
+                let marks = one.folders.iter().map(|(id, fold)| (FolderId::new(id.clone()), FolderMark::new(mark(id, fold).to_string())));
+                let (changes, marks) = (one.folders.iter().map(|(id, fold)| upsert(id, fold)).collect(), marks.collect());
+                return Ok(FolderPage { changes, marks, cursor: Cursor::new("0.0"), last: true, whole: true });
+            }
             let start = place(cursor, one.epoch)?;
             let end = one.log.len().min(start + state.page_items);
             let mut changes = Vec::new();
             for (id, _) in &one.log[start..end] {
                 changes.push(match one.folders.get(id) {
-                    Some(fold) => FolderChange::Upsert(Folder {
-                        id: FolderId::new(id.clone()),
-                        parent: fold.parent.clone().map(FolderId::new),
-                        name: fold.name.clone(),
-                        class: "IPF.Note".into(),
-                        role: None,
-                    }),
+                    Some(fold) => upsert(id, fold),
                     None => FolderChange::Delete(FolderId::new(id.clone())),
                 });
             }
-            Ok(Page { changes, cursor: Cursor::new(format!("{}.{end}", one.epoch)), last: end == one.log.len() })
+            let cursor = Cursor::new(format!("{}.{end}", one.epoch));
+            Ok(FolderPage { changes, marks: HashMap::new(), cursor, last: end == one.log.len(), whole: false })
         })
     }
 
@@ -333,8 +376,8 @@ impl Source for Server {
                 let id = ItemId::new(id.clone());
                 match mail {
                     Some(mail) if read => changes.push(Change::Read { id, change_key, read: mail.read }),
-                    Some(_) => changes.push(Change::Upsert { id, change_key }),
-                    None if end % 2 == 0 && !state.stable_ids => changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")) }),
+                    Some(mail) => changes.push(Change::Upsert { id, change_key, size: Some(size(&mail.body)) }),
+                    None if end % 2 == 0 && !state.stable_ids => changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")), size: None }),
                     None => {}
                 }
             }
@@ -352,8 +395,23 @@ impl Source for Server {
         })
     }
 
-    fn fetch_batch_items(&self) -> usize {
-        10
+    async fn look(&self, mailbox: &Address, items: &[ItemId]) -> Result<Vec<Looked>, SourceError> {
+        self.receive(Some(mailbox), "look").await?;
+        self.with(|state| {
+            let look = |id: &ItemId| {
+                let mail = state.boxes[mailbox].folders.values().find_map(|fold| fold.mails.get(id.as_str()));
+                match (state.poisons.get(id.as_str()), mail) {
+                    (_, None) => Err(error(Scope::Item, Trouble::NotFound, Retry::No)),
+                    (Some(Poison::Corrupt), _) => Err(error(Scope::Item, Trouble::Corrupt, Retry::No)),
+                    (_, Some(mail)) => Ok(Sight { meta: meta(id, mail), draft: Some(mail.body.starts_with("draft")) }),
+                }
+            };
+            Ok(items.iter().map(|id| Looked { id: id.clone(), result: look(id) }).collect())
+        })
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { fetch_items: 10, fetch_bytes: 20 * 4096 * 1000, fetch_items_unsized: 10, look_items: 5 }
     }
 }
 
@@ -373,11 +431,25 @@ impl State {
             Some(Poison::Flaky(_) | Poison::Crash) | None => {}
         }
         self.fetched.push((id.to_owned(), mail.change_key.clone()));
-        let mut meta = ItemMeta::new(ItemId::new(id), "IPM.Note");
-        meta.change_key = Some(ChangeKey::new(mail.change_key));
-        meta.subject = format!("about {id}");
-        meta.read = Some(mail.read);
+        let meta = meta(&ItemId::new(id), &mail);
         let content = Content::from_bytes(mail.body.as_bytes()).unwrap();
         Ok(Item { meta, readable: Some(Readable { format: Format::Eml, rendered: false, content }), export: None, fidelity })
     }
+}
+
+/// Returns the size of a mail: another one for each body that tests use.
+fn size(body: &str) -> u64 {
+    body.bytes().map(u64::from).sum::<u64>() * 4096 + body.len() as u64
+}
+
+/// Returns the properties of a mail. They survive moves, but for the id.
+fn meta(id: &ItemId, mail: &Mail) -> ItemMeta {
+    let mut meta = ItemMeta::new(id.clone(), "IPM.Note");
+    meta.change_key = Some(ChangeKey::new(mail.change_key.clone()));
+    meta.subject = format!("about {}", mail.subject);
+    meta.read = Some(mail.read);
+    meta.flag = mail.flagged.then_some(FlagStatus::Flagged);
+    meta.size = Some(size(&mail.body));
+    meta.search_key = Some(mail.subject.clone().into_bytes());
+    meta
 }

@@ -3,13 +3,13 @@
 use super::server::{Mail, Picture, PictureOfFolder, Server};
 use c2b_api::job::{RunInfo, Selection};
 use c2b_mailbox::Address;
-use c2b_storagefmt::{CommitSeq, Error, Failure, Moment, Sealing, Unlock, Writer};
+use c2b_storagefmt::{CommitSeq, Error, Failure, ItemKey, Moment, Sealing, Unlock, Writer};
 use c2bd::clock::Clock;
 use c2bd::engine::{ConnectionLimits, CycleContext, CycleEnd, MailboxQueue, Progress, StorageWriter, run_cycle};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,8 @@ pub(crate) struct Stand {
     pub(crate) queue: Arc<MailboxQueue>,
     pub(crate) previous: Option<Vec<Address>>,
     pub(crate) one_time: bool,
+    /// When the last cycle began, so that marks count.
+    pub(crate) previous_start: Mutex<Option<DateTime<Utc>>>,
     _dir: TempDir,
     path: PathBuf,
 }
@@ -45,6 +47,7 @@ impl Stand {
             clock,
             previous: None,
             one_time: false,
+            previous_start: Mutex::new(None),
             _dir: dir,
             path,
         }
@@ -62,6 +65,8 @@ impl Stand {
             selection: Selection::AllExcept(vec![]),
             previous_mailboxes: self.previous.clone(),
             one_time: self.one_time,
+            previous_start: *self.previous_start.lock().unwrap(),
+            start: self.clock.now(),
             source: self.server.clone(),
             storage: storage.clone(),
             limits: self.limits.clone(),
@@ -70,6 +75,11 @@ impl Stand {
             progress,
             cancel: CancellationToken::new(),
         }
+    }
+
+    /// Takes all that is due in full looks for done.
+    pub(crate) fn begin_looks(&self) {
+        *self.previous_start.lock().unwrap() = Some(self.clock.now());
     }
 
     /// Opens the storage, runs a cycle, closes it.
@@ -89,8 +99,12 @@ impl Stand {
         };
         let info = context.progress.snapshot();
         check(&info);
+        if matches!(end, CycleEnd::Finished | CycleEnd::Warnings) {
+            *self.previous_start.lock().unwrap() = Some(context.start);
+        }
         drop(context);
         storage.close().await.unwrap();
+        self.until_free().await;
         (end, info)
     }
 
@@ -105,11 +119,15 @@ impl Stand {
         };
         drop(context);
         storage.abandon().await;
-        // What was under way is dropped by the runtime, and with it the last handles of the index.
+        self.until_free().await;
+        end
+    }
+
+    /// Waits until what was under way is dropped by the runtime, and with it the last handles of the index.
+    async fn until_free(&self) {
         while matches!(Writer::open(&self.path, &Unlock::Open), Err(Error::Index { .. })) {
             tokio::task::yield_now().await;
         }
-        end
     }
 
     /// Looks into the storage.
@@ -133,6 +151,8 @@ impl Stand {
                         change_key: item.meta.change_key.unwrap().as_str().to_owned(),
                         body: String::from_utf8(body).unwrap(),
                         read: item.meta.read.unwrap(),
+                        flagged: item.meta.flag.is_some(),
+                        subject: item.meta.subject.strip_prefix("about ").unwrap().to_owned(),
                     };
                     assert!(mails.insert(item.meta.id.to_string(), mail).is_none(), "{} is twice in {}", item.meta.id, folder.id);
                 }
@@ -142,6 +162,15 @@ impl Stand {
             archive.failures.extend(catalog.failures(Some(row.key)).unwrap().into_iter().map(|(_, failure)| failure));
         }
         archive
+    }
+
+    /// Returns our keys of the items that a mailbox has now.
+    pub(crate) fn item_keys(&self, mailbox: &Address) -> Vec<ItemKey> {
+        let writer = Writer::open(&self.path, &Unlock::Open).unwrap();
+        let catalog = writer.catalog();
+        let row = catalog.mailbox(mailbox).unwrap().unwrap();
+        let folders = catalog.folders(row.key, Moment::Latest).unwrap();
+        folders.iter().flat_map(|folder| catalog.items(row.key, folder.key, Moment::Latest).unwrap()).map(|item| item.unwrap().key).collect()
     }
 
     /// Fails unless the storage equals the server.

@@ -5,7 +5,7 @@ use c2b_mailbox::render::{Attendance, Attendee, Person, TaskStatus};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
 /// Reads `xs:dateTime`; one without a zone is UTC, as we ask for it.
-pub(super) fn date_time(text: &str) -> Option<DateTime<Utc>> {
+pub(crate) fn date_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.with_timezone(&Utc));

@@ -1,7 +1,7 @@
-//! `FindFolder`: a page of all folders below a root, for servers that cannot tell changes.
+//! `FindFolder`: a page of all folders below a root, with their change counters or without.
 
 use super::FolderName;
-use super::find_item::{ListPlace, PAGE_ENTRIES, Paging};
+use super::find_item::{ListPlace, PAGE_ENTRIES, Paging, no_root};
 use super::get_folder::{RawFolder, read_folder, write_folder_shape};
 use crate::error::Failure;
 use crate::soap::Operation;
@@ -12,12 +12,13 @@ use std::path::Path;
 pub(crate) struct FindFolder {
     pub(crate) root: FolderName,
     pub(crate) offset: u32,
+    pub(crate) with_counters: bool,
 }
 
 /// `FindFolderResponseMessageType`.
 #[derive(Debug, Default)]
 pub(crate) struct FoundFolders {
-    paging: Paging,
+    paging: Option<Paging>,
     pub(crate) folders: Vec<RawFolder>,
 }
 
@@ -27,7 +28,7 @@ impl Operation for FindFolder {
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:FindFolder", &[("Traversal", "Deep")], |xml| {
-            write_folder_shape(xml);
+            write_folder_shape(xml, self.with_counters);
             let offset = self.offset.to_string();
             xml.empty("m:IndexedPageFolderView", &[("MaxEntriesReturned", PAGE_ENTRIES), ("Offset", &offset), ("BasePoint", "Beginning")]);
             xml.element("m:ParentFolderIds", &[], |xml| self.root.write(xml));
@@ -38,7 +39,7 @@ impl Operation for FindFolder {
         if element.name() != "RootFolder" {
             return Ok(xml.skip()?);
         }
-        found.paging = Paging::of(element);
+        found.paging = Some(Paging::of(element));
         while let Some(list) = xml.child()? {
             if list.name() != "Folders" {
                 xml.skip()?;
@@ -55,6 +56,9 @@ impl Operation for FindFolder {
 impl FoundFolders {
     /// Returns where the listing stands behind this page.
     pub(crate) fn place_after(&self, offset: u32, entries: usize, total: Option<u32>) -> Result<ListPlace, Failure> {
-        self.paging.place_after(offset, entries, total)
+        match self.paging {
+            Some(paging) => paging.place_after(offset, entries, total),
+            None => Err(no_root()),
+        }
     }
 }

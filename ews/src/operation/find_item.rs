@@ -5,7 +5,7 @@ use super::get_item::{boolean, item_id};
 use crate::error::Failure;
 use crate::soap::Operation;
 use crate::xml::{Element, XmlReader, XmlWriter};
-use c2b_mailbox::{ChangeKey, FolderId, ItemId, Trouble};
+use c2b_mailbox::{ChangeKey, FolderId, ItemId, Retry, Trouble};
 use std::path::Path;
 
 /// Entries that a page holds at most: more have no effect on Exchange.
@@ -20,7 +20,7 @@ pub(crate) struct FindItem {
 /// `FindItemResponseMessageType`.
 #[derive(Debug, Default)]
 pub(crate) struct FoundItems {
-    pub(crate) paging: Paging,
+    paging: Option<Paging>,
     pub(crate) items: Vec<(ItemId, Option<ChangeKey>)>,
 }
 
@@ -60,7 +60,7 @@ impl Operation for FindItem {
         if element.name() != "RootFolder" {
             return Ok(xml.skip()?);
         }
-        found.paging = Paging::of(element);
+        found.paging = Some(Paging::of(element));
         while let Some(list) = xml.child()? {
             if list.name() != "Items" {
                 xml.skip()?;
@@ -82,8 +82,16 @@ impl Operation for FindItem {
 impl FoundItems {
     /// Returns where the listing stands behind this page.
     pub(crate) fn place_after(&self, offset: u32, entries: usize, total: Option<u32>) -> Result<ListPlace, Failure> {
-        self.paging.place_after(offset, entries, total)
+        match self.paging {
+            Some(paging) => paging.place_after(offset, entries, total),
+            None => Err(no_root()),
+        }
     }
+}
+
+/// Makes the failure of an answer that lists nothing: what is not in it must not count as gone.
+pub(super) fn no_root() -> Failure {
+    Failure::new(Trouble::Malformed, "answer", "the answer holds no listing").retrying(Retry::Backoff)
 }
 
 impl Paging {

@@ -9,7 +9,7 @@ use c2b_mailbox::{ChangeKey, ItemId};
 use std::path::Path;
 
 /// Properties that [`c2b_mailbox::ItemMeta`] keeps.
-const META_FIELDS: [&str; 26] = [
+const META_FIELDS: [&str; 27] = [
     "item:ItemClass",
     "item:Subject",
     "item:DateTimeReceived",
@@ -21,6 +21,7 @@ const META_FIELDS: [&str; 26] = [
     "item:HasAttachments",
     "item:LastModifiedTime",
     "item:Flag",
+    "item:IsDraft",
     "message:From",
     "message:Sender",
     "message:ToRecipients",

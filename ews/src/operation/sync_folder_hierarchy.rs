@@ -34,7 +34,7 @@ impl Operation for SyncFolderHierarchy {
 
     fn write(&self, xml: &mut XmlWriter) {
         xml.element("m:SyncFolderHierarchy", &[], |xml| {
-            write_folder_shape(xml);
+            write_folder_shape(xml, false);
             xml.element("m:SyncFolderId", &[], |xml| self.root.write(xml));
             if let Some(state) = &self.state {
                 xml.text("m:SyncState", state);

@@ -7,6 +7,7 @@ use crate::error::Failure;
 use crate::http::Target;
 use crate::operation::find_item::FindItem;
 use crate::operation::sync_folder_items::{ItemChanges, SyncFolderItems};
+use crate::soap::Batch;
 use c2b_mailbox::{Address, Change, Cursor, FolderId, Page, Scope, SourceError, Trouble};
 
 /// Changes that one page holds at most: the most that the schema allows, and what a server that refuses it gets.
@@ -40,22 +41,7 @@ impl EwsSource {
 
     async fn sync_items(&self, target: &Target, folder: &FolderId, state: Option<String>) -> Result<Page<Change>, Failure> {
         let before = state;
-        let ask = |changes_max| {
-            let request = SyncFolderItems { folder: folder.clone(), state: before.clone(), changes_max };
-            async move { self.transport.call(request, target).await?.single() }
-        };
-        let full = !self.capabilities.lacks(Ability::FullPages);
-        let mut answer = ask(if full { PAGE_CHANGES } else { SMALL_PAGE_CHANGES }).await;
-        let too_large = |failure: &Failure| matches!(failure.trouble, Trouble::Unsupported | Trouble::Refused);
-        if full && !self.capabilities.is_proved(Ability::FullPages) && answer.as_ref().is_err_and(too_large) {
-            answer = ask(SMALL_PAGE_CHANGES).await;
-            if answer.is_ok() {
-                self.capabilities.miss(Ability::FullPages);
-            }
-        } else if full && answer.is_ok() {
-            self.capabilities.prove(Ability::FullPages);
-        }
-        let ItemChanges { state, last, changes } = answer?;
+        let ItemChanges { state, last, changes } = self.ask_for_changes(target, folder, before.as_ref()).await?;
         self.capabilities.prove(Ability::SyncItems);
         let state = state.ok_or_else(|| Failure::new(Trouble::Malformed, "answer", "the answer holds no sync state"))?;
         // A page that changes nothing and leads nowhere would be asked for for ever.
@@ -64,10 +50,35 @@ impl EwsSource {
         Ok(Page { changes, cursor: Place::after_sync(&state), last })
     }
 
+    /// Asks for as much as the server is not known to refuse; finds out once what it refuses.
+    async fn ask_for_changes(&self, target: &Target, folder: &FolderId, state: Option<&String>) -> Result<ItemChanges, Failure> {
+        let known = &self.capabilities;
+        let may = |ability, asked| if asked { !known.lacks(ability) } else { !known.is_proved(ability) };
+        let ways = [(true, true), (true, false), (false, true), (false, false)].into_iter();
+        let mut first = None;
+        for (full, with_sizes) in ways.filter(|(full, sizes)| may(Ability::FullPages, *full) && may(Ability::SizesInSync, *sizes)) {
+            let changes_max = if full { PAGE_CHANGES } else { SMALL_PAGE_CHANGES };
+            let request = SyncFolderItems { folder: folder.clone(), state: state.cloned(), changes_max, with_sizes };
+            match self.transport.call(request, target).await.and_then(Batch::single) {
+                Ok(changes) => {
+                    for (ability, asked) in [(Ability::FullPages, full), (Ability::SizesInSync, with_sizes)] {
+                        if asked { known.prove(ability) } else { known.miss(ability) }
+                    }
+                    return Ok(changes);
+                }
+                Err(failure) if matches!(failure.trouble, Trouble::Unsupported | Trouble::Refused) => {
+                    first.get_or_insert(failure);
+                },
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(first.unwrap_or_else(|| Failure::new(Trouble::Unsupported, "sync", "the server refuses every way to tell changes")))
+    }
+
     async fn list_items(&self, target: &Target, folder: &FolderId, offset: u32, total: Option<u32>) -> Result<Page<Change>, Failure> {
         let found = self.transport.call(FindItem { folder: folder.clone(), offset }, target).await?.single()?;
         let place = found.place_after(offset, found.items.len(), total)?;
-        let changes = found.items.into_iter().map(|(id, change_key)| Change::Upsert { id, change_key }).collect();
+        let changes = found.items.into_iter().map(|(id, change_key)| Change::Upsert { id, change_key, size: None }).collect();
         Ok(Page { changes, cursor: Place::after_list(place.offset, place.total, place.last), last: place.last })
     }
 }

@@ -1,5 +1,7 @@
 //! Where an enumeration stands, as text.
 //!
+//! * `tree:<what is known of the mailbox>`: the whole folder tree was listed, and is listed again each time. What was
+//!   learned when the mailbox was opened goes along, so that it is opened without a request.
 //! * `sync:<state>`: the server keeps count; the state is its own.
 //! * `list:<offset>:<total>`: the server cannot tell changes; we are inside a plain listing that had `total` entries
 //!   when it began. A total that changes under way spoils the listing.
@@ -7,6 +9,7 @@
 //!   [`Trouble::CursorInvalid`]: the caller asks again with no cursor and compares with its catalogue, which finds
 //!   additions, changes and deletions alike.
 
+use super::mailbox::Opening;
 use crate::error::Failure;
 use c2b_mailbox::{Cursor, Trouble};
 
@@ -17,6 +20,8 @@ pub(super) enum Place {
     Start,
     /// The server's own state.
     Sync(String),
+    /// Behind a whole folder tree.
+    Tree(Opening),
     /// Inside a plain listing.
     List {
         /// Entries passed.
@@ -33,6 +38,9 @@ impl Place {
         if let Some(state) = text.strip_prefix("sync:") {
             return Ok(Self::Sync(state.to_owned()));
         }
+        if let Some(opening) = text.strip_prefix("tree:").and_then(|json| serde_json::from_str(json).ok()) {
+            return Ok(Self::Tree(opening));
+        }
         let numbers = text.strip_prefix("list:").and_then(|rest| rest.split_once(':'));
         let place = numbers.and_then(|(offset, total)| Some(Self::List { offset: offset.parse().ok()?, total: total.parse().ok()? }));
         place.ok_or_else(|| invalid("the server cannot tell what changed since the last listing"))
@@ -41,6 +49,12 @@ impl Place {
     /// Returns the cursor behind a page of a plain listing.
     pub(super) fn after_list(offset: u32, total: u32, last: bool) -> Cursor {
         if last { Cursor::new("listed") } else { Cursor::new(format!("list:{offset}:{total}")) }
+    }
+
+    /// Returns the cursor behind a whole folder tree.
+    pub(super) fn after_tree(opening: &Opening) -> Cursor {
+        // A map of texts always serializes.
+        Cursor::new(format!("tree:{}", serde_json::to_string(opening).unwrap_or_default()))
     }
 
     /// Returns the cursor that holds a server's state.
@@ -52,7 +66,7 @@ impl Place {
     pub(super) fn state(&self) -> Option<String> {
         match self {
             Self::Sync(state) => Some(state.clone()),
-            Self::Start | Self::List { .. } => None,
+            Self::Start | Self::List { .. } | Self::Tree(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! With which right a mailbox is opened, and what is learned about it once: its root folder and the well-known ones.
 //!
 //! The user's own mailbox needs no right. Others are opened by impersonation; where that is denied, as a delegate.
-//! What worked is remembered for the process.
+//! What worked is remembered for the process, and in the cursor of the folder tree for the next one.
 
 use super::EwsSource;
 use crate::error::Failure;
@@ -10,7 +10,8 @@ use crate::operation::FolderName;
 use crate::operation::get_folder::{GetFolder, RawFolder};
 use crate::soap::Batch;
 use c2b_mailbox::{Address, Role, Scope, SourceError, Trouble};
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -39,7 +40,8 @@ const WELL_KNOWN: [&str; 18] = [
 ];
 
 /// By which right a mailbox is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Right {
     /// It is the user's own.
     Own,
@@ -56,9 +58,19 @@ pub(super) struct OpenMailbox {
     pub(super) target: Target,
     /// The root, as it must be named in every request of one enumeration.
     pub(super) root: FolderName,
-    pub(super) root_id: String,
+    /// What was learned when it was opened.
+    pub(super) opening: Opening,
+    /// Whether that is from another process, and no request has proved it yet.
+    pub(super) is_presumed: bool,
+}
+
+/// What is learned when a mailbox is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opening {
+    pub(super) right: Right,
+    pub(super) root: String,
     /// Role of a folder by its id.
-    pub(super) roles: HashMap<String, Role>,
+    pub(super) roles: BTreeMap<String, Role>,
 }
 
 /// The mailboxes opened so far.
@@ -72,6 +84,10 @@ impl OpenMailboxes {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(mailbox.clone()).or_default())
     }
+
+    fn forget(&self, mailbox: &Address) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).remove(mailbox);
+    }
 }
 
 impl EwsSource {
@@ -80,6 +96,21 @@ impl EwsSource {
         let cell = self.mailboxes.cell(mailbox);
         let open = cell.get_or_try_init(|| async { self.open_by_any_right(mailbox).await.map(Arc::new) }).await;
         open.map(Arc::clone).map_err(|failure: Failure| failure.about(Scope::Mailbox, format!("open mailbox {mailbox}")))
+    }
+
+    /// Opens a mailbox as it was opened before, without a request, unless it is open.
+    pub(super) async fn open_as_before(&self, mailbox: &Address, before: &Opening) -> Result<Arc<OpenMailbox>, SourceError> {
+        if self.is_own(mailbox) != (before.right == Right::Own) {
+            return self.open(mailbox).await;
+        }
+        let cell = self.mailboxes.cell(mailbox);
+        Ok(Arc::clone(cell.get_or_init(async || Arc::new(opened(mailbox, before.clone(), true))).await))
+    }
+
+    /// Opens a mailbox anew.
+    pub(super) async fn reopen(&self, mailbox: &Address) -> Result<Arc<OpenMailbox>, SourceError> {
+        self.mailboxes.forget(mailbox);
+        self.open(mailbox).await
     }
 
     async fn open_by_any_right(&self, mailbox: &Address) -> Result<OpenMailbox, Failure> {
@@ -106,9 +137,8 @@ impl EwsSource {
     }
 
     async fn open_by(&self, right: Right, mailbox: &Address) -> Result<OpenMailbox, Failure> {
-        let delegated = (right == Right::Delegate).then(|| mailbox.clone());
-        let target = Target { anchor: Some(mailbox.clone()), impersonate: (right == Right::Impersonation).then(|| mailbox.clone()) };
-        let name = |word| FolderName::WellKnown(word, delegated.clone());
+        let target = target(right, mailbox);
+        let name = |word| root(word, right, mailbox);
         let all: Vec<FolderName> = std::iter::once(ROOT).chain(WELL_KNOWN).map(name).collect();
         let batch = match self.transport.call(GetFolder { folders: all }, &target).await {
             // Some server does not know all of the words.
@@ -117,14 +147,27 @@ impl EwsSource {
             }
             answer => answer?,
         };
-        let (root_id, roles) = learn(batch)?;
+        let (root, roles) = learn(batch)?;
         tracing::debug!(%mailbox, ?right, roles = roles.len(), "mailbox opened");
-        Ok(OpenMailbox { right, target, root: name(ROOT), root_id, roles })
+        Ok(opened(mailbox, Opening { right, root, roles }, false))
     }
 }
 
+fn opened(mailbox: &Address, opening: Opening, is_presumed: bool) -> OpenMailbox {
+    let right = opening.right;
+    OpenMailbox { right, target: target(right, mailbox), root: root(ROOT, right, mailbox), opening, is_presumed }
+}
+
+fn target(right: Right, mailbox: &Address) -> Target {
+    Target { anchor: Some(mailbox.clone()), impersonate: (right == Right::Impersonation).then(|| mailbox.clone()) }
+}
+
+fn root(word: &'static str, right: Right, mailbox: &Address) -> FolderName {
+    FolderName::WellKnown(word, (right == Right::Delegate).then(|| mailbox.clone()))
+}
+
 /// Takes the root's id, which must be there, and the roles, of which any may be absent.
-fn learn(batch: Batch<RawFolder>) -> Result<(String, HashMap<String, Role>), Failure> {
+fn learn(batch: Batch<RawFolder>) -> Result<(String, BTreeMap<String, Role>), Failure> {
     if let Some(broken) = batch.broken {
         return Err(broken);
     }

@@ -1,40 +1,82 @@
-//! What changed in a mailbox's folder tree.
+//! What changed in a mailbox's folder tree, and how its folders' items stand.
+//!
+//! Where folders have change counters, one `FindFolder` gives the whole tree and all counters: then a mailbox in which
+//! nothing changed costs this request and no other. Else `SyncFolderHierarchy` tells the changes of the tree, or
+//! a plain listing what there is.
 
 use super::EwsSource;
-use super::cursor::{Place, invalid};
+use super::cursor::Place;
 use super::mailbox::OpenMailbox;
 use crate::capability::Ability;
 use crate::error::Failure;
 use crate::operation::find_folder::FindFolder;
-use crate::operation::get_folder::RawFolder;
+use crate::operation::get_folder::{FolderCounters, RawFolder};
 use crate::operation::sync_folder_hierarchy::{HierarchyChange, HierarchyChanges, SyncFolderHierarchy};
-use c2b_mailbox::{Address, Cursor, Folder, FolderChange, FolderId, Page, Role, Scope, SourceError, Trouble};
+use c2b_mailbox::{Address, Cursor, Folder, FolderChange, FolderId, FolderMark, FolderPage, Role, Scope, SourceError, Trouble};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashMap;
+
+/// How long after its last change a folder's counters can be trusted: they mostly tell whole seconds, so a change in the
+/// second in which they were read may leave them as they are. One more second for clocks that differ.
+const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
+
+/// Code of the failure of a listing that ends before its end.
+const SHORT: &str = "short listing";
+
+/// A page of a plain listing.
+struct ListedPage {
+    page: FolderPage,
+    /// Whether it shows that the server has no change counters.
+    lacks_counters: bool,
+}
 
 impl EwsSource {
     /// Returns the next page of folder changes.
-    pub(super) async fn next_folders(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<Page<FolderChange>, SourceError> {
-        let open = self.open(mailbox).await?;
-        self.next_folders_of(&open, cursor).await.map_err(|failure| failure.about(Scope::Mailbox, format!("list folders of {mailbox}")))
+    pub(super) async fn next_folders(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<FolderPage, SourceError> {
+        let about = |failure: Failure| failure.about(Scope::Mailbox, format!("list folders of {mailbox}"));
+        let place = Place::of(cursor).map_err(about)?;
+        let open = match &place {
+            Place::Tree(opening) => self.open_as_before(mailbox, opening).await?,
+            _ => self.open(mailbox).await?,
+        };
+        match self.next_folders_of(&open, &place).await {
+            // What was known of the mailbox holds no more.
+            Err(failure) if open.is_presumed && failure.is_of_opening() => {
+                let open = self.reopen(mailbox).await?;
+                self.next_folders_of(&open, &place).await.map_err(about)
+            }
+            page => page.map_err(about),
+        }
     }
 
-    async fn next_folders_of(&self, open: &OpenMailbox, cursor: Option<&Cursor>) -> Result<Page<FolderChange>, Failure> {
-        let place = Place::of(cursor)?;
-        if let Place::List { offset, total } = place {
-            return self.list_folders(open, offset, Some(total)).await;
+    async fn next_folders_of(&self, open: &OpenMailbox, place: &Place) -> Result<FolderPage, Failure> {
+        let (offset, total) = match place {
+            Place::List { offset, total } => (*offset, Some(*total)),
+            _ => (0, None),
+        };
+        if !self.capabilities.lacks(Ability::FolderCounters) {
+            match self.list_folders(open, offset, total, true).await {
+                Ok(ListedPage { lacks_counters: true, .. }) if total.is_none() && !self.capabilities.is_proved(Ability::FolderCounters) => {
+                    self.capabilities.miss(Ability::FolderCounters);
+                }
+                Err(failure)
+                    if (matches!(failure.trouble, Trouble::Unsupported | Trouble::Refused) || failure.code == SHORT) && !self.capabilities.is_proved(Ability::FolderCounters) =>
+                {
+                    self.capabilities.miss(Ability::FolderCounters);
+                }
+                listed => return listed.map(|listed| listed.page),
+            }
         }
-        if !self.capabilities.lacks(Ability::SyncFolders) {
+        if total.is_none() && !self.capabilities.lacks(Ability::SyncFolders) {
             match self.sync_folders(open, place.state()).await {
                 Err(failure) if failure.trouble == Trouble::Unsupported => self.capabilities.miss(Ability::SyncFolders),
                 page => return page,
             }
         }
-        match place {
-            Place::Start => self.list_folders(open, 0, None).await,
-            _ => Err(invalid("the server no longer tells folder changes")),
-        }
+        Ok(self.list_folders(open, offset, total, false).await?.page)
     }
 
-    async fn sync_folders(&self, open: &OpenMailbox, state: Option<String>) -> Result<Page<FolderChange>, Failure> {
+    async fn sync_folders(&self, open: &OpenMailbox, state: Option<String>) -> Result<FolderPage, Failure> {
         let before = state;
         let request = SyncFolderHierarchy { root: open.root.clone(), state: before.clone() };
         let HierarchyChanges { state, last, changes } = self.transport.call(request, &open.target).await?.single()?;
@@ -47,23 +89,72 @@ impl EwsSource {
             HierarchyChange::Upsert(folder) => to_folder(open, folder).map(FolderChange::Upsert),
             HierarchyChange::Delete(id) => Some(FolderChange::Delete(FolderId::new(id))),
         });
-        Ok(Page { changes: changes.collect(), cursor: Place::after_sync(&state), last })
+        Ok(FolderPage { changes: changes.collect(), marks: HashMap::new(), cursor: Place::after_sync(&state), last, whole: before.is_none() })
     }
 
-    async fn list_folders(&self, open: &OpenMailbox, offset: u32, total: Option<u32>) -> Result<Page<FolderChange>, Failure> {
-        let found = self.transport.call(FindFolder { root: open.root.clone(), offset }, &open.target).await?.single()?;
-        let place = found.place_after(offset, found.folders.len(), total)?;
-        let changes = found.folders.into_iter().filter_map(|folder| to_folder(open, folder).map(FolderChange::Upsert)).collect();
-        Ok(Page { changes, cursor: Place::after_list(place.offset, place.total, place.last), last: place.last })
+    async fn list_folders(&self, open: &OpenMailbox, offset: u32, total: Option<u32>, with_counters: bool) -> Result<ListedPage, Failure> {
+        let batch = self.transport.call(FindFolder { root: open.root.clone(), offset, with_counters }, &open.target).await?;
+        let date = batch.date;
+        let found = batch.single()?;
+        let entries = found.folders.len();
+        let place = found.place_after(offset, entries, total)?;
+        if place.last && u32::try_from(entries).unwrap_or(u32::MAX).saturating_add(offset) < place.total {
+            // What is missing would count as gone.
+            return Err(Failure::new(Trouble::Malformed, SHORT, "the folder list ends before its end").retrying(c2b_mailbox::Retry::Backoff));
+        }
+        let mut folders = found.folders;
+        if folders.is_empty() && offset == 0 {
+            return Err(Failure::new(Trouble::Malformed, SHORT, "the folder list is empty, and no mailbox is without folders").retrying(c2b_mailbox::Retry::Backoff));
+        }
+        folders.retain(|folder| !folder.search);
+        let has = |folder: &RawFolder| folder.counters.committed.is_some() && folder.counters.deleted.is_some();
+        let is_proved = folders.iter().any(has) || self.capabilities.is_proved(Ability::FolderCounters);
+        let lacks_counters = folders.iter().any(|folder| !has(folder) && folder.counters.items != Some(0));
+        if with_counters && is_proved && !lacks_counters {
+            self.capabilities.prove(Ability::FolderCounters);
+        }
+        let marks = folders.iter().filter(|_| with_counters && is_proved).filter_map(|folder| Some((FolderId::new(&folder.id), mark(&folder.counters, date?)?)));
+        let marks = marks.collect();
+        let changes = folders.into_iter().filter_map(|folder| to_folder(open, folder).map(FolderChange::Upsert)).collect();
+        let cursor = if place.last { Place::after_tree(&open.opening) } else { Place::after_list(place.offset, place.total, false) };
+        Ok(ListedPage { page: FolderPage { changes, marks, cursor, last: place.last, whole: true }, lacks_counters })
     }
+}
+
+/// Makes a mark of counters that were read at `date` of the server's clock; `None` when they could hide a change.
+fn mark(counters: &FolderCounters, date: DateTime<Utc>) -> Option<FolderMark> {
+    let FolderCounters { committed, deleted, items, unread } = counters;
+    // A folder that never held anything has no counters.
+    let empty = *items == Some(0) && committed.is_none();
+    let settled = committed.is_some_and(|committed| committed + SETTLED_AFTER <= date) && deleted.is_some();
+    let number = |count: &Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+    let time = number(&committed.map(|time| time.timestamp_millis().cast_unsigned()));
+    (empty || settled).then(|| FolderMark::new(format!("{time} {} {} {}", number(deleted), number(items), number(unread))))
 }
 
 /// Turns a folder into ours; `None` for the root itself and for stored searches, which hold nothing of their own.
 fn to_folder(open: &OpenMailbox, raw: RawFolder) -> Option<Folder> {
-    if raw.search || raw.id.is_empty() || raw.id == open.root_id {
+    if raw.search || raw.id.is_empty() || raw.id == open.opening.root {
         return None;
     }
-    let role = raw.well_known.as_deref().map(Role::new).or_else(|| open.roles.get(&raw.id).cloned());
-    let parent = raw.parent.filter(|parent| *parent != open.root_id && !parent.is_empty()).map(FolderId::new);
+    let role = raw.well_known.as_deref().map(Role::new).or_else(|| open.opening.roles.get(&raw.id).cloned());
+    let parent = raw.parent.filter(|parent| *parent != open.opening.root && !parent.is_empty()).map(FolderId::new);
     Some(Folder { id: FolderId::new(raw.id), parent, name: raw.name, class: raw.class, role })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_that_could_hide_a_change_make_no_mark() {
+        let time = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap();
+        let counters = FolderCounters { committed: Some(time), deleted: Some(3), items: Some(9), unread: None };
+        let at = |seconds| mark(&counters, time + TimeDelta::seconds(seconds));
+        assert_eq!((at(-1), at(0), at(1)), (None, None, None));
+        assert_eq!(at(2), Some(FolderMark::new("1800000000000 3 9 -")));
+        assert_eq!(mark(&FolderCounters { deleted: None, ..counters.clone() }, time + TimeDelta::days(1)), None);
+        assert!(mark(&FolderCounters { items: Some(0), ..FolderCounters::default() }, time).is_some(), "an empty folder");
+        assert_eq!(mark(&FolderCounters::default(), time), None);
+    }
 }

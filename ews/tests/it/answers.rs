@@ -36,8 +36,14 @@ pub(crate) fn fault(code: &str, detail: &str) -> String {
     ))
 }
 
-/// Answers a GetFolder that opens a mailbox: a root, an inbox, nothing else.
+/// What a server answers that knows no change counters.
+const FOLDERS_WITHOUT_COUNTERS: &str = "<m:RootFolder TotalItemsInView='1' IncludesLastItemInRange='true'><t:Folders><t:Folder><t:FolderId Id='INBOX'/></t:Folder></t:Folders></m:RootFolder>";
+
+/// Answers a GetFolder that opens a mailbox: a root, an inbox, nothing else. Folders have no change counters.
 pub(crate) fn open(request: &Request) -> Answer {
+    if request.operation() == "FindFolder" {
+        return ok(response("FindFolder", &success("FindFolder", FOLDERS_WITHOUT_COUNTERS)));
+    }
     let folder = |id: &str| success("GetFolder", &format!("<m:Folders><t:Folder><t:FolderId Id=\"{id}\" ChangeKey=\"k\"/></t:Folder></m:Folders>"));
     let words = request.ids("t:DistinguishedFolderId");
     let answers = words.iter().map(|word| match word.as_str() {

@@ -94,7 +94,7 @@ impl Scripted {
 
     /// Returns the requests so far, those that open mailboxes left out.
     pub(crate) fn requests(&self) -> Vec<Request> {
-        self.all_requests().into_iter().filter(|request| request.operation() != "GetFolder").collect()
+        self.all_requests().into_iter().filter(|request| request.operation() != "GetFolder" && !request.body.contains("0x670A")).collect()
     }
 
     pub(crate) fn all_requests(&self) -> Vec<Request> {

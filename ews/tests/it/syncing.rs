@@ -47,7 +47,7 @@ async fn folders_get_parent_class_and_role() {
     let requests = server.requests();
     assert_eq!(requests.iter().map(|request| request.text("m:SyncState")).collect::<Vec<_>>(), [None, Some("S1".to_owned())]);
     assert!(requests.iter().all(|request| request.ids("t:DistinguishedFolderId") == ["msgfolderroot"]));
-    assert_eq!(server.all_requests().len(), 3, "the mailbox is opened once");
+    assert_eq!(server.all_requests().len(), 4, "the mailbox is opened once, and asked for counters once");
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn all_kinds_of_item_changes_are_told() {
             &success(
                 "SyncFolderItems",
                 "<m:SyncState>S2</m:SyncState><m:IncludesLastItemInRange>false</m:IncludesLastItemInRange><m:Changes>
-                 <t:Create><t:Message><t:ItemId Id='a' ChangeKey='1'/></t:Message></t:Create><t:Update><t:Task><t:ItemId Id='b'/></t:Task></t:Update>
+                 <t:Create><t:Message><t:ItemId Id='a' ChangeKey='1'/><t:Size>77</t:Size></t:Message></t:Create><t:Update><t:Task><t:ItemId Id='b'/></t:Task></t:Update>
                  <t:ReadFlagChange><t:ItemId Id='c' ChangeKey='3'/><t:IsRead>true</t:IsRead></t:ReadFlagChange><t:Delete><t:ItemId Id='d' ChangeKey='4'/></t:Delete></m:Changes>",
             ),
         )),
@@ -70,8 +70,8 @@ async fn all_kinds_of_item_changes_are_told() {
     assert_eq!(
         page.changes,
         [
-            Change::Upsert { id: id("a"), change_key: Some(ChangeKey::new("1")) },
-            Change::Upsert { id: id("b"), change_key: None },
+            Change::Upsert { id: id("a"), change_key: Some(ChangeKey::new("1")), size: Some(77) },
+            Change::Upsert { id: id("b"), change_key: None, size: None },
             Change::Read { id: id("c"), change_key: Some(ChangeKey::new("3")), read: true },
             Change::Delete(id("d")),
         ]
@@ -95,7 +95,8 @@ async fn a_server_with_smaller_pages_gets_smaller_pages() {
         assert!(server.source.changes(&alice(), &FolderId::new("INBOX"), None).await.unwrap().last);
     }
     let asked: Vec<_> = server.requests().iter().filter_map(|request| request.text("m:MaxChangesReturned")).collect();
-    assert_eq!(asked, ["512", "100", "100"]);
+    assert_eq!(asked, ["512", "512", "100", "100"]);
+    assert!(server.requests().iter().rev().take(2).all(|request| request.body.contains("item:Size")));
 }
 
 #[tokio::test]

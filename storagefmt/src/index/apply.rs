@@ -9,9 +9,9 @@ mod items;
 mod versions;
 
 use super::staged::Staged;
-use crate::format::record::{BlockRecord, CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, GrantRecord, MailboxRecord, Record};
+use crate::format::record::{BlockRecord, CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, GrantRecord, ItemRecord, MailboxRecord, Record};
 use crate::format::row::{ChunkRow, FolderIdRow, FolderRowValue, Key, KeyTake, MailboxRowValue, StateRow, Table, grant_key};
-use crate::{CommitSeq, ContentId, Error, FrameKey, MailboxKey, Place};
+use crate::{CommitSeq, ContentId, Error, FrameKey, ItemKey, MailboxKey, Place};
 
 /// Applies one record, which is at `place` in a frame of `mailbox`, or of the storage itself.
 ///
@@ -50,6 +50,14 @@ pub(crate) fn apply(rows: &mut Staged, place: Place, mailbox: Option<MailboxKey>
             tracing::warn!(seq = seq.0, frame = place.frame.n, "a record that belongs to a mailbox is among those of the storage");
             Ok(())
         }
+    }
+}
+
+/// Returns the last version of an item that is gone; `None` when retention has marked it, or its record is lost.
+pub(crate) fn last_item(rows: &Staged, key: ItemKey) -> Result<Option<ItemRecord>, Error> {
+    match items::last_version(rows, key)? {
+        Some((history, row)) if !history.marked => rows.item(&row),
+        _ => Ok(None),
     }
 }
 

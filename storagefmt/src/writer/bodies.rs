@@ -59,7 +59,7 @@ impl Writer {
     }
 
     /// Returns whether the mailbox has a content, and the archive every block of it.
-    fn holds(&self, mailbox: MailboxKey, id: &ContentId) -> Result<bool, Error> {
+    pub(super) fn holds(&self, mailbox: MailboxKey, id: &ContentId) -> Result<bool, Error> {
         let place: Option<Place> = self.rows.row(Table::Recipes, &self.rows.content_key(mailbox, id))?;
         let Some(place) = place else { return Ok(false) };
         match self.rows.record(place)?.as_deref() {

@@ -2,9 +2,10 @@
 
 use super::Writer;
 use crate::cut::Kind;
-use crate::format::record::{FailureGoneRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MetaRecord, Record, fidelity_code, format_code};
+use crate::format::record::{FailureGoneRecord, ItemGoneRecord, ItemMarkRecord, ItemRecord, MetaRecord, Record, fidelity_code, format_code, format_of};
 use crate::format::row::{ItemIdRow, ItemPlaceRow, ItemRowValue, Key, Table, live_key};
 use crate::format::time_of;
+use crate::index::apply::last_item;
 use crate::{Error, FolderKey, ItemKey, MailboxKey, Put, PutOutcome, name};
 use c2b_mailbox::{ChangeKey, Format, Item, ItemId, ItemMeta};
 use chrono::{DateTime, Utc};
@@ -69,6 +70,62 @@ impl Writer {
         }
         self.put_version(mailbox, record)?;
         Ok(true)
+    }
+
+    /// Records the properties and the place of an item whose contents are those that are held; `None` when it is
+    /// unknown, or its contents are lost: then it must be put.
+    ///
+    /// # Errors
+    /// When the folder is unknown or the index cannot be read.
+    pub fn put_meta(&mut self, mailbox: MailboxKey, folder: FolderKey, meta: &ItemMeta) -> Result<Option<Put>, Error> {
+        self.ready()?;
+        match self.live_item(mailbox, &meta.id)? {
+            Some(record) => self.put_again(mailbox, folder, record, meta),
+            None => Ok(None),
+        }
+    }
+
+    /// Records that an item which left its folder is in `folder` now, under the id that `meta` has: it was moved. `None`
+    /// when it did not leave, its last version is not at hand, or its contents are lost: then it must be put.
+    ///
+    /// # Errors
+    /// When the folder is unknown or the index cannot be read.
+    pub fn move_item(&mut self, mailbox: MailboxKey, key: ItemKey, folder: FolderKey, meta: &ItemMeta) -> Result<Option<Put>, Error> {
+        self.ready()?;
+        let place: Option<ItemPlaceRow> = self.rows.row(Table::Places, &Key::number(key.0))?;
+        let has_left = place.is_some_and(|place| !place.live && place.mailbox == mailbox.0);
+        if !has_left || self.live_item(mailbox, &meta.id)?.is_some() {
+            return Ok(None);
+        }
+        match last_item(&self.rows, key)? {
+            Some(record) => self.put_again(mailbox, folder, record, meta),
+            None => Ok(None),
+        }
+    }
+
+    /// Puts contents that are held under other properties.
+    fn put_again(&mut self, mailbox: MailboxKey, folder: FolderKey, mut record: ItemRecord, meta: &ItemMeta) -> Result<Option<Put>, Error> {
+        if !self.has_folder(mailbox, folder)? {
+            return Err(Error::UnknownKey { what: "folder", key: folder.to_string() });
+        }
+        for content in [record.shown, record.export].into_iter().flatten() {
+            if !self.holds(mailbox, &content.content())? {
+                return Ok(None);
+            }
+        }
+        let time = file_time(meta, self.shared.info().created);
+        let extension = extension(record.format.map(format_of), record.export.is_some());
+        record.file_name = name::item(time, &meta.subject, ItemKey(record.key), extension);
+        record.time = crate::format::micros(time);
+        record.folder = folder.0;
+        record.meta = MetaRecord::from(meta);
+        let key = ItemKey(record.key);
+        let outcome = match self.put_version(mailbox, record)? {
+            PutOutcome::New => PutOutcome::MetadataOnly,
+            outcome => outcome,
+        };
+        self.clear_failure_of(mailbox, &meta.id)?;
+        Ok(Some(Put { key, outcome, logical_bytes: 0, stored_bytes: 0 }))
     }
 
     /// Ends an item and clears its failure; `false` when it is unknown.

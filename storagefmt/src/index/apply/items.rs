@@ -29,6 +29,12 @@ pub(super) fn item(rows: &mut Staged, place: Place, record: &ItemRecord) -> Resu
     let id = rows.hash20(&record.meta.id).first_chunk().copied().unwrap_or_default();
     let at = ItemPlaceRow { mailbox: mailbox.0, folder: folder.0, from: seq.0, version: record.version, live: true, id };
     rows.put(Table::Places, Key::number(key.0), &at);
+    if let Some((was, _)) = before.as_ref().filter(|(was, _)| was.id != id)
+        && let Some((old, _)) = known_by(rows, key.0, was)?
+    {
+        // The item has another id now; a rebuild may know of this one only.
+        rows.delete(Table::ItemIds, old);
+    }
     put_id(rows, record, record.meta.change_key.as_deref(), true);
     let was_live = before.is_some_and(|(was, _)| was.live);
     touch(rows, seq, mailbox, folder.0, key.0, |row| {
@@ -106,7 +112,7 @@ fn close_item(rows: &mut Staged, seq: CommitSeq, key: ItemKey) -> Result<Option<
 }
 
 /// Returns the last version of an item of those that hold no more, and where it is listed.
-fn last_version(rows: &Staged, key: ItemKey) -> Result<Option<(HistoryRow, ItemRowValue)>, Error> {
+pub(super) fn last_version(rows: &Staged, key: ItemKey) -> Result<Option<(HistoryRow, ItemRowValue)>, Error> {
     let Some((id, value)) = rows.last(Table::History, &Key::number(key.0))? else { return Ok(None) };
     let row: HistoryRow = decode(Table::History, &value)?;
     let from = KeyTake::new(id.get(8..).unwrap_or_default()).u64().ok_or(Error::IndexRow { table: Table::History.name() })?;

@@ -1,0 +1,113 @@
+//! What need not be fetched: items that moved, and items that were only marked.
+
+use super::{Applier, PAGES_MAX};
+use crate::engine::cycle::Halt;
+use crate::engine::fetch::Wanted;
+use crate::engine::identity::{is_mail, is_marked, is_moved};
+use crate::engine::moves::LEFT_MAX;
+use crate::engine::plan::{Action, Planned};
+use crate::engine::recent::Held;
+use c2b_mailbox::{ItemId, ItemMeta, Sight};
+use c2b_storagefmt::{CommitSeq, FolderKey, ItemKey, ItemRow, Writer};
+use std::collections::HashMap;
+
+/// What an item that was seen turned out to be.
+enum Found {
+    /// One that left.
+    Moved(ItemKey),
+    /// The one that is held under this id, with other properties.
+    Same,
+}
+
+impl Applier {
+    /// Returns the committed state of those items of a page of which it may be needed: of those that leave the folder,
+    /// and of those that changed and may be recognised. Where more was handed over since, nobody knows the state.
+    pub(super) async fn rows(&self, folder: FolderKey, planned: &[Planned], holds: &[Option<Held>]) -> Result<HashMap<ItemId, ItemRow>, Halt> {
+        if self.moves.is_none() {
+            return Ok(HashMap::new());
+        }
+        let is_needed = |one: &Planned, held: &Held| match one.action {
+            Action::Drop => held.folder == folder,
+            Action::Look => !held.is(folder, self.change(one.change_key.as_ref())),
+            Action::Mark(_) => false,
+        };
+        let needed = planned.iter().zip(holds).filter(|(one, held)| held.as_ref().is_some_and(|held| is_needed(one, held)));
+        let ids: Vec<ItemId> = needed.map(|(one, _)| one.id.clone()).filter(|id| self.recent.get(id).is_none()).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let dropped: Vec<bool> = ids.iter().map(|id| planned.iter().any(|one| one.id == *id && one.action == Action::Drop)).collect();
+        let mailbox = self.mailbox;
+        let rows = self.cycle.read(move |catalog| catalog.present(mailbox, &ids)).await?;
+        let is_of_use = |row: &ItemRow, dropped: bool| dropped || row.folder != folder || is_mail(&row.meta);
+        let rows = rows.into_iter().zip(dropped).filter_map(|(row, dropped)| row.filter(|row| is_of_use(row, dropped)));
+        Ok(rows.map(|row| (row.meta.id.clone(), row)).collect())
+    }
+
+    /// Lets go of new items that wait, when all is listed or no more can wait: what is no item that left is fetched.
+    pub(super) async fn release(&mut self, is_open: bool) -> Result<(), Halt> {
+        let is_due = !is_open || self.held.is_some() || self.pages.len() >= PAGES_MAX;
+        let Some(moves) = self.moves.as_mut().filter(|moves| moves.has_waiting() && (is_due || moves.is_full())) else { return Ok(()) };
+        if !moves.is_complete {
+            moves.is_complete = true;
+            let mailbox = self.mailbox;
+            let left = self.cycle.read(move |catalog| {
+                // What left before the last cycle but one is taken to be gone for good.
+                let points = catalog.points(mailbox)?;
+                let since = points.iter().rev().nth(1).map_or(CommitSeq(0), |point| point.seq);
+                catalog.left_since(mailbox, since, LEFT_MAX)
+            });
+            let left = left.await?;
+            left.iter().for_each(|row| moves.leave(row));
+        }
+        let (look, fetch) = moves.release();
+        self.looks.extend(look);
+        self.queue.extend(fetch);
+        Ok(())
+    }
+
+    /// Records items that were recognised by their properties; the others are fetched.
+    pub(super) async fn judge(&mut self, seen: Vec<(Wanted, Sight)>) -> Result<(), Halt> {
+        let (mailbox, ids) = (self.mailbox, seen.iter().map(|(wanted, _)| wanted.id.clone()).collect::<Vec<_>>());
+        let rows = self.cycle.read(move |catalog| catalog.present(mailbox, &ids)).await?;
+        let (mut known, mut orders) = (Vec::new(), Vec::new());
+        for ((wanted, sight), row) in seen.into_iter().zip(rows) {
+            let found = match row {
+                Some(row) if row.folder == wanted.folder => is_marked(&row.meta, &sight).then_some(Found::Same),
+                Some(row) => is_moved(&row.meta, &sight).then_some(Found::Same),
+                None => self.moves.as_mut().and_then(|moves| moves.take(&sight)).map(Found::Moved),
+            };
+            match found {
+                Some(found) => {
+                    // As with what is fetched, the listed state is kept: of a newer one the next listing tells.
+                    let meta = ItemMeta { id: wanted.id.clone(), change_key: wanted.change_key.clone().or(sight.meta.change_key.clone()), ..sight.meta };
+                    let change = self.change(meta.change_key.as_ref());
+                    orders.push((found, wanted.folder, meta));
+                    known.push((wanted, change));
+                }
+                None => self.queue.push_back(wanted),
+            }
+        }
+        if known.is_empty() {
+            return Ok(());
+        }
+        let work = move |writer: &mut Writer| {
+            let record = |(found, folder, meta): &(Found, FolderKey, ItemMeta)| match found {
+                Found::Moved(item) => writer.move_item(mailbox, *item, *folder, meta),
+                Found::Same => writer.put_meta(mailbox, *folder, meta),
+            };
+            orders.iter().map(record).collect::<Result<Vec<_>, _>>()
+        };
+        let (ticket, puts) = self.cycle.ask_in_turn(work).await?;
+        for ((wanted, change), put) in known.into_iter().zip(puts) {
+            let Some(put) = put else {
+                self.queue.push_back(wanted);
+                continue;
+            };
+            self.cycle.progress.put(self.index, &put);
+            self.recent.note(wanted.id.clone(), ticket, Some(Held { folder: wanted.folder, change }));
+            self.finish(&wanted.id, wanted.page);
+        }
+        Ok(())
+    }
+}
