@@ -26,7 +26,7 @@ pub(crate) struct ListArgs {
     /// The connection
     #[arg(value_name = "CONNECTION", value_parser = parse_name, required_unless_present = "connection", conflicts_with = "connection")]
     name: Option<String>,
-    /// The same
+    /// The connection
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     connection: Option<String>,
 }

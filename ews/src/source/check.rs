@@ -5,7 +5,8 @@ mod rights;
 
 use super::EwsSource;
 use super::mailbox::Right;
-use crate::auth::sign_in_findings;
+use crate::auth::oauth::Grant;
+use crate::auth::{SignIn, sign_in_findings};
 use crate::autodiscover::web::{HttpWeb, Web};
 use crate::directory::MailboxList;
 use crate::error::Failure;
@@ -34,7 +35,7 @@ impl EwsSource {
                 let slowed = self.look_at_mailbox(&mut report, &mut seen, mailbox).await;
                 throttled = throttled.or(slowed);
             }
-            seen.tell(&mut report);
+            seen.tell(&mut report, self.is_application());
             self.look_at_export(&mut report, sample.iter().find(|mailbox| !seen.denied.contains(mailbox))).await;
             tell_throttling(&mut report, throttled);
         }
@@ -113,6 +114,11 @@ impl EwsSource {
         signed_in
     }
 
+    /// Returns whether an application signs in in its own name: then the tenant, not a role, says which mailboxes it opens.
+    fn is_application(&self) -> bool {
+        matches!(&self.config.sign_in, SignIn::OAuth(oauth) if !matches!(oauth.grant, Grant::Refresh { .. }))
+    }
+
     /// Returns what is known of the certificate, which has been accepted.
     async fn certificate(&self) -> Finding {
         let reply = match HttpWeb::new(&self.config) {
@@ -158,6 +164,7 @@ impl EwsSource {
                 let looked = seen.look_into(self, mailbox, &open).await;
                 let text = match open.right {
                     Right::Own => "opened: it is the user's own",
+                    Right::Impersonation if self.is_application() => "opened by application access",
                     Right::Impersonation => "opened by impersonation",
                     Right::Delegate => "opened as a delegate; impersonation is denied",
                 };

@@ -58,21 +58,21 @@ impl Seen {
     }
 
     /// Says what was seen.
-    pub(super) fn tell(&self, report: &mut CheckReport) {
+    pub(super) fn tell(&self, report: &mut CheckReport, is_application: bool) {
         let tried = self.mailboxes.len() + self.denied.len() + self.failed;
         if tried == 0 {
             return;
         }
-        self.tell_rights(report, tried);
+        self.tell_rights(report, tried, is_application);
         for (place, (_, subject)) in ROOTS.iter().enumerate() {
             let parts: Vec<(&Address, &Part)> = self.mailboxes.iter().filter_map(|(mailbox, _, parts)| Some((mailbox, parts.get(place)?.as_ref()?))).collect();
             if *subject == "public folders" { tell_public_folders(report, &parts) } else { tell_part(report, subject, &parts) }
         }
     }
 
-    fn tell_rights(&self, report: &mut CheckReport, tried: usize) {
+    fn tell_rights(&self, report: &mut CheckReport, tried: usize, is_application: bool) {
         let by = |right: Right| self.mailboxes.iter().filter(|(_, found, _)| *found == right).count();
-        let counts = [(by(Right::Own), "as its owner"), (by(Right::Impersonation), "by impersonation"), (by(Right::Delegate), "as a delegate with full access")];
+        let counts = [(by(Right::Own), "as its owner"), (by(Right::Impersonation), if is_application { "by application access" } else { "by impersonation" }), (by(Right::Delegate), "as a delegate with full access")];
         let mut words: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
         if !self.denied.is_empty() {
             let names: Vec<&str> = self.denied.iter().map(Address::as_str).collect();
