@@ -26,6 +26,7 @@ pub mod nearest;
 pub mod options;
 pub mod peer;
 pub mod secret;
+pub mod slots;
 mod space;
 pub mod state;
 pub mod storages;
