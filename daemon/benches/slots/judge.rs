@@ -88,7 +88,7 @@ pub fn halved(server: &Server, seed: u64) -> Halved {
 
 /// Measures two clients, the second of which comes a minute after the first.
 pub fn shared(server: &Server, seed: u64) -> Shared {
-    let (from, until) = (300.0, 600.0);
+    let (from, until) = (300.0, 900.0);
     let (_, best_rate, _) = search(server, seed, from, until);
     let run = World::new(server, &[Plan::found(), Plan { start: 60.0, ..Plan::found() }], seed).run(usize::MAX, until);
     let (a, b) = (rate(&run, 0, from, until), rate(&run, 1, from, until));

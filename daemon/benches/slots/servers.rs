@@ -36,10 +36,10 @@ pub fn tuned() -> Vec<Server> {
             ..server("account-budget", "one budget for the account: 3 s of work a second, refuses when it is overdrawn by a minute")
         },
         Server {
-            meter: Some(Meter { burst: 200.0, recharge: 2.0, hint: 5.0, each_mailbox: true }),
+            meter: Some(Meter { burst: 40.0, recharge: 2.0, hint: 5.0, each_mailbox: true }),
             curve: Curve::Cores(16.0),
             mailboxes: 40,
-            ..server("counted", "2 requests a second for each of 40 mailboxes, 200 at once; says 5 s")
+            ..server("counted", "2 requests a second for each of 40 mailboxes, 40 at once; says 5 s")
         },
         Server {
             curve: Curve::Cores(10.0),

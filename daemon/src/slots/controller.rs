@@ -70,7 +70,7 @@ const DROP_LOST: f64 = 0.5;
 const SLOWER: f64 = 0.3;
 
 /// How long the quietest that a server was counts.
-const QUIET_KEPT: Duration = Duration::from_secs(90);
+const QUIET_KEPT: Duration = Duration::from_secs(600);
 
 /// Decides how many requests one server is sent at once.
 #[derive(Clone, Debug)]
@@ -379,7 +379,12 @@ impl Controller {
             self.base = stage;
             self.next_is_fewer = !is_more;
             self.rest = REST_FIRST;
-            self.try_another(now);
+            if is_more && gain.value - gain.error >= GAIN_DOUBLING {
+                self.plan = Plan::Doubling;
+                self.go_on_doubling(now);
+            } else {
+                self.try_another(now);
+            }
         } else if is_told || trials >= TRIALS_MAX {
             self.next_is_fewer = is_more;
             let other_is_done = if is_more { self.fewer.trials > 0 || self.slots == 1 } else { self.more.trials > 0 || self.top(now) <= self.slots };

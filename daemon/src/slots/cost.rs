@@ -9,8 +9,8 @@ use super::weight::{Kind, Weight};
 /// A thing in an answer costs about as much as this many bytes: it is looked up, and has properties.
 const ITEM_BYTES: f64 = 8192.0;
 
-/// Share of what is known that an answer displaces: the last few hundred count.
-const FORGET: f64 = 1.0 / 300.0;
+/// Share of what is known that an answer displaces: the last few thousand count.
+const FORGET: f64 = 1.0 / 2000.0;
 
 /// Answers of a kind before their times are told apart by it.
 const ANSWERS_MIN: f64 = 3.0;
