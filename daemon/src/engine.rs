@@ -132,6 +132,7 @@ pub async fn run_cycle(context: &CycleContext) -> CycleEnd {
         contacted: AtomicBool::new(false),
         full: full::Interval { since: context.previous_start, until: context.start },
     });
+    context.progress.goes_over(&context.limits);
     let end = run(&cycle, context).await;
     context.progress.end_cycle();
     let totals = context.progress.snapshot().cycle_totals;

@@ -21,6 +21,7 @@ pub mod listener;
 pub mod lock;
 pub mod log;
 pub mod machine;
+pub mod metrics;
 pub mod name;
 pub mod nearest;
 pub mod options;

@@ -268,7 +268,10 @@ impl Cycle {
     }
 
     /// As [`Cycle::ask`], and tells the order's place.
-    pub(crate) async fn ask_in_turn<T: Send + 'static>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static) -> Result<(Ticket, T), Halt> {
+    pub(crate) async fn ask_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(Ticket, T), Halt> {
         if self.storage.is_low() {
             return Err(self.lose(problem::below_reserve()));
         }

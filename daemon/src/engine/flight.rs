@@ -19,8 +19,9 @@ const SINGLE_MAX: usize = 6;
 /// Beyond, a request has at least this many: it is worth its own cost.
 const BATCH_MIN: usize = 3;
 
-/// Most items in flight, whatever the cycle knows of: ten for each of the most slots there may be.
-const ITEMS_MAX: usize = 320;
+/// Most items in flight, whatever the cycle knows of: a hundred for each of the most slots there may be. Their bytes
+/// are bounded by those of a request, 4 MiB, for each slot.
+const ITEMS_MAX: usize = 3200;
 
 /// The room for items. One for each cycle.
 #[derive(Debug, Default)]
@@ -118,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_large_cycle_uses_all_slots_with_whole_batches() {
-        assert_eq!(Flight::batch_items(1_000_000, SLOTS_MAX), 10);
-        assert_eq!(Flight::batch_items(1_000_000, 4), 80, "the source's own bound holds");
+        assert_eq!(Flight::batch_items(1_000_000, SLOTS_MAX), 100);
+        assert_eq!(Flight::batch_items(1_000_000, 4), 800, "the source's own bound holds");
         assert_eq!(Flight::batch_items(1800, 6), 1);
     }
 }

@@ -5,7 +5,8 @@
 //! because its server said so, its requests wait here and take no slot; other mailboxes go on.
 
 use crate::clock::Clock;
-use crate::slots::{Controller, Facts, Gate, Grant, MAILBOX_SLOTS_MAX, Outcome, Ticket, Verdict};
+use crate::slots::{Controller, Gate, Grant, MAILBOX_SLOTS_MAX, Outcome, Ticket, Verdict};
+use c2b_api::slots::SlotsInfo;
 use c2b_mailbox::Address;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
@@ -75,8 +76,19 @@ impl ConnectionLimits {
     }
 
     /// Returns what there is to see of the connection.
-    pub fn facts(&self) -> Facts {
-        self.lock().gate.facts(self.now())
+    pub fn info(&self) -> SlotsInfo {
+        let facts = self.lock().gate.facts(self.now());
+        SlotsInfo {
+            slots: facts.slots,
+            in_flight: facts.in_flight,
+            waiting: facts.waiting,
+            held_mailboxes: facts.held,
+            latency_ms: facts.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+            answered: facts.answered,
+            refused: facts.refused,
+            lost: facts.lost,
+            throttled_secs: facts.throttled.as_secs(),
+        }
     }
 
     /// Waits until a request of `job` for `mailbox` may be sent; without a mailbox it is one of the connection as such.
@@ -290,7 +302,7 @@ mod tests {
         limits.hold_off(&slow, Duration::from_secs(60));
         assert!(waiting.await.is_none(), "a pass for a mailbox that is left alone");
         pass.end(ANSWER);
-        assert_eq!((limits.facts().in_flight, limits.facts().waiting), (0, 0));
+        assert_eq!((limits.info().in_flight, limits.info().waiting), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -300,7 +312,7 @@ mod tests {
         let second = limits.hold_off(&address("a@x"), Duration::from_secs(4));
         let third = limits.hold_off(&address("a@x"), Duration::from_secs(15));
         assert_eq!([first.added, second.added, third.added].map(|d| d.as_secs()), [10, 0, 5]);
-        assert_eq!(limits.facts().throttled.as_secs(), 15);
+        assert_eq!(limits.info().throttled_secs, 15);
     }
 
     #[tokio::test(start_paused = true)]
@@ -325,7 +337,7 @@ mod tests {
         });
         futures_util::future::join_all(requests).await;
         assert_eq!(most.load(Ordering::SeqCst), 5 * REQUESTS_MAILBOX_MAX, "a server that bears everything was not used");
-        assert_eq!((limits.facts().in_flight, limits.facts().waiting), (0, 0));
+        assert_eq!((limits.info().in_flight, limits.info().waiting), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -267,7 +267,10 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
                 // Those that were sent before a pause began belong to the refusal that caused it.
                 let first = lane.is_none_or(|lane| {
                     let first = lane.not_before <= one.since || lane.not_before <= now;
-                    if first && pause.is_some() && let Some(gap) = lane.pace.refused(now, self.usual_gap) {
+                    if first
+                        && pause.is_some()
+                        && let Some(gap) = lane.pace.refused(now, self.usual_gap)
+                    {
                         self.usual_gap = Some(gap);
                     }
                     first
