@@ -69,6 +69,14 @@ impl Client {
         value(self.send::<()>(Method::GET, path, None).await?).await
     }
 
+    /// Gets a text.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        self.send::<()>(Method::GET, path, None).await?.text().await.map_err(ClientError::Read)
+    }
+
     /// Posts a value and returns the answer.
     ///
     /// # Errors

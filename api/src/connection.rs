@@ -1,6 +1,7 @@
 //! Connections: where mail comes from.
 
 use crate::secret::Secret;
+use crate::slots::SlotsInfo;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -145,6 +146,9 @@ pub struct ConnectionInfo {
     pub jobs: Vec<String>,
     /// What an administrator should know, for instance that certificates are not checked.
     pub warnings: Vec<String>,
+    /// How it stands with its server; none before a job used it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<SlotsInfo>,
 }
 
 /// What a look at a connection found.

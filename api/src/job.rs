@@ -1,6 +1,7 @@
 //! Jobs: what is backed up from where to where, and how it goes.
 
 use crate::idle::Idle;
+use crate::slots::SlotsInfo;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +128,9 @@ pub struct RunInfo {
     pub remaining_secs: Option<u64>,
     /// Time spent waiting because the server asked for it, in seconds.
     pub throttled_secs: u64,
+    /// How its connection stands with the server, all of the connection's jobs together; none in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<SlotsInfo>,
 }
 
 /// What a job counts.

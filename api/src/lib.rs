@@ -1,7 +1,7 @@
 //! The control socket of `c2bd`: the types of its requests and answers, and a client for them.
 //!
 //! HTTP/1.1 with JSON over a Unix socket, so that `curl --unix-socket` works; live streams are
-//! NDJSON (one JSON value a line). Paths are in [`path`]. An answer that is not 2xx carries an
+//! NDJSON (one JSON value a line); metrics are the text of Prometheus. Paths are in [`path`]. An answer that is not 2xx carries an
 //! [`error::ApiError`]. Times are RFC 3339 in UTC, durations are seconds, sizes are bytes;
 //! lengths of time that people choose are [`span::Span`]s.
 //!
@@ -15,6 +15,7 @@ pub mod job;
 pub mod path;
 pub mod secret;
 pub mod size;
+pub mod slots;
 pub mod span;
 pub mod status;
 pub mod storage;

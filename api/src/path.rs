@@ -3,6 +3,7 @@
 //! | method and path | request | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | [`crate::status::Status`] |
+//! | `GET /v1/metrics` | | metrics for Prometheus, as text |
 //! | `GET /v1/connections` | | `[ConnectionInfo]` |
 //! | `POST /v1/connections` | `ConnectionCreate` | `ConnectionInfo` |
 //! | `GET /v1/connections/NAME` | | `ConnectionInfo` |
@@ -43,6 +44,8 @@
 
 /// What is running, what went well and what went wrong.
 pub const STATUS: &str = "/v1/status";
+/// Metrics.
+pub const METRICS: &str = "/v1/metrics";
 /// Connections.
 pub const CONNECTIONS: &str = "/v1/connections";
 /// Storages.

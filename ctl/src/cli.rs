@@ -6,13 +6,14 @@ use crate::error::Error;
 use crate::exit::{self, Exit};
 use crate::job::JobCommand;
 use crate::mailbox::MailboxCommand;
+use crate::metrics::MetricsArgs;
 use crate::mount::{MountArgs, UnmountArgs};
 use crate::output::Output;
 use crate::session::Session;
 use crate::socket::SOCKET_DEFAULT;
 use crate::status::StatusArgs;
 use crate::storage::StorageCommand;
-use crate::{completions, connection, job, mailbox, mount, status, storage};
+use crate::{completions, connection, job, mailbox, metrics, mount, status, storage};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::env;
@@ -71,6 +72,7 @@ enum Command {
     Mailbox(MailboxCommand),
     Mount(MountArgs),
     Unmount(UnmountArgs),
+    Metrics(MetricsArgs),
     Completions(CompletionsArgs),
 }
 
@@ -103,6 +105,7 @@ impl Cli {
             Command::Storage(command) => storage::run(&session, command).await,
             Command::Job(command) => job::run(&session, command).await,
             Command::Mailbox(command) => mailbox::run(&session, command).await,
+            Command::Metrics(args) => metrics::run(&session, args).await,
             Command::Mount(args) => mount::mount(&session, args).await,
             Command::Unmount(args) => mount::unmount(&session.output, args).await,
             Command::Completions(args) => completions::run(args, &session.output),

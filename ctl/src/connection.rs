@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::human;
+use crate::human::count::{count, nouns};
 use crate::list::list;
 use crate::noun::{NameArgs, Noun, parse_name};
 use crate::output::{Output, Paint};
@@ -14,6 +15,7 @@ use crate::password;
 use crate::session::Session;
 use crate::table::{Cell, Table};
 use c2b_api::connection::{CheckReport, CheckRequest, ConnectionCreate, ConnectionDefinition, ConnectionInfo, ConnectionKind, Level};
+use c2b_api::slots::SlotsInfo;
 use clap::{Args, Subcommand, ValueEnum};
 use place::PlaceArgs;
 use std::path::{Path, PathBuf};
@@ -132,6 +134,24 @@ pub(crate) fn table(connections: &[ConnectionInfo]) -> Table {
     table
 }
 
+/// Returns how a connection stands with its server.
+pub(crate) fn slots_text(slots: &SlotsInfo) -> String {
+    let mut text = format!("{} of {} in flight", slots.in_flight, nouns(slots.slots.into(), "slot", "slots"));
+    if let Some(latency) = slots.latency_ms {
+        text += &format!(", {latency} ms");
+    }
+    if slots.held_mailboxes > 0 {
+        text += &format!(", {} left alone at the server's request", nouns(slots.held_mailboxes.into(), "mailbox", "mailboxes"));
+    }
+    text
+}
+
+/// Returns what a connection went through since the daemon started.
+fn slots_so_far(slots: &SlotsInfo) -> String {
+    let (answered, refused, lost) = (count(slots.answered), count(slots.refused), count(slots.lost));
+    format!("{answered} answered, {refused} refused, {lost} without an answer, throttled for {}", human::duration::duration(slots.throttled_secs))
+}
+
 /// Makes a path absolute: the daemon's working folder is another one.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|source| Error::Absolute { path: path.to_owned(), source })
@@ -188,6 +208,10 @@ async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
     }
     facts.add("owner", &info.owner);
     facts.add("jobs", if info.jobs.is_empty() { "none".to_owned() } else { info.jobs.join(", ") });
+    if let Some(slots) = &info.slots {
+        facts.add("requests", slots_text(slots));
+        facts.add("so far", slots_so_far(slots));
+    }
     for warning in &info.warnings {
         facts.add_painted("warning", Paint::Warning, warning);
     }

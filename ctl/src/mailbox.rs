@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::noun::{Noun, parse_name};
-use crate::session::Session;
 use crate::output::Paint;
+use crate::session::Session;
 use crate::table::{Cell, Table};
 use c2b_api::connection::MailboxInfo;
 use clap::{Args, Subcommand};
@@ -48,7 +48,13 @@ pub(crate) async fn run(session: &Session, command: &MailboxCommand) -> Result<E
             None => "",
         };
         let skipped = mailbox.skipped.as_deref().unwrap_or_default();
-        table.row(vec![(&mailbox.address).into(), (&mailbox.display_name).into(), (&mailbox.kind).into(), archive.into(), Cell::painted(Paint::Warning, skipped)]);
+        table.row(vec![
+            (&mailbox.address).into(),
+            (&mailbox.display_name).into(),
+            (&mailbox.kind).into(),
+            archive.into(),
+            Cell::painted(Paint::Warning, skipped),
+        ]);
     }
     session.output.table(&table)?;
     let skipped = mailboxes.iter().filter(|mailbox| mailbox.skipped.is_some()).count();

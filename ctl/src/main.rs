@@ -14,6 +14,7 @@ mod human;
 mod job;
 mod list;
 mod mailbox;
+mod metrics;
 mod mount;
 mod noun;
 mod output;

@@ -40,6 +40,11 @@ impl Session {
         self.client.get(path).await.map_err(|e| self.error(e))
     }
 
+    /// Gets a text.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, Error> {
+        self.client.text(path).await.map_err(|e| self.error(e))
+    }
+
     /// Makes an object.
     pub(crate) async fn create<B: Serialize + Sync, T: DeserializeOwned>(&self, noun: Noun, body: &B) -> Result<T, Error> {
         self.client.post(noun.collection(), body).await.map_err(|e| self.error(e))

@@ -61,6 +61,11 @@ fn good_news(status: &Status) -> Vec<String> {
     if let Some((time, name)) = status.jobs.iter().filter_map(|job| Some((job.last_success?, &job.definition.name))).max() {
         news.push(format!("last success: {name} at {}", human::time::time(time)));
     }
+    for connection in &status.connections {
+        if let Some(slots) = connection.slots.filter(|slots| slots.in_flight + slots.waiting > 0) {
+            news.push(format!("connection {}: {}", connection.name, connection::slots_text(&slots)));
+        }
+    }
     if status.bad_news.is_empty() {
         news.push("no bad news".to_owned());
     }

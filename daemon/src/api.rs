@@ -1,6 +1,6 @@
 //! The control socket: paths, and what is done there. The types are those of `c2b_api`.
 //!
-//! Every answer is JSON, errors included: unknown paths, wrong methods, bodies that are too long
+//! Every answer but metrics is JSON, errors included: unknown paths, wrong methods, bodies that are too long
 //! or not understood. Handlers translate; what is done is in [`crate::connections`],
 //! [`crate::storages`] and [`crate::jobs`].
 
@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod connections;
 mod jobs;
+mod metrics;
 mod storages;
 mod stream;
 
@@ -26,12 +27,13 @@ use std::sync::Arc;
 use tracing::debug;
 
 /// What there is, for the hint after a mistyped path.
-const NOUNS: [&str; 4] = ["/v1/status", "/v1/connections", "/v1/storages", "/v1/jobs"];
+const NOUNS: [&str; 5] = ["/v1/status", "/v1/metrics", "/v1/connections", "/v1/storages", "/v1/jobs"];
 
 /// Returns the service of the control socket.
 pub fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/metrics", get(metrics::show))
         .route("/v1/connections", get(connections::list).post(connections::create))
         .route("/v1/connections/{name}", get(connections::show).delete(connections::delete))
         .route("/v1/connections/{name}/check", post(connections::check))

@@ -147,7 +147,16 @@ impl Connections {
             Server::Url(_) => None,
             Server::Autodiscover(discovery) => self.found.get(&connection.name, discovery.address.as_str()),
         };
-        ConnectionInfo { name: connection.name.to_string(), definition: connection.definition.clone(), found, owner: connection.owner.clone(), jobs, warnings }
+        let slots = self.lock_live().get(&connection.name).map(|live| live.limits.info()).filter(|slots| slots.answered + slots.refused + slots.lost > 0);
+        ConnectionInfo {
+            name: connection.name.to_string(),
+            definition: connection.definition.clone(),
+            found,
+            owner: connection.owner.clone(),
+            jobs,
+            warnings,
+            slots,
+        }
     }
 
     /// Looks how far one gets with a connection: the server, the sign-in, and `mailboxes`, or else a sample of its jobs' mailboxes.
@@ -187,7 +196,13 @@ impl Connections {
         let mailboxes = source.mailboxes().await.map_err(|error| source_error(&error))?;
         Ok(mailboxes
             .into_iter()
-            .map(|mailbox| MailboxInfo { address: mailbox.address.into(), display_name: mailbox.display_name, kind: mailbox.kind.word().to_owned(), archive: mailbox.archive, skipped: mailbox.skipped })
+            .map(|mailbox| MailboxInfo {
+                address: mailbox.address.into(),
+                display_name: mailbox.display_name,
+                kind: mailbox.kind.word().to_owned(),
+                archive: mailbox.archive,
+                skipped: mailbox.skipped,
+            })
             .collect())
     }
 
@@ -317,9 +332,8 @@ fn read_authority(path: &Path) -> Result<Vec<u8>, ApiError> {
 fn server_url(server: &Server, found: Option<&FoundServer>) -> Result<Url, ApiError> {
     match (server, found) {
         (Server::Url(url), _) => Ok(url.clone()),
-        (Server::Autodiscover(_), Some(found)) => {
-            Url::parse(&found.url).map_err(|error| ApiError::new(ErrorCode::Internal, format!("the server found is at {:?}, which is no URL: {error}", found.url), ""))
-        }
+        (Server::Autodiscover(_), Some(found)) => Url::parse(&found.url)
+            .map_err(|error| ApiError::new(ErrorCode::Internal, format!("the server found is at {:?}, which is no URL: {error}", found.url), "")),
         (Server::Autodiscover(discovery), None) => Err(ApiError::new(ErrorCode::Server, format!("no server is known for {}", discovery.address), "")),
     }
 }

@@ -32,6 +32,7 @@ mod recent;
 mod retry;
 mod selection;
 mod tree;
+mod weigh;
 pub mod writer;
 
 pub(crate) use problem::BELOW_RESERVE_HINT;
@@ -43,12 +44,13 @@ pub use queue::MailboxQueue;
 pub use writer::{StorageWriter, WriterError};
 
 use crate::clock::Clock;
+use crate::slots::{MAILBOXES_MAX, MAILBOXES_MIN};
 use c2b_api::job::{Problem, Selection};
 use c2b_mailbox::{Address, Source};
 use chrono::{DateTime, Utc};
 use cycle::{Cycle, Halt, Suspect};
 use flight::Flight;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use progress::{MailboxIndex, Phase};
 use selection::Resolved;
 use std::sync::atomic::AtomicBool;
@@ -56,10 +58,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
-
-/// Mailboxes of a job under way at a time: enough to keep the connection's requests busy while some
-/// only list, few enough that each is finished soon.
-const MAILBOXES_MAX: usize = 4;
 
 /// How long tasks have to end after a stop, before they are dropped where they stand.
 const STOP_GRACE: Duration = Duration::from_secs(4);
@@ -134,6 +132,7 @@ pub async fn run_cycle(context: &CycleContext) -> CycleEnd {
         contacted: AtomicBool::new(false),
         full: full::Interval { since: context.previous_start, until: context.start },
     });
+    context.progress.goes_over(&context.limits);
     let end = run(&cycle, context).await;
     context.progress.end_cycle();
     let totals = context.progress.snapshot().cycle_totals;
@@ -184,10 +183,32 @@ async fn resolve(cycle: &Cycle, context: &CycleContext) -> Result<Resolved, Opti
     selection::resolve(&context.selection, &listed, context.previous_mailboxes.as_deref()).map_err(Some)
 }
 
-/// Works on all mailboxes, several at a time, in their order.
+/// Works on all mailboxes, several at a time, begun in their order: a few, and more when slots stay empty.
 async fn each(cycle: &Arc<Cycle>, places: &[(MailboxIndex, Address)], retry: bool) -> Vec<MailboxEnd> {
-    let tasks: Vec<_> = places.iter().map(|(index, address)| one(cycle.clone(), *index, address.clone(), retry)).collect();
-    stream::iter(tasks).buffered(MAILBOXES_MAX).collect().await
+    let mut left = places.iter().enumerate();
+    let mut open = FuturesUnordered::new();
+    let mut ends: Vec<MailboxEnd> = places.iter().map(|_| MailboxEnd::Halted).collect();
+    let mut is_hungry = false;
+    loop {
+        while open.len() < MAILBOXES_MIN || is_hungry {
+            is_hungry = false;
+            let Some((place, (index, address))) = left.next() else { break };
+            let work = one(cycle.clone(), *index, address.clone(), retry);
+            open.push(async move { (place, work.await) });
+        }
+        let may_open = open.len() < MAILBOXES_MAX && left.len() > 0;
+        tokio::select! {
+            ended = open.next() => match ended {
+                Some((place, end)) => {
+                    if let Some(slot) = ends.get_mut(place) {
+                        *slot = end;
+                    }
+                }
+                None => return ends,
+            },
+            () = cycle.limits.hunger(), if may_open => is_hungry = true,
+        }
+    }
 }
 
 /// Works on one mailbox, in a task of its own.

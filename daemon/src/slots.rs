@@ -20,7 +20,7 @@ mod weight;
 
 pub use controller::{Controller, SLOTS_MAX};
 pub use gate::{Facts, Gate, Grant, Hold, MAILBOX_SLOTS_MAX, Outcome, Ticket, Verdict};
-pub use weight::{Kind, Weigh, Weight};
+pub use weight::{Kind, Weight};
 
 /// Mailboxes of a job under way at a time from the start: some only list while others fetch.
 pub const MAILBOXES_MIN: usize = 4;

@@ -79,6 +79,9 @@ fn show_run(output: &Output, run: &RunInfo) -> Result<(), Error> {
     if run.throttled_secs > 0 {
         facts.add("throttled", format!("{} at the server's request", human::duration::duration(run.throttled_secs)));
     }
+    if let Some(slots) = run.slots.filter(|_| run.ended.is_none()) {
+        facts.add("connection", crate::connection::slots_text(&slots));
+    }
     facts.show(output)?;
     let mut table = Table::new(&["MAILBOX", "PHASE", ">KNOWN", ">STORED", ">UNCHANGED", ">FAILED", ">LEFT", ">BYTES"]).missable(&["UNCHANGED", "PHASE"]);
     for mailbox in &run.mailboxes {

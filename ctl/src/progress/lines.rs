@@ -87,6 +87,12 @@ impl Sums {
         if run.bytes_per_sec >= 1.0 {
             text += &format!(", {}", human::size::rate(run.bytes_per_sec));
         }
+        if let Some(slots) = &run.slots {
+            text += &format!("; {}", crate::connection::slots_text(slots));
+        }
+        if run.throttled_secs > 0 {
+            text += &format!(", throttled for {}", human::duration::duration(run.throttled_secs));
+        }
         text
     }
 }

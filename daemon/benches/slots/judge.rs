@@ -2,17 +2,33 @@
 
 use super::simulator::{Plan, Run, Server, World};
 
-/// Numbers that the search for the best one tries.
-const LEVELS: [u32; 16] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32];
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Numbers of slots that the search for the best one tries.
+    pub levels: &'static [u32],
+    /// Answers that a steady state is measured over.
+    pub steady: usize,
+    /// Seconds that are measured after a loss of capacity, from the 30th on.
+    pub after: f64,
+    /// From and until which second two clients are measured.
+    pub shared: (f64, f64),
+}
+
+/// For the document.
+pub const FULL: Effort = Effort { levels: &[1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32], steady: 4000, after: 300.0, shared: (300.0, 900.0) };
+
+/// For the tests.
+pub const QUICK: Effort = Effort { levels: &[1, 2, 3, 4, 5, 6, 8, 10, 14, 18, 24, 32], steady: 2500, after: 150.0, shared: (300.0, 600.0) };
 
 /// Requests for each slot within which the throughput is to be reached.
 const ROUNDS: f64 = 60.0;
 
-/// Answers that a steady state is measured over.
-const STEADY: usize = 4000;
-
 /// Longest that any run goes, in seconds.
 const LONGEST: f64 = 3600.0;
+
+/// When half of the capacity is lost, in seconds.
+pub const LOSS: f64 = 120.0;
 
 /// Seconds after a loss of capacity within which the rest is to be used.
 const RECOVERY: f64 = 30.0;
@@ -55,16 +71,16 @@ pub struct Shared {
 }
 
 /// Measures a client alone.
-pub fn solo(server: &Server, seed: u64) -> Solo {
+pub fn solo(server: &Server, seed: u64, effort: Effort) -> Solo {
     // What others do changes with time: so each number is measured over the same seconds.
     let found = |answers| World::new(server, &[Plan::found()], seed).run(answers, LONGEST);
     let time_of = |run: &Run, answers: usize| run.done.get(answers).map_or(run.end / 2.0, |done| done.time);
-    let first = found(600 + STEADY);
-    let (best, ..) = search(server, seed, time_of(&first, 600), first.end);
+    let first = found(600 + effort.steady);
+    let (best, _) = search(server, seed, (time_of(&first, 600), first.end), effort);
     let warm = (ROUNDS * f64::from(best)) as usize;
-    let run = found(warm + STEADY);
+    let run = found(warm + effort.steady);
     let from = time_of(&run, warm);
-    let (_, best_rate, _) = search(server, seed, from, run.end);
+    let (_, best_rate) = search(server, seed, (from, run.end), effort);
     let refused = run.done.iter().skip(warm).filter(|done| done.refused).count() as f64;
     Solo {
         best,
@@ -77,27 +93,28 @@ pub fn solo(server: &Server, seed: u64) -> Solo {
 }
 
 /// Measures a client whose server loses half of its capacity.
-pub fn halved(server: &Server, seed: u64) -> Halved {
-    let at = 120.0;
+pub fn halved(server: &Server, seed: u64, effort: Effort) -> Halved {
+    let at = LOSS;
     let server = server.stepping(at, 0.5);
-    let until = at + RECOVERY + 300.0;
-    let (best, best_rate, _) = search(&server, seed, at + RECOVERY, until);
+    let until = at + RECOVERY + effort.after;
+    let (best, best_rate) = search(&server, seed, (at + RECOVERY, until), effort);
     let run = World::new(&server, &[Plan::found()], seed).run(usize::MAX, until);
     Halved { best, rate: rate(&run, 0, at + RECOVERY, until) / best_rate }
 }
 
 /// Measures two clients, the second of which comes a minute after the first.
-pub fn shared(server: &Server, seed: u64) -> Shared {
-    let (from, until) = (300.0, 600.0);
-    let (_, best_rate, _) = search(server, seed, from, until);
+pub fn shared(server: &Server, seed: u64, effort: Effort) -> Shared {
+    let (from, until) = effort.shared;
+    let (_, best_rate) = search(server, seed, effort.shared, effort);
     let run = World::new(server, &[Plan::found(), Plan { start: 60.0, ..Plan::found() }], seed).run(usize::MAX, until);
     let (a, b) = (rate(&run, 0, from, until), rate(&run, 1, from, until));
     Shared { jain: (a + b).powi(2) / (2.0 * (a * a + b * b)), least: a.min(b) / (a + b), rate: (a + b) / best_rate }
 }
 
-/// Returns the fewest slots that are within one percent of the best, the best throughput, and all that was tried.
-pub fn search(server: &Server, seed: u64, from: f64, until: f64) -> (u32, f64, Vec<(u32, f64)>) {
-    let tried: Vec<(u32, f64)> = LEVELS
+/// Returns the fewest slots that are within one percent of the best, and the best throughput.
+fn search(server: &Server, seed: u64, (from, until): (f64, f64), effort: Effort) -> (u32, f64) {
+    let tried: Vec<(u32, f64)> = effort
+        .levels
         .iter()
         .map(|slots| {
             let run = World::new(server, &[Plan::fixed(*slots)], seed).run(usize::MAX, until);
@@ -106,7 +123,7 @@ pub fn search(server: &Server, seed: u64, from: f64, until: f64) -> (u32, f64, V
         .collect();
     let best = tried.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
     let slots = tried.iter().find(|(_, rate)| *rate >= 0.99 * best).map_or(1, |(slots, _)| *slots);
-    (slots, best, tried)
+    (slots, best)
 }
 
 fn rate(run: &Run, client: usize, from: f64, until: f64) -> f64 {

@@ -36,10 +36,10 @@ pub fn tuned() -> Vec<Server> {
             ..server("account-budget", "one budget for the account: 3 s of work a second, refuses when it is overdrawn by a minute")
         },
         Server {
-            meter: Some(Meter { burst: 200.0, recharge: 2.0, hint: 5.0, each_mailbox: true }),
+            meter: Some(Meter { burst: 40.0, recharge: 2.0, hint: 5.0, each_mailbox: true }),
             curve: Curve::Cores(16.0),
             mailboxes: 40,
-            ..server("counted", "2 requests a second for each of 40 mailboxes, 200 at once; says 5 s")
+            ..server("counted", "2 requests a second for each of 40 mailboxes, 40 at once; says 5 s")
         },
         Server {
             curve: Curve::Cores(10.0),
@@ -48,7 +48,12 @@ pub fn tuned() -> Vec<Server> {
         },
         Server { curve: Curve::Cores(12.0), swing: Some((0.4, 240.0)), ..server("tide", "12 cores; swings by 40 % in four minutes") },
         Server { machines: 3, curve: Curve::Cores(9.0), ..server("balanced", "three machines of 3 cores; each mailbox is on one") },
-        Server { work_varies: 0.9, way_varies: 0.6, stalls: (0.01, 3.0), ..server("jittery", "8 cores; times vary threefold, one in a hundred stalls for 3 s") },
+        Server {
+            work_varies: 0.9,
+            way_varies: 0.6,
+            stalls: (0.01, 3.0),
+            ..server("jittery", "8 cores; times vary threefold, one in a hundred stalls for 3 s")
+        },
     ]
 }
 
@@ -67,10 +72,7 @@ pub fn held_out() -> Vec<Server> {
             way: 0.1,
             ..server("hard-27", "refuses the 28th request (the policy of Exchange 2013 and later), 100 ms away")
         },
-        Server {
-            limit: Some(Limit { requests: 6.0, hint: None, lag: 0.0, breaks: true }),
-            ..server("breaking", "breaks the connection of the 7th request")
-        },
+        Server { limit: Some(Limit { requests: 6.0, hint: None, lag: 0.0, breaks: true }), ..server("breaking", "breaks the connection of the 7th request") },
         Server {
             meter: Some(Meter { burst: 500.0, recharge: 12.0, hint: 10.0, each_mailbox: false }),
             curve: Curve::Cores(16.0),

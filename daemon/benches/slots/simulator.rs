@@ -11,7 +11,6 @@ mod server;
 mod world;
 
 pub use client::Plan;
-pub use dice::Dice;
 pub use node::Curve;
 pub use server::{Budget, Limit, Meter, Server, Tenants};
-pub use world::{Done, Run, World};
+pub use world::{Run, World};

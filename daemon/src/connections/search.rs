@@ -62,7 +62,9 @@ fn finding(level: Level, text: String, hint: impl Into<String>) -> Finding {
 fn hint(error: &DiscoveryError) -> String {
     match error {
         DiscoveryError::SignIn => "check user and password".to_owned(),
-        DiscoveryError::Unapproved { host } => format!("if {host} is your organisation's server, approve it: --approve-host {host}, or approved-hosts in the definition"),
+        DiscoveryError::Unapproved { host } => {
+            format!("if {host} is your organisation's server, approve it: --approve-host {host}, or approved-hosts in the definition")
+        }
         DiscoveryError::Hops | DiscoveryError::Time | DiscoveryError::Nothing { .. } => {
             "check the address, or give the server's URL: --url https://HOST/EWS/Exchange.asmx".to_owned()
         }

@@ -468,7 +468,7 @@ impl Applier {
     /// Takes from the queue what one request is to bring: a bounded number of items and of bytes, at least one item.
     fn next_batch(&mut self) -> Vec<Wanted> {
         let bounds = self.cycle.source.bounds();
-        let items_max = Flight::batch_items(self.cycle.progress.known_items()).clamp(1, bounds.fetch_items.max(1));
+        let items_max = Flight::batch_items(self.cycle.progress.known_items(), self.cycle.limits.slots()).clamp(1, bounds.fetch_items.max(1));
         let guess = bounds.fetch_bytes / u64::try_from(bounds.fetch_items_unsized.max(1)).unwrap_or(1);
         let (mut batch, mut bytes) = (Vec::new(), 0u64);
         while let Some(wanted) = self.queue.pop_front() {

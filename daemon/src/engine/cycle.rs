@@ -12,6 +12,7 @@ use super::problem;
 use super::progress::Progress;
 use super::queue::MailboxQueue;
 use super::retry::{Tried, Verdict, is_throttling, verdict};
+use super::weigh::{Weigh, of_error};
 use super::writer::{StorageWriter, Ticket, WriterError};
 use crate::clock::Clock;
 use c2b_api::job::Problem;
@@ -93,6 +94,7 @@ impl Cycle {
     /// Makes a request until it succeeds, is given up, or the cycle ends.
     pub(crate) async fn request<T, F, R>(&self, mailbox: Option<&Address>, suspect: Suspect<'_>, call: F) -> Result<T, Halt>
     where
+        T: Weigh,
         F: Fn() -> R,
         R: Future<Output = Result<T, SourceError>>,
     {
@@ -131,28 +133,32 @@ impl Cycle {
     /// A connection that fails before it ever answered in this cycle loses the cycle at once.
     pub(crate) async fn attempt<T, F, R>(&self, mailbox: Option<&Address>, tried: &mut Tried, call: F) -> Result<T, Halt>
     where
+        T: Weigh,
         F: Fn() -> R,
         R: Future<Output = Result<T, SourceError>>,
     {
         Ok(self.attempt_in(None, mailbox, tried, call).await?.0)
     }
 
-    /// As [`Cycle::attempt`], for requests that bring items: takes room in `flight`, to be kept until they are handed over.
+    /// As [`Cycle::attempt`], for requests that bring so many items: takes room for them, to be kept until they are handed over.
     pub(crate) async fn attempt_in<T, F, R>(
         &self,
-        flight: Option<&Flight>,
+        items: Option<usize>,
         mailbox: Option<&Address>,
         tried: &mut Tried,
         call: F,
     ) -> Result<(T, Option<Room>), Halt>
     where
+        T: Weigh,
         F: Fn() -> R,
         R: Future<Output = Result<T, SourceError>>,
     {
         loop {
             let sent = async {
-                let (_pass, room) = self.enter(flight, mailbox).await;
-                (call().await, room)
+                let (pass, room) = self.enter(items, mailbox).await;
+                let answer = call().await;
+                pass.end(answer.as_ref().map_or_else(of_error, Weigh::outcome));
+                (answer, room)
             };
             let error = match self.until_halt(sent).await? {
                 (Ok(answer), room) => {
@@ -262,7 +268,10 @@ impl Cycle {
     }
 
     /// As [`Cycle::ask`], and tells the order's place.
-    pub(crate) async fn ask_in_turn<T: Send + 'static>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static) -> Result<(Ticket, T), Halt> {
+    pub(crate) async fn ask_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(Ticket, T), Halt> {
         if self.storage.is_low() {
             return Err(self.lose(problem::below_reserve()));
         }
@@ -275,13 +284,13 @@ impl Cycle {
     }
 
     /// Waits for the leave to send, and for room before. No room is kept while a mailbox is left alone.
-    async fn enter(&self, flight: Option<&Flight>, mailbox: Option<&Address>) -> (Pass, Option<Room>) {
-        let Some(flight) = flight else { return (self.limits.enter(mailbox).await, None) };
+    async fn enter(&self, items: Option<usize>, mailbox: Option<&Address>) -> (Pass, Option<Room>) {
+        let Some(items) = items else { return (self.limits.enter(&self.job, mailbox).await, None) };
         loop {
             self.limits.rest(mailbox).await;
-            let room = flight.take(self.progress.known_items()).await;
-            if let Some(pass) = self.limits.enter_unless_held(mailbox).await {
-                return (pass, room);
+            let room = self.flight.take(self.progress.known_items(), items).await;
+            if let Some(pass) = self.limits.enter_unless_held(&self.job, mailbox).await {
+                return (pass, Some(room));
             }
         }
     }

@@ -121,7 +121,7 @@ impl Batch {
         let refs: Vec<ItemRef> = self.wanted.iter().map(|one| ItemRef { id: one.id.clone(), change_key: one.change_key.clone() }).collect();
         let mut tried = Tried { failures: self.failures, ..Tried::default() };
         let fetch = || async { cycle.source.fetch(mailbox, &refs).await.and_then(as_one) };
-        match cycle.attempt_in(Some(&cycle.flight), Some(mailbox), &mut tried, fetch).await {
+        match cycle.attempt_in(Some(refs.len()), Some(mailbox), &mut tried, fetch).await {
             Ok((fetched, room)) => Ok(Done { _room: room, ..self.sort_out(cycle, mailbox, fetched)? }),
             Err(Halt::Source(error)) if is_beyond_items(&error) && !error.is_transient() => Err(Halt::Source(error)),
             Err(Halt::Source(error)) => Ok(self.fail(cycle, mailbox, error)),

@@ -3,12 +3,13 @@
 //! For each mailbox `known = stored + unchanged + failed + left` holds at all times, since `left`
 //! is what remains of the others. Everything that changes wakes the subscribers.
 
+use super::limits::ConnectionLimits;
 use crate::clock::Clock;
 use c2b_api::job::{Counters, MailboxProgress, Problem, RunInfo};
 use c2b_mailbox::Address;
 use c2b_storagefmt::{Put, PutOutcome};
 use chrono::{DateTime, Utc};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -20,6 +21,7 @@ const REMAINING_FROM_PERCENT: u64 = 5;
 pub struct Progress {
     inner: Mutex<Inner>,
     changes: watch::Sender<u64>,
+    limits: OnceLock<Arc<ConnectionLimits>>,
     clock: Clock,
 }
 
@@ -77,7 +79,7 @@ impl Progress {
     /// Returns the progress of a run that starts now.
     pub fn new(clock: Clock) -> Arc<Self> {
         let inner = Inner { started: Some(clock.now()), ..Inner::default() };
-        Arc::new(Self { inner: Mutex::new(inner), changes: watch::Sender::new(0), clock })
+        Arc::new(Self { inner: Mutex::new(inner), changes: watch::Sender::new(0), limits: OnceLock::new(), clock })
     }
 
     /// Begins cycle `n`, counted from 1: what is kept for each cycle starts anew.
@@ -110,6 +112,7 @@ impl Progress {
             bytes_per_sec: rate(inner.received),
             remaining_secs: inner.remaining(&self.clock).map(|time| time.as_secs()),
             throttled_secs: inner.throttled.as_secs(),
+            slots: self.limits.get().map(|limits| limits.info()),
         }
     }
 
@@ -137,6 +140,12 @@ impl Progress {
     /// Whoever runs the next cycle gives them as `previous_mailboxes`.
     pub fn covered(&self) -> Option<Vec<Address>> {
         self.lock().covered.clone()
+    }
+
+    /// Notes over which connection the run goes, to show how it stands.
+    pub(crate) fn goes_over(&self, limits: &Arc<ConnectionLimits>) {
+        // A run keeps its connection: an edit starts another run.
+        self.limits.get_or_init(|| limits.clone());
     }
 
     pub(crate) fn cover(&self, mailboxes: &[Address]) {

@@ -214,12 +214,13 @@ impl StorageWriter {
         work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static,
     ) -> Result<(Ticket, T), WriterError> {
         let (done, answer) = oneshot::channel();
-        let ticket = self.submit(move |writer| {
-            // A caller that stopped waiting needs no answer.
-            let _unheard = done.send(work(writer)?);
-            Ok(())
-        })
-        .await?;
+        let ticket = self
+            .submit(move |writer| {
+                // A caller that stopped waiting needs no answer.
+                let _unheard = done.send(work(writer)?);
+                Ok(())
+            })
+            .await?;
         match answer.await {
             Ok(answer) => Ok((ticket, answer)),
             Err(_) => Err(self.end().await),

@@ -19,8 +19,8 @@ use super::trouble::Trouble;
 use super::weight::Weight;
 use std::time::Duration;
 
-/// Most slots of a connection. 32 requests of ten items keep a server busy that is a quarter of a
-/// second away and delivers more than the archive can take in, and what they bring fits into memory.
+/// Most slots of a connection. 32 requests keep a server busy that is a quarter of a second away and
+/// delivers more than the archive can take in, and what they bring (4 MiB each) fits into memory.
 /// Exchange's default policy refuses one account above 27; that is found out like any other limit.
 pub const SLOTS_MAX: u32 = 32;
 
@@ -31,17 +31,17 @@ const SLOTS_FIRST: u32 = 2;
 const GAIN_MIN: f64 = 0.08;
 
 /// How many times slower than a quiet one a server may be until another slot must bring half of its share.
-const SLOWNESS_MAX: f64 = 6.0;
+const SLOWNESS_MAX: f64 = 9.0;
 
 /// Part of its share that doubling must bring to go on doubling.
 const GAIN_DOUBLING: f64 = 0.45;
 
 /// Logarithm of the factor by which trials differ: part of the deviation of single answers, and its bounds.
 const STEP_OF_DEVIATION: f64 = 0.5;
-const STEP_MIN: f64 = 0.23;
+const STEP_MIN: f64 = 0.3;
 const STEP_MAX: f64 = 0.7;
 
-/// Variance of single answers, as logarithms, up to which three rounds are enough for a trial.
+/// Variance of single answers, as logarithms, up to which four rounds are enough for a trial.
 const VARIANCE_PLAIN: f64 = 0.3;
 
 /// How many standard errors a result must be away from the mark to be taken for sure.
@@ -70,7 +70,7 @@ const DROP_LOST: f64 = 0.5;
 const SLOWER: f64 = 0.3;
 
 /// How long the quietest that a server was counts.
-const QUIET_KEPT: Duration = Duration::from_secs(90);
+const QUIET_KEPT: Duration = Duration::from_secs(600);
 
 /// Decides how many requests one server is sent at once.
 #[derive(Clone, Debug)]
@@ -299,7 +299,7 @@ impl Controller {
         let slots = f64::from(self.stage.slots);
         match self.plan {
             Plan::Doubling => (2.0 * slots).max(8.0),
-            Plan::Measure | Plan::Trial => (3.0 * slots).max(12.0) * (self.variance / VARIANCE_PLAIN).clamp(1.0, 2.5),
+            Plan::Measure | Plan::Trial => (4.0 * slots).max(24.0) * (self.variance / VARIANCE_PLAIN).clamp(1.0, 2.5),
             Plan::Rest { .. } => 4.0 * slots,
         }
     }
@@ -379,7 +379,12 @@ impl Controller {
             self.base = stage;
             self.next_is_fewer = !is_more;
             self.rest = REST_FIRST;
-            self.try_another(now);
+            if is_more && gain.value - gain.error >= GAIN_DOUBLING {
+                self.plan = Plan::Doubling;
+                self.go_on_doubling(now);
+            } else {
+                self.try_another(now);
+            }
         } else if is_told || trials >= TRIALS_MAX {
             self.next_is_fewer = is_more;
             let other_is_done = if is_more { self.fewer.trials > 0 || self.slots == 1 } else { self.more.trials > 0 || self.top(now) <= self.slots };

@@ -9,8 +9,8 @@ use super::weight::{Kind, Weight};
 /// A thing in an answer costs about as much as this many bytes: it is looked up, and has properties.
 const ITEM_BYTES: f64 = 8192.0;
 
-/// Share of what is known that an answer displaces: the last few hundred count.
-const FORGET: f64 = 1.0 / 300.0;
+/// Share of what is known that an answer displaces: the last few thousand count.
+const FORGET: f64 = 1.0 / 2000.0;
 
 /// Answers of a kind before their times are told apart by it.
 const ANSWERS_MIN: f64 = 3.0;
@@ -68,23 +68,16 @@ impl Line {
         let y = y.clamp(expected / 6.0, expected * 6.0).max(1e-6);
         let weight = 1.0 / (expected * expected);
         let keep = 1.0 - FORGET;
-        for (sum, one) in [
-            (&mut self.weights, weight),
-            (&mut self.x, weight * x),
-            (&mut self.xx, weight * x * x),
-            (&mut self.y, weight * y),
-            (&mut self.xy, weight * x * y),
-        ] {
+        for (sum, one) in
+            [(&mut self.weights, weight), (&mut self.x, weight * x), (&mut self.xx, weight * x * x), (&mut self.y, weight * y), (&mut self.xy, weight * x * y)]
+        {
             *sum = *sum * keep + one;
         }
         self.answers = self.answers * keep + 1.0;
         let (mean_x, mean_y) = (self.x / self.weights, self.y / self.weights);
         let spread = self.xx / self.weights - mean_x * mean_x;
-        let slope = if self.answers >= ANSWERS_MIN && spread > 1e-6 * (1.0 + mean_x * mean_x) {
-            (self.xy / self.weights - mean_x * mean_y) / spread
-        } else {
-            0.0
-        };
+        let slope =
+            if self.answers >= ANSWERS_MIN && spread > 1e-6 * (1.0 + mean_x * mean_x) { (self.xy / self.weights - mean_x * mean_y) / spread } else { 0.0 };
         // The fixed part stays above a share of the mean, so the slope is at most what leaves that.
         let slope_max = if mean_x > 0.0 { mean_y * (1.0 - FIXED_SHARE_MIN) / mean_x } else { 0.0 };
         self.each = slope.clamp(0.0, slope_max);

@@ -22,7 +22,7 @@ const PAUSE_REFUSALS: u32 = 3;
 /// First such pause; it doubles with each further refusal.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 
-/// Longest such wait: the server did not ask for it, so it is tried again soon.
+/// Longest such pause: the server asked for it for single mailboxes only, so it is tried again soon.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Answers of which the times are kept, to tell the one in the middle.
@@ -110,8 +110,6 @@ pub struct Gate<J, M> {
     last: u64,
     turn: u64,
     pause_until: Duration,
-    /// Of the account, when it has a budget for all mailboxes.
-    pace: Pace,
     /// Seconds between requests that the last mailbox bore whose budget was used up.
     usual_gap: Option<f64>,
     streak: Option<Streak>,
@@ -143,7 +141,7 @@ struct Share {
     turn: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Lane {
     share: Share,
     not_before: Duration,
@@ -171,7 +169,6 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             last: 0,
             turn: 0,
             pause_until: Duration::ZERO,
-            pace: Pace::of_connection(),
             usual_gap: None,
             streak: None,
             is_of_account: false,
@@ -198,9 +195,8 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         if self.waiting.is_empty() || self.in_flight() >= self.controller.slots() || self.is_asking() {
             return Grant::Nothing;
         }
-        let from = self.from();
-        if from > now {
-            return Grant::Wait(from);
+        if self.pause_until > now {
+            return Grant::Wait(self.pause_until);
         }
         let mut soonest: Option<Duration> = None;
         let mut best = None;
@@ -234,7 +230,7 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             let lane = one.mailbox.as_ref().and_then(|mailbox| self.lanes.get(mailbox));
             lane.is_none_or(|lane| lane.share.in_flight < MAILBOX_SLOTS_MAX && lane.from() <= now)
         };
-        !self.is_asking() && self.from() <= now && self.in_flight() < self.controller.slots() && !self.waiting.values().any(may_send)
+        !self.is_asking() && self.pause_until <= now && self.in_flight() < self.controller.slots() && !self.waiting.values().any(may_send)
     }
 
     /// Ends a request, whether it was sent or still waits.
@@ -254,7 +250,6 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         match outcome {
             Outcome::Answered(_) | Outcome::Neutral => {
                 self.facts.answered += 1;
-                self.pace.answered();
                 if let Some(lane) = &mut lane {
                     lane.pace.answered();
                 }
@@ -272,7 +267,10 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
                 // Those that were sent before a pause began belong to the refusal that caused it.
                 let first = lane.is_none_or(|lane| {
                     let first = lane.not_before <= one.since || lane.not_before <= now;
-                    if first && pause.is_some() && let Some(gap) = lane.pace.refused(now, self.usual_gap) {
+                    if first
+                        && pause.is_some()
+                        && let Some(gap) = lane.pace.refused(now, self.usual_gap)
+                    {
                         self.usual_gap = Some(gap);
                     }
                     first
@@ -324,10 +322,6 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         }
     }
 
-    fn from(&self) -> Duration {
-        self.pause_until.max(self.pace.next())
-    }
-
     fn in_flight(&self) -> u32 {
         u32::try_from(self.flying.len()).unwrap_or(u32::MAX)
     }
@@ -335,7 +329,6 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
     fn send(&mut self, now: Duration, ticket: Ticket) -> Grant {
         let Some(Waiting { job, mailbox }) = self.waiting.remove(&ticket) else { return Grant::Nothing };
         self.turn += 1;
-        self.pace.sent(now);
         self.jobs.entry(job.clone()).or_default().take(self.turn);
         if let Some(mailbox) = &mailbox {
             let lane = self.lanes.entry(mailbox.clone()).or_default();
@@ -394,12 +387,6 @@ impl Share {
     fn take(&mut self, turn: u64) {
         self.in_flight += 1;
         self.turn = turn;
-    }
-}
-
-impl Default for Lane {
-    fn default() -> Self {
-        Self { share: Share::default(), not_before: Duration::ZERO, pace: Pace::of_mailbox() }
     }
 }
 

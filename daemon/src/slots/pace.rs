@@ -1,4 +1,4 @@
-//! How fast a mailbox, or a whole connection, may be asked whose server counts its requests: learned from refusals.
+//! How fast a mailbox may be asked whose server counts its requests: learned from refusals.
 //!
 //! A budget that recharges allows a rate, whatever is in flight. From one refusal to the next the
 //! budget goes from empty to empty, so what was answered between them, divided by the time, is that rate.
@@ -11,16 +11,19 @@ const ANSWERS_MIN: u32 = 4;
 /// Part of the rate that is used, so that the budget is not empty again at once.
 const USED: f64 = 0.92;
 
-/// The pace of one mailbox, or of a connection.
-#[derive(Clone, Copy, Debug)]
+/// Answers at a pace after which a little more is tried, and how much more.
+const STEP_ANSWERS: u32 = 150;
+const STEP: f64 = 1.04;
+
+/// With more answers between refusals than this there is nothing to learn.
+const RARE: u32 = 400;
+
+/// Longest gap, in seconds: a pace is a guess, and must not be taken for a standstill.
+const GAP_MAX: f64 = 3.0;
+
+/// The pace of one mailbox.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    /// Answers at a rate after which a little more is tried, and how much more.
-    step_answers: u32,
-    step_more: f64,
-    /// With more answers between refusals than this there is nothing to learn.
-    rare: u32,
-    /// Longest gap: a pace is a guess, and must not be taken for a standstill.
-    gap_max: f64,
     /// Seconds from one request to the next.
     gap: Option<f64>,
     next: Duration,
@@ -30,20 +33,6 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Returns the pace of a mailbox of which nothing is known.
-    pub(super) fn of_mailbox() -> Self {
-        Self::new(150, 1.04, 400, 3.0)
-    }
-
-    /// Returns the pace of a connection: an empty budget refuses several requests at once.
-    pub(super) fn of_connection() -> Self {
-        Self::new(250, 1.08, 1500, 0.5)
-    }
-
-    fn new(step_answers: u32, step_more: f64, rare: u32, gap_max: f64) -> Self {
-        Self { step_answers, step_more, rare, gap_max, gap: None, next: Duration::ZERO, refused: None, answers: 0, step: 0 }
-    }
-
     /// Notes that a request is sent.
     pub(super) fn sent(&mut self, now: Duration) {
         if let Some(gap) = self.gap {
@@ -60,10 +49,9 @@ impl Pace {
     pub(super) fn answered(&mut self) {
         self.answers = self.answers.saturating_add(1);
         self.step += 1;
-        if self.step >= self.step_answers {
+        if self.step >= STEP_ANSWERS {
             self.step = 0;
-            let more = self.step_more;
-            self.gap = self.gap.map(|gap| gap / more).filter(|gap| *gap > 1e-3);
+            self.gap = self.gap.map(|gap| gap / STEP).filter(|gap| *gap > 1e-3);
         }
     }
 
@@ -75,11 +63,11 @@ impl Pace {
             self.gap = usual;
         }
         if let Some(before) = self.refused
-            && self.answers < self.rare
+            && self.answers < RARE
             && self.answers >= ANSWERS_MIN
         {
             let gap = now.saturating_sub(before).as_secs_f64() / f64::from(self.answers) / USED;
-            learned = Some(gap.clamp(1e-3, self.gap_max));
+            learned = Some(gap.clamp(1e-3, GAP_MAX));
             self.gap = learned;
         }
         self.refused = Some(now);

@@ -7,6 +7,8 @@ pub enum Kind {
     Folders,
     /// A page of changes.
     Changes,
+    /// What items are like, without their contents.
+    Looks,
     /// Items.
     Items,
     /// Anything else.
@@ -24,14 +26,8 @@ pub struct Weight {
     pub bytes: u64,
 }
 
-/// An answer whose size is known.
-pub trait Weigh {
-    /// Returns what it brought; `None` when it says, inside, that the server asks to slow down.
-    fn weight(&self) -> Option<Weight>;
-}
-
 impl Kind {
-    pub(super) const COUNT: usize = 4;
+    pub(super) const COUNT: usize = 5;
 
     pub(super) fn index(self) -> usize {
         match self {
@@ -39,6 +35,7 @@ impl Kind {
             Self::Changes => 1,
             Self::Items => 2,
             Self::Other => 3,
+            Self::Looks => 4,
         }
     }
 }

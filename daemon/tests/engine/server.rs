@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use c2b_mailbox::{
-    Address, Bounds, Change, ChangeKey, CheckReport, Content, Cursor, Fetched, Fidelity, FlagStatus, Folder, FolderChange, FolderId, FolderMark, FolderPage, Format,
-    Item, ItemId, ItemMeta, ItemRef, Looked, Mailbox, MailboxKind, Page, Readable, Retry, Scope, Sight, Source, SourceError, Trouble,
+    Address, Bounds, Change, ChangeKey, CheckReport, Content, Cursor, Fetched, Fidelity, FlagStatus, Folder, FolderChange, FolderId, FolderMark, FolderPage,
+    Format, Item, ItemId, ItemMeta, ItemRef, Looked, Mailbox, MailboxKind, Page, Readable, Retry, Scope, Sight, Source, SourceError, Trouble,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;

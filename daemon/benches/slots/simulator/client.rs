@@ -55,7 +55,13 @@ impl Client {
         let max = MAILBOXES_MAX.min(self.plan.mailboxes_max).min(mailboxes);
         let now = std::time::Duration::from_secs_f64(now);
         let open = self.open.len();
-        let many = if open < MAILBOXES_MIN { MAILBOXES_MIN.min(max) } else if open < max && self.gate.is_hungry(now) { open + 1 } else { open };
+        let many = if open < MAILBOXES_MIN {
+            MAILBOXES_MIN.min(max)
+        } else if open < max && self.gate.is_hungry(now) {
+            open + 1
+        } else {
+            open
+        };
         while self.open.len() < many {
             let name = self.next_mailbox % mailboxes;
             self.next_mailbox += 1;

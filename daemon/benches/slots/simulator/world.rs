@@ -292,7 +292,8 @@ impl World {
         let mailbox = self.requests[request].mailbox;
         if let Some(meter) = self.server.meter {
             let recharge = meter.recharge * capacity;
-            let (left, since) = self.meters.entry(if meter.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { meter.burst }, self.now));
+            let (left, since) =
+                self.meters.entry(if meter.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { meter.burst }, self.now));
             *left = (*left + recharge * (self.now - *since)).min(meter.burst);
             *since = self.now;
             if *left < 1.0 {
@@ -305,7 +306,11 @@ impl World {
         let mut delay = 0.0;
         if let Some(budget) = self.server.budget {
             let recharge = budget.recharge * capacity;
-            let (left, since, blocked) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { budget.burst }, self.now, false));
+            let (left, since, blocked) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((
+                if self.budgets_are_lost { 0.0 } else { budget.burst },
+                self.now,
+                false,
+            ));
             *left = (*left + recharge * (self.now - *since)).min(budget.burst);
             *since = self.now;
             *blocked = *left < if *blocked { 0.0 } else { -budget.cutoff };

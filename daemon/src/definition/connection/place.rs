@@ -14,8 +14,16 @@ pub(super) fn server(file: &ConnectionFile) -> Result<Server, Wrong> {
     let is_searched = file.autodiscover_url.is_some() || file.autodiscover_root_domain || !file.approved_hosts.is_empty();
     match (&file.url, &file.autodiscover) {
         (Some(_), Some(_)) => Err(Wrong::new("autodiscover", "there are both a URL and an address for autodiscover", "give one of them")),
-        (None, None) => Err(Wrong::new("url", "there is neither a URL nor an address for autodiscover", "give url = \"https://mail.example.org/EWS/Exchange.asmx\", or autodiscover = \"somebody@example.org\"")),
-        (Some(_), None) if is_searched => Err(Wrong::new("autodiscover", "there are keys for autodiscover and no address for it", "give autodiscover = \"somebody@example.org\" instead of the URL")),
+        (None, None) => Err(Wrong::new(
+            "url",
+            "there is neither a URL nor an address for autodiscover",
+            "give url = \"https://mail.example.org/EWS/Exchange.asmx\", or autodiscover = \"somebody@example.org\"",
+        )),
+        (Some(_), None) if is_searched => Err(Wrong::new(
+            "autodiscover",
+            "there are keys for autodiscover and no address for it",
+            "give autodiscover = \"somebody@example.org\" instead of the URL",
+        )),
         (Some(url), None) => Ok(Server::Url(check_url(url, file.insecure)?)),
         (None, Some(address)) => {
             let mut discovery = Discovery::new(self::address("autodiscover", address)?);
@@ -43,12 +51,16 @@ pub(super) fn lists(file: &ConnectionFile) -> Result<(Vec<MailboxList>, Option<U
 fn list(place: &MailboxPlace, has_directory: bool) -> Result<MailboxList, Wrong> {
     const KEY: &str = "mailboxes";
     Ok(match place {
-        MailboxPlace::Ldap if !has_directory => return Err(Wrong::new(KEY, "mailboxes are to be listed by a directory and none is named", "add a table [ldap] with its url")),
+        MailboxPlace::Ldap if !has_directory => {
+            return Err(Wrong::new(KEY, "mailboxes are to be listed by a directory and none is named", "add a table [ldap] with its url"));
+        }
         MailboxPlace::Ldap => MailboxList::Ldap,
         MailboxPlace::Searchable => MailboxList::Searchable,
         MailboxPlace::Names => MailboxList::Names,
         MailboxPlace::Group(group) => MailboxList::Group(address(KEY, group)?),
-        MailboxPlace::File(path) if !path.is_absolute() => return Err(Wrong::new(KEY, "the path of the list is not absolute", "give the whole path, beginning with /")),
+        MailboxPlace::File(path) if !path.is_absolute() => {
+            return Err(Wrong::new(KEY, "the path of the list is not absolute", "give the whole path, beginning with /"));
+        }
         MailboxPlace::File(path) => MailboxList::File(path.clone()),
         MailboxPlace::List(addresses) => MailboxList::Named(addresses.iter().map(|text| address(KEY, text)).collect::<Result<_, _>>()?),
     })
@@ -109,7 +121,8 @@ mod tests {
     #[test]
     fn a_server_is_given_or_found_and_not_both() {
         assert!(matches!(server(&file("url = 'https://mail.example.org'")), Ok(Server::Url(_))));
-        let found = file("autodiscover = 'a@example.org'\napproved-hosts = ['mail.hoster.net']\nautodiscover-url = 'https://ex1/autodiscover/autodiscover.svc'");
+        let found =
+            file("autodiscover = 'a@example.org'\napproved-hosts = ['mail.hoster.net']\nautodiscover-url = 'https://ex1/autodiscover/autodiscover.svc'");
         let Ok(Server::Autodiscover(discovery)) = server(&found) else { panic!("not found") };
         assert_eq!((discovery.approved_hosts.len(), discovery.root_domain), (1, false));
         for keys in [
