@@ -202,7 +202,10 @@ async fn live(page_items: usize, stable_ids: bool, marks: bool, steps: Vec<Step>
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_breaks_off_after_a_mark_meets_it_again() {
     let refused = Step::Fault(4, Scope::Folder, Trouble::Refused, Retry::No);
-    live(3, false, vec![Step::Cycle, Step::Mark(0, 0, false), Step::AddMails(0, 3), refused, Step::Cycle]).await;
+    for marks in [false, true] {
+        let steps = vec![Step::Cycle, Step::Mark(0, 0, false), Step::AddMails(0, 3), refused.clone(), Step::Cycle];
+        live(3, false, marks, steps).await;
+    }
 }
 
 proptest! {
