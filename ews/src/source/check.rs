@@ -35,6 +35,9 @@ impl EwsSource {
                 let slowed = self.look_at_mailbox(&mut report, &mut seen, mailbox).await;
                 throttled = throttled.or(slowed);
             }
+            if mailboxes.is_empty() {
+                forgive(&mut report);
+            }
             seen.tell(&mut report, self.is_application());
             self.look_at_export(&mut report, sample.iter().find(|mailbox| !seen.denied.contains(mailbox))).await;
             tell_throttling(&mut report, throttled);
@@ -208,6 +211,13 @@ fn sample(listed: &[Mailbox]) -> Vec<Address> {
     let open: Vec<&Mailbox> = listed.iter().filter(|mailbox| mailbox.skipped.is_none()).collect();
     let step = open.len().div_ceil(SAMPLE_MAILBOXES).max(1);
     open.iter().step_by(step).map(|mailbox| mailbox.address.clone()).collect()
+}
+
+/// Nobody has asked for the mailboxes of a sample: that the user may not open them need not matter to any job.
+fn forgive(report: &mut CheckReport) {
+    for finding in report.findings.iter_mut().filter(|finding| finding.subject.starts_with("mailbox ")) {
+        finding.level = finding.level.min(Level::Warning);
+    }
 }
 
 fn kinds(listed: &[Mailbox]) -> String {

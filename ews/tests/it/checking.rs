@@ -114,3 +114,16 @@ async fn without_names_some_of_the_listed_mailboxes_are_opened() {
     assert!(lines.contains(&"Ok not covered: 1: the server keeps it for itself".to_owned()), "{lines:?}");
     assert!(lines.contains(&"Ok rights: of 5 mailboxes tried: 5 by impersonation".to_owned()), "{lines:?}");
 }
+
+#[tokio::test]
+async fn a_sample_that_may_not_be_opened_does_not_condemn_the_connection() {
+    let server = Scripted::start(|request: &Request| match request.operation() {
+        "GetFolder" if request.body.contains("ExchangeImpersonation") => ok(fault("ErrorImpersonateUserDenied", "")),
+        "GetFolder" if request.text("t:EmailAddress").is_some() => ok(response("GetFolder", &error("GetFolder", "ErrorAccessDenied"))),
+        _ => answer(request),
+    })
+    .await;
+    let report = server.source.check(&[]).await;
+    assert_eq!(report.worst(), Level::Warning, "{:?}", lines(&report));
+    assert_eq!(server.source.check(&[alice()]).await.worst(), Level::Error);
+}
