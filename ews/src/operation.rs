@@ -1,7 +1,7 @@
 //! One file for each operation of EWS: its request, and how its answer is read.
 
-pub(crate) mod export_items;
 pub(crate) mod expand_dl;
+pub(crate) mod export_items;
 pub(crate) mod find_folder;
 pub(crate) mod find_item;
 pub(crate) mod get_attachment;

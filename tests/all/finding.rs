@@ -16,7 +16,8 @@ fn organisation(org: &Path) {
 }
 
 fn groups(org: &Path, all: &str, more: &str) {
-    let text = format!("[[group]]\naddress = \"all@example.localhost\"\nmembers = [{all}]\n[[group]]\naddress = \"more@example.localhost\"\nmembers = [{more}]\n");
+    let text =
+        format!("[[group]]\naddress = \"all@example.localhost\"\nmembers = [{all}]\n[[group]]\naddress = \"more@example.localhost\"\nmembers = [{more}]\n");
     std::fs::write(org.join(".groups.toml"), text).unwrap();
 }
 

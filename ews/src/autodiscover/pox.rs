@@ -148,7 +148,10 @@ mod tests {
             <PublicFolderInformation><SmtpAddress>pf@example.org</SmtpAddress></PublicFolderInformation></Account>",
         );
         let Some(Told::Settings(settings)) = told else { panic!("{told:?}") };
-        assert_eq!((settings.ews_urls.len(), settings.rpc_server.as_deref(), settings.address.as_deref()), (2, Some("guid@example.org"), Some("anna@example.org")));
+        assert_eq!(
+            (settings.ews_urls.len(), settings.rpc_server.as_deref(), settings.address.as_deref()),
+            (2, Some("guid@example.org"), Some("anna@example.org"))
+        );
         assert_eq!((settings.public_folders.as_deref(), settings.alternate.len()), (Some("pf@example.org"), 1));
     }
 

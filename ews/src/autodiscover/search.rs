@@ -292,7 +292,8 @@ impl<'a> Search<'a> {
                 Vec::new()
             }
             Ok(points) => {
-                let found: Vec<Url> = points.iter().filter_map(|point| Url::parse(&point.url).ok()).filter(|url| matches!(url.scheme(), "https" | "http")).collect();
+                let found: Vec<Url> =
+                    points.iter().filter_map(|point| Url::parse(&point.url).ok()).filter(|url| matches!(url.scheme(), "https" | "http")).collect();
                 let text = if found.is_empty() { "the directory names no place".to_owned() } else { format!("the directory names {}", urls(&found)) };
                 self.note(&directory, !found.is_empty(), text);
                 found.into_iter().map(|url| Place { url, trust: Trust::Known, again: false }).collect()
@@ -376,7 +377,10 @@ pub(super) async fn content_mailbox(web: &dyn Web, endpoint: &Url, name: &str) -
     let refused = |reason: String| DiscoveryError::Refused { reason };
     let ways = place::ways(endpoint);
     let url = ways.iter().find(|(language, _)| *language == Language::Pox).map_or(endpoint, |(_, url)| url);
-    let reply = web.ask(url, pox::write(name)).await.map_err(|failure| if failure.trouble == Trouble::SignIn { DiscoveryError::SignIn } else { refused(failure.message) })?;
+    let reply = web
+        .ask(url, pox::write(name))
+        .await
+        .map_err(|failure| if failure.trouble == Trouble::SignIn { DiscoveryError::SignIn } else { refused(failure.message) })?;
     match reply.status {
         200 => {}
         401 => return Err(DiscoveryError::SignIn),

@@ -269,7 +269,9 @@ mod tests {
 
     #[test]
     fn redirects_and_refusals_are_told_apart() {
-        let user = |code: &str, target: &str| read(answer(&format!("<ErrorCode>{code}</ErrorCode><ErrorMessage>Words.</ErrorMessage><RedirectTarget>{target}</RedirectTarget>")).into_bytes());
+        let user = |code: &str, target: &str| {
+            read(answer(&format!("<ErrorCode>{code}</ErrorCode><ErrorMessage>Words.</ErrorMessage><RedirectTarget>{target}</RedirectTarget>")).into_bytes())
+        };
         assert_eq!(user("RedirectAddress", "a@b.c"), Some(Told::Address("a@b.c".to_owned())));
         assert_eq!(user("RedirectUrl", "https://x/"), Some(Told::Url("https://x/".to_owned())));
         assert_eq!(user("ServerBusy", ""), Some(Told::Busy));

@@ -60,7 +60,13 @@ pub(super) fn service_points(entry: &SearchEntry, site: Option<&str>) -> Vec<Ser
     let site_in = |word: &'_ String| word.split_once('=').filter(|(key, _)| key.eq_ignore_ascii_case("site")).map(|(_, name)| name.to_owned());
     let sites: Vec<String> = texts(entry, "keywords").iter().filter_map(site_in).collect();
     let is_near = sites.iter().any(|name| site.is_some_and(|site| site.eq_ignore_ascii_case(name)));
-    let distance = if is_near { 0 } else if sites.is_empty() { 1 } else { 2 };
+    let distance = if is_near {
+        0
+    } else if sites.is_empty() {
+        1
+    } else {
+        2
+    };
     texts(entry, "serviceBindingInformation").iter().map(|url| ServicePoint { url: url.clone(), distance }).collect()
 }
 
@@ -135,7 +141,8 @@ mod tests {
     fn the_nearest_service_point_comes_first() {
         let rome = site_of("CN=NTDS Settings,CN=DC1,CN=Servers,CN=Rome,CN=Sites,CN=Configuration,DC=example,DC=org");
         assert_eq!(rome.as_deref(), Some("Rome"));
-        let of = |keywords: &[&str]| service_points(&entry(&[("serviceBindingInformation", &["https://x/"]), ("keywords", keywords)]), rome.as_deref())[0].distance;
+        let of =
+            |keywords: &[&str]| service_points(&entry(&[("serviceBindingInformation", &["https://x/"]), ("keywords", keywords)]), rome.as_deref())[0].distance;
         assert_eq!([of(&["77378F46", "Site=rome"]), of(&["77378F46"]), of(&["Site=Oslo"])], [0, 1, 2]);
     }
 }

@@ -80,7 +80,8 @@ struct Columns {
 fn parse(path: &Path, text: &str) -> Result<Vec<Mailbox>, FileError> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
     let delimiter = [b';', b'\t'].into_iter().find(|delimiter| first.as_bytes().contains(delimiter)).unwrap_or(b',');
-    let mut rows = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).comment(Some(b'#')).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut rows =
+        csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).comment(Some(b'#')).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut columns = None;
     let mut found = Vec::new();
     for row in rows.records() {

@@ -13,7 +13,9 @@ pub(crate) fn of_details(details: u64) -> (MailboxKind, Option<&'static str>) {
         0x4 => (MailboxKind::Shared, None),
         0x10 | 0x200_0000_0000 => (MailboxKind::Room, None),
         0x20 => (MailboxKind::Equipment, None),
-        0x100 | 0x200 | 0x400 | 0x800 | 0x4_0000 | 0x8_0000 | 0x10_0000 | 0x1000_0000 | 0x4000_0000 => (MailboxKind::Group, Some("a list of members without a mailbox")),
+        0x100 | 0x200 | 0x400 | 0x800 | 0x4_0000 | 0x8_0000 | 0x10_0000 | 0x1000_0000 | 0x4000_0000 => {
+            (MailboxKind::Group, Some("a list of members without a mailbox"))
+        }
         0x1000 => (MailboxKind::PublicFolder, Some("a public folder with an address, not a mailbox")),
         0x10_0000_0000 => (MailboxKind::PublicFolder, None),
         // Attendant, system, the server itself, arbitration, plan, discovery, monitoring, audit logs, scheduling, review.

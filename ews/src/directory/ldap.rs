@@ -58,7 +58,7 @@ pub(crate) enum LdapError {
         /// The URL.
         url: String,
         #[source]
-        err: ldap3::LdapError,
+        err: Box<ldap3::LdapError>,
     },
     /// The user is not let in.
     #[error("the directory refuses the user {user}")]
@@ -66,7 +66,7 @@ pub(crate) enum LdapError {
         /// The user.
         user: String,
         #[source]
-        err: ldap3::LdapError,
+        err: Box<ldap3::LdapError>,
     },
     /// An answer did not come, or not whole.
     #[error("failed to search the directory below {base:?}")]
@@ -74,7 +74,7 @@ pub(crate) enum LdapError {
         /// Where.
         base: String,
         #[source]
-        err: ldap3::LdapError,
+        err: Box<ldap3::LdapError>,
     },
     /// The directory fell silent.
     #[error("the directory did not answer in time")]
@@ -152,7 +152,7 @@ pub(crate) fn trouble(err: &LdapError) -> Trouble {
             _ => Trouble::Refused,
         };
     };
-    match cause {
+    match cause.as_ref() {
         ldap3::LdapError::LdapResult { result } => match result.rc {
             49 => Trouble::SignIn,
             8 | 50 => Trouble::Forbidden,
@@ -171,7 +171,7 @@ pub(crate) fn words(err: &LdapError) -> String {
     let mut text = err.to_string();
     let mut cause = std::error::Error::source(err);
     while let Some(next) = cause {
-        let reason = match next.downcast_ref::<ldap3::LdapError>() {
+        let reason = match next.downcast_ref::<Box<ldap3::LdapError>>().map(AsRef::as_ref) {
             Some(ldap3::LdapError::LdapResult { result }) => result_words(result),
             // These only say that there is a cause.
             Some(ldap3::LdapError::Io { .. } | ldap3::LdapError::Rustls { .. }) => String::new(),
@@ -226,14 +226,14 @@ impl Directory {
         settings = if config.insecure { settings.set_no_tls_verify(true) } else { settings.set_config(tls(config)?) };
         let (connection, mut ldap) = match LdapConnAsync::from_url_with_settings(settings, &config.url).await {
             Ok(open) => open,
-            Err(err) => return Err(LdapError::Connect { url, err }),
+            Err(err) => return Err(LdapError::Connect { url, err: Box::new(err) }),
         };
         tokio::spawn(async move {
             if let Err(err) = connection.drive().await {
                 tracing::debug!(%err, "connection to the directory ended");
             }
         });
-        let refused = |err| LdapError::Bind { user: config.user.clone(), err };
+        let refused = |err| LdapError::Bind { user: config.user.clone(), err: Box::new(err) };
         let password = String::from_utf8_lossy(config.password.expose());
         let bound = timeout(IDLE_TIMEOUT, ldap.simple_bind(&config.user, &password)).await.map_err(|_| LdapError::Silent)?;
         bound.and_then(ldap3::LdapResult::success).map_err(refused)?;
@@ -255,12 +255,12 @@ impl Directory {
     /// Returns what the server says of itself.
     async fn root(&self, attributes: &[&'static str]) -> Result<SearchEntry, LdapError> {
         let found = self.search("", Scope::Base, "(objectClass=*)", attributes, true).await?;
-        let silent = || LdapError::Search { base: String::new(), err: ldap3::LdapError::EndOfStream };
+        let silent = || LdapError::Search { base: String::new(), err: Box::new(ldap3::LdapError::EndOfStream) };
         found.into_iter().next().ok_or_else(silent)
     }
 
     async fn search(&self, base: &str, scope: Scope, filter: &str, attributes: &[&'static str], partial: bool) -> Result<Vec<SearchEntry>, LdapError> {
-        let failed = |err| LdapError::Search { base: base.to_owned(), err };
+        let failed = |err| LdapError::Search { base: base.to_owned(), err: Box::new(err) };
         let mut adapters: Vec<Box<dyn Adapter<'_, &'static str, Vec<&'static str>>>> = vec![Box::new(EntriesOnly::new())];
         if scope == Scope::Subtree {
             adapters.push(Box::new(PagedResults::new(PAGE_ENTRIES)));

@@ -24,7 +24,12 @@ fn answer(request: &Request) -> Answer {
         "GetFolder" if request.body.contains("folder:EffectiveRights") => {
             let of = |read: bool| {
                 let rights = format!("<t:CreateContents>false</t:CreateContents><t:Read>{read}</t:Read>");
-                success("GetFolder", &format!("<m:Folders><t:Folder><t:ChildFolderCount>3</t:ChildFolderCount><t:EffectiveRights>{rights}</t:EffectiveRights></t:Folder></m:Folders>"))
+                success(
+                    "GetFolder",
+                    &format!(
+                        "<m:Folders><t:Folder><t:ChildFolderCount>3</t:ChildFolderCount><t:EffectiveRights>{rights}</t:EffectiveRights></t:Folder></m:Folders>"
+                    ),
+                )
             };
             ok(response("GetFolder", &[error("GetFolder", "ErrorArchiveMailboxNotEnabled"), of(false), of(true)].concat()))
         }
@@ -86,11 +91,13 @@ async fn each_mailbox_gets_its_own_finding() {
 
 #[tokio::test]
 async fn a_denied_mailbox_is_proven_and_named_and_throttling_told() {
-    let server = Scripted::start(|request: &Request| match (request.operation(), request.text("t:PrimarySmtpAddress").or_else(|| request.text("t:EmailAddress")).as_deref()) {
-        ("GetFolder", Some("boss@example.org")) if request.body.contains("ExchangeImpersonation") => ok(fault("ErrorImpersonateUserDenied", "")),
-        ("GetFolder", Some("boss@example.org")) => ok(response("GetFolder", &error("GetFolder", "ErrorAccessDenied"))),
-        ("GetFolder", Some("alice@example.org")) if request.body.contains("folder:EffectiveRights") => ok(fault("ErrorServerBusy", "")),
-        _ => answer(request),
+    let server = Scripted::start(|request: &Request| {
+        match (request.operation(), request.text("t:PrimarySmtpAddress").or_else(|| request.text("t:EmailAddress")).as_deref()) {
+            ("GetFolder", Some("boss@example.org")) if request.body.contains("ExchangeImpersonation") => ok(fault("ErrorImpersonateUserDenied", "")),
+            ("GetFolder", Some("boss@example.org")) => ok(response("GetFolder", &error("GetFolder", "ErrorAccessDenied"))),
+            ("GetFolder", Some("alice@example.org")) if request.body.contains("folder:EffectiveRights") => ok(fault("ErrorServerBusy", "")),
+            _ => answer(request),
+        }
     })
     .await;
     let boss = c2b_mailbox::Address::parse("boss@example.org").unwrap();

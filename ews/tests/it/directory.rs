@@ -98,7 +98,9 @@ async fn a_directory_that_cannot_be_read_whole_gives_no_list() {
 
 #[tokio::test]
 async fn a_domain_that_refers_elsewhere_is_not_the_whole_forest() {
-    let mut ldif = String::from("dn: dc=child,dc=example,dc=org\nobjectClass: referral\nobjectClass: extensibleObject\ndc: child\nref: ldap://child.example.org/dc=child,dc=example,dc=org\n\n");
+    let mut ldif = String::from(
+        "dn: dc=child,dc=example,dc=org\nobjectClass: referral\nobjectClass: extensibleObject\ndc: child\nref: ldap://child.example.org/dc=child,dc=example,dc=org\n\n",
+    );
     add(&mut ldif, "alice", &here("alice@example.org", 1));
     let Some(slapd) = Slapd::start(&ldif).await else { return };
     let err = list(ldap(&slapd)).await.unwrap_err();
@@ -148,7 +150,11 @@ async fn groups_are_opened_to_the_bottom_and_once() {
     let shown: Vec<_> = listed.iter().map(|mailbox| (mailbox.address.as_str(), mailbox.kind, mailbox.skipped.is_some())).collect();
     assert_eq!(
         shown,
-        [("alice@example.org", MailboxKind::Unknown, false), ("bob@example.org", MailboxKind::Unknown, false), ("guest@else.org", MailboxKind::Unsupported, true)]
+        [
+            ("alice@example.org", MailboxKind::Unknown, false),
+            ("bob@example.org", MailboxKind::Unknown, false),
+            ("guest@else.org", MailboxKind::Unsupported, true)
+        ]
     );
     assert_eq!(server.all_requests().len(), 2);
 }

@@ -84,7 +84,8 @@ const DOMAIN: &str = "ask https://autodiscover.example.org/autodiscover/autodisc
 #[tokio::test]
 async fn the_places_are_asked_in_the_documented_order() {
     let discovery = Discovery { root_domain: true, ..anna() };
-    let outcome = search(discovery, vec![service("b.else.org", 443, 20, 9), service("a.else.org", 443, 10, 1), service("c.else.org", 80, 1, 1)], |_| None).await;
+    let outcome =
+        search(discovery, vec![service("b.else.org", 443, 20, 9), service("a.else.org", 443, 10, 1), service("c.else.org", 80, 1, 1)], |_| None).await;
     let expected = [
         "ask https://example.org/autodiscover/autodiscover.svc for anna@example.org",
         "ask https://autodiscover.example.org/autodiscover/autodiscover.svc for anna@example.org",
@@ -185,7 +186,8 @@ async fn redirects_in_a_circle_end() {
 
 #[tokio::test]
 async fn the_same_address_again_is_no_redirect_and_another_one_starts_anew() {
-    let outcome = search(anna(), Vec::new(), |request| if request.starts_with(DOMAIN) { pox("<RedirectAddr>Anna@example.org</RedirectAddr>") } else { None }).await;
+    let outcome =
+        search(anna(), Vec::new(), |request| if request.starts_with(DOMAIN) { pox("<RedirectAddr>Anna@example.org</RedirectAddr>") } else { None }).await;
     assert!(matches!(outcome.result, Err(DiscoveryError::Nothing { .. })), "{:?}", outcome.result);
     let outcome = search(anna(), Vec::new(), |request| match request {
         request if request.starts_with(DOMAIN) && request.ends_with("for anna@example.org") => pox("<RedirectAddr>anna.doe@example.org</RedirectAddr>"),
@@ -199,7 +201,13 @@ async fn the_same_address_again_is_no_redirect_and_another_one_starts_anew() {
 #[tokio::test]
 async fn a_place_given_by_hand_comes_first_and_wrong_answers_lead_on() {
     let given = Discovery { url: Some(Url::parse("https://ex1.corp/autodiscover/autodiscover.xml").unwrap()), ..anna() };
-    for wrong in [status(500), status(200), pox("<Action>settings</Action>"), to(302, ""), Some(Reply { status: 200, body: b"<html>Hello</html>".to_vec(), ..Reply::default() })] {
+    for wrong in [
+        status(500),
+        status(200),
+        pox("<Action>settings</Action>"),
+        to(302, ""),
+        Some(Reply { status: 200, body: b"<html>Hello</html>".to_vec(), ..Reply::default() }),
+    ] {
         let outcome = search(given.clone(), Vec::new(), |request| match request {
             request if request.starts_with("ask https://ex1.corp/") => wrong.clone(),
             request if request.starts_with(DOMAIN) => settings(),

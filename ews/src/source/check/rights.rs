@@ -72,7 +72,11 @@ impl Seen {
 
     fn tell_rights(&self, report: &mut CheckReport, tried: usize, is_application: bool) {
         let by = |right: Right| self.mailboxes.iter().filter(|(_, found, _)| *found == right).count();
-        let counts = [(by(Right::Own), "as its owner"), (by(Right::Impersonation), if is_application { "by application access" } else { "by impersonation" }), (by(Right::Delegate), "as a delegate with full access")];
+        let counts = [
+            (by(Right::Own), "as its owner"),
+            (by(Right::Impersonation), if is_application { "by application access" } else { "by impersonation" }),
+            (by(Right::Delegate), "as a delegate with full access"),
+        ];
         let mut words: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
         if !self.denied.is_empty() {
             let names: Vec<&str> = self.denied.iter().map(Address::as_str).collect();
@@ -90,7 +94,10 @@ fn judge(answer: Result<RawRights, Failure>) -> Part {
     match answer {
         Ok(RawRights { read: Some(false), .. }) => Part::Closed("the user may not read it".to_owned()),
         Ok(rights) => Part::Readable(rights.children),
-        Err(failure) if failure.trouble == Trouble::NotFound || matches!(failure.code.as_str(), "ErrorArchiveMailboxNotEnabled" | "ErrorNoPublicFolderServerAvailable") => {
+        Err(failure)
+            if failure.trouble == Trouble::NotFound
+                || matches!(failure.code.as_str(), "ErrorArchiveMailboxNotEnabled" | "ErrorNoPublicFolderServerAvailable") =>
+        {
             Part::Absent
         }
         Err(failure) => Part::Closed(format!("{} ({})", failure.message, failure.code)),
@@ -101,7 +108,13 @@ fn tell_part(report: &mut CheckReport, subject: &str, parts: &[(&Address, &Part)
     let readable = parts.iter().filter(|(_, part)| matches!(part, Part::Readable(_))).count();
     for (mailbox, part) in parts {
         if let Part::Closed(reason) = part {
-            add(report, subject, Level::Warning, format!("not readable in {mailbox}, so not covered there: {reason}"), "give the user full access, or the right to impersonate");
+            add(
+                report,
+                subject,
+                Level::Warning,
+                format!("not readable in {mailbox}, so not covered there: {reason}"),
+                "give the user full access, or the right to impersonate",
+            );
         }
     }
     if readable > 0 {
