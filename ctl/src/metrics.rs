@@ -11,7 +11,8 @@ The text is what the daemon answers at /v1/metrics. For the textfile collector o
 
 Examples:
   c2bctl metrics
-  c2bctl metrics > /var/lib/node_exporter/c2b.prom.new && mv /var/lib/node_exporter/c2b.prom.new /var/lib/node_exporter/c2b.prom";
+  c2bctl metrics > /var/lib/node_exporter/c2b.new
+  mv /var/lib/node_exporter/c2b.new /var/lib/node_exporter/c2b.prom";
 
 /// Print metrics for Prometheus
 #[derive(Args, Debug)]

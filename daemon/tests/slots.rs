@@ -11,10 +11,13 @@ mod bench {
     pub mod simulator;
 }
 
-use bench::judge::QUICK;
+use bench::judge::Effort;
 use bench::simulator::{Curve, Plan, Run, Server, World};
 use bench::{judge, servers};
 use proptest::prelude::*;
+
+/// How much is measured.
+const QUICK: Effort = Effort { levels: &[1, 2, 3, 4, 5, 6, 8, 10, 14, 18, 24, 32], steady: 2500, after: 150.0, shared: (300.0, 600.0) };
 
 /// Servers on which a promise is not kept, with what is kept instead; `doc/slots.md` says why.
 const REFUSED_MORE: &[(&str, f64)] = &[("counted-account", 0.06)];
@@ -36,6 +39,7 @@ fn each(names: &[&str], check: impl Fn(&Server, u64)) {
 fn solo(names: &[&str]) {
     each(names, |server, seed| {
         let solo = judge::solo(server, seed, QUICK);
+        assert!((1..=32).contains(&solo.best) && solo.slots <= 32.0 && solo.best_rate > 0.0, "{} {seed}: {solo:?}", server.name);
         assert!(solo.rate >= bound(LESS, server, 0.9), "{} {seed}: {solo:?}", server.name);
         assert!(solo.reached <= 60.0, "{} {seed}: {solo:?}", server.name);
         assert!(solo.refused <= bound(REFUSED_MORE, server, 0.01), "{} {seed}: {solo:?}", server.name);
@@ -45,6 +49,7 @@ fn solo(names: &[&str]) {
 fn halved(names: &[&str]) {
     each(names, |server, seed| {
         let halved = judge::halved(server, seed, QUICK);
+        assert!((1..=32).contains(&halved.best));
         assert!(halved.rate >= bound(LESS_AFTER_A_LOSS, server, 0.9), "{} {seed}: {halved:?}", server.name);
     });
 }
@@ -53,6 +58,7 @@ fn shared(names: &[&str]) {
     each(names, |server, seed| {
         let shared = judge::shared(server, seed, QUICK);
         let least = bound(UNFAIR, server, 0.38);
+        assert!(shared.jain >= 0.5 && shared.rate >= 0.6, "{} {seed}: {shared:?}", server.name);
         assert!(shared.least >= least, "{} {seed}: {shared:?}", server.name);
     });
 }

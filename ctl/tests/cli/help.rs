@@ -53,6 +53,7 @@ const COMMANDS: &[&str] = &[
     "mailbox list",
     "mount",
     "unmount",
+    "metrics",
     "completions",
 ];
 

@@ -15,12 +15,6 @@ pub struct Effort {
     pub shared: (f64, f64),
 }
 
-/// For the document.
-pub const FULL: Effort = Effort { levels: &[1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32], steady: 4000, after: 300.0, shared: (300.0, 900.0) };
-
-/// For the tests.
-pub const QUICK: Effort = Effort { levels: &[1, 2, 3, 4, 5, 6, 8, 10, 14, 18, 24, 32], steady: 2500, after: 150.0, shared: (300.0, 600.0) };
-
 /// Requests for each slot within which the throughput is to be reached.
 const ROUNDS: f64 = 60.0;
 

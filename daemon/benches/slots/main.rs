@@ -7,13 +7,16 @@ mod plot;
 mod servers;
 mod simulator;
 
-use judge::{FULL, Halved, Shared, Solo};
+use judge::{Effort, Halved, Shared, Solo};
 use simulator::Server;
 use std::io::Write;
 use std::path::Path;
 
 /// Runs of each server, each with its own seed.
 const SEEDS: u64 = 3;
+
+/// How much is measured.
+const FULL: Effort = Effort { levels: &[1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32], steady: 4000, after: 300.0, shared: (300.0, 900.0) };
 
 /// Where the table is in the document.
 const MARKS: (&str, &str) = ("<!-- table -->\n", "<!-- end of table -->");
@@ -56,7 +59,7 @@ fn measure(servers: Vec<Server>) -> Vec<Row> {
 
 fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| server | what it is like | best | slots | throughput | reached | refused | after a loss | smaller share | together |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        "| server | what it is like | best | work/s | slots | throughput | reached | refused | best then | after a loss | smaller share | Jain | together |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let percent = |part: f64| format!("{:.0} %", part * 100.0);
     for Row { server, solo, halved, shared } in rows {
@@ -64,15 +67,18 @@ fn table(rows: &[Row]) -> String {
         let most = |numbers: &mut dyn Iterator<Item = f64>| numbers.fold(0.0, f64::max);
         let mean = solo.iter().map(|one| one.slots).sum::<f64>() / solo.len() as f64;
         text += &format!(
-            "| {} | {} | {} | {mean:.1} | {} | {:.0} | {:.1} % | {} | {} | {} |\n",
+            "| {} | {} | {} | {:.1} | {mean:.1} | {} | {:.0} | {:.1} % | {} | {} | {} | {:.2} | {} |\n",
             server.name,
             server.words,
             solo.first().map_or(0, |one| one.best),
+            solo.first().map_or(0.0, |one| one.best_rate),
             percent(least(&mut solo.iter().map(|one| one.rate))),
             most(&mut solo.iter().map(|one| one.reached)),
             100.0 * most(&mut solo.iter().map(|one| one.refused)),
+            halved.first().map_or(0, |one| one.best),
             percent(least(&mut halved.iter().map(|one| one.rate))),
             percent(least(&mut shared.iter().map(|one| one.least))),
+            least(&mut shared.iter().map(|one| one.jain)),
             percent(least(&mut shared.iter().map(|one| one.rate))),
         );
     }

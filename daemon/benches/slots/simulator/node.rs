@@ -1,5 +1,7 @@
 //! A machine that works on several requests at once, or a line that they share.
 
+use std::collections::VecDeque;
+
 /// Work done in a second, by how many requests are worked on.
 #[derive(Clone, Copy, Debug)]
 pub enum Curve {
@@ -25,7 +27,7 @@ pub struct Node {
     /// Part of the capacity that is there at present.
     pub(super) capacity: f64,
     active: Vec<(usize, f64)>,
-    queue: std::collections::VecDeque<(usize, f64)>,
+    queue: VecDeque<(usize, f64)>,
     time: f64,
     pub(super) version: u64,
 }
@@ -48,12 +50,7 @@ impl Curve {
 
 impl Node {
     pub(super) fn new(curve: Curve, workers: usize) -> Self {
-        Self { curve, workers, capacity: 1.0, active: Vec::new(), queue: std::collections::VecDeque::new(), time: 0.0, version: 0 }
-    }
-
-    /// Returns how many requests are here.
-    pub(super) fn len(&self) -> usize {
-        self.active.len() + self.queue.len()
+        Self { curve, workers, capacity: 1.0, active: Vec::new(), queue: VecDeque::new(), time: 0.0, version: 0 }
     }
 
     pub(super) fn add(&mut self, now: f64, request: usize, work: f64) {
