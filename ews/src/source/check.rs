@@ -100,7 +100,7 @@ impl EwsSource {
         match answer {
             Ok(_) => add(report, "sign-in", Level::Ok, format!("signed in as {}", self.config.sign_in.user()), ""),
             Err(_) if signed_in => {
-                add(report, "sign-in", Level::Ok, format!("signed in as {}, who has no mailbox of their own", self.config.sign_in.user()), "")
+                add(report, "sign-in", Level::Ok, format!("signed in as {}, who has no mailbox of their own", self.config.sign_in.user()), "");
             }
             Err(failure) => {
                 let is_sign_in = failure.trouble == Trouble::SignIn;
