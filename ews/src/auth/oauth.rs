@@ -9,10 +9,10 @@ mod reply;
 
 pub use device::DeviceSignIn;
 
+use crate::Secret;
 use crate::config::is_loopback;
 use crate::error::{EwsError, Failure};
 use crate::http::Wire;
-use crate::{EwsConfig, Secret};
 use assertion::ClientCertificate;
 use c2b_mailbox::Trouble;
 use chrono::{DateTime, Utc};
@@ -28,6 +28,8 @@ use url::Url;
 
 /// The part of its life, in hundredths, after which a token is replaced.
 const LIFE_USED_PERCENT: u32 = 80;
+/// Longest life that is believed.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Asks for a refresh token.
 const OFFLINE: &str = "offline_access";
 
@@ -53,17 +55,18 @@ pub enum Grant {
     Secret(Secret),
     /// Client credentials with a certificate and its RSA key, both in PEM.
     Certificate(Secret),
-    /// A user who signed in with a code on another device: [`DeviceSignIn`].
-    Refresh {
-        /// The refresh token that is kept; none before the first sign-in.
-        token: Option<Secret>,
-        /// Keeps those that follow.
-        keeper: Arc<dyn Keeper>,
-    },
+    /// A user who signed in with a code on another device: [`DeviceSignIn`]. Refresh tokens are with their keeper.
+    Refresh(Arc<dyn Keeper>),
 }
 
 /// Keeps a refresh token until the next one.
 pub trait Keeper: fmt::Debug + Send + Sync {
+    /// Returns the token kept last; `None` when nobody has signed in yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn load(&self) -> io::Result<Option<Secret>>;
+
     /// Keeps the token in place of the one before, in one step, so that it survives a loss of power.
     ///
     /// # Errors
@@ -117,12 +120,7 @@ pub(crate) struct Tokens {
     oauth: OAuth,
     certificate: Option<ClientCertificate>,
     wire: Arc<Wire>,
-    state: Mutex<State>,
-}
-
-struct State {
-    held: Option<Held>,
-    refresh_token: Option<Secret>,
+    held: Mutex<Option<Held>>,
 }
 
 struct Held {
@@ -134,93 +132,94 @@ struct Held {
 impl Tokens {
     pub(crate) fn new(oauth: &OAuth, wire: Arc<Wire>) -> Result<Self, EwsError> {
         oauth.validate()?;
-        let (certificate, refresh_token) = match &oauth.grant {
-            Grant::Secret(_) => (None, None),
-            Grant::Certificate(pem) => (Some(ClientCertificate::parse(pem)?), None),
-            Grant::Refresh { token, .. } => (None, token.clone()),
+        let certificate = match &oauth.grant {
+            Grant::Certificate(pem) => Some(ClientCertificate::parse(pem)?),
+            Grant::Secret(_) | Grant::Refresh(_) => None,
         };
-        Ok(Self { oauth: oauth.clone(), certificate, wire, state: Mutex::new(State { held: None, refresh_token }) })
+        Ok(Self { oauth: oauth.clone(), certificate, wire, held: Mutex::new(None) })
     }
 
     /// Returns the header with a token that still lives.
     pub(crate) async fn header(&self) -> Result<HeaderValue, Failure> {
-        let mut state = self.state.lock().await;
+        let mut held = self.held.lock().await;
         let now = Instant::now();
-        match &state.held {
-            Some(held) if now < held.renew_at => return Ok(held.header.clone()),
-            Some(held) if now < held.ends_at => {
-                let old = held.header.clone();
+        match &*held {
+            Some(token) if now < token.renew_at => return Ok(token.header.clone()),
+            Some(token) if now < token.ends_at => {
+                let old = token.header.clone();
                 // The old one is good for a while: trouble of the service need not become ours yet.
-                return Ok(self.get(&mut state).await.unwrap_or_else(|failure| {
+                return Ok(self.get(&mut held).await.unwrap_or_else(|failure| {
                     tracing::warn!(code = failure.code, reason = failure.message, "access token not renewed yet");
                     old
                 }));
             }
             _ => {}
         }
-        self.get(&mut state).await
+        self.get(&mut held).await
     }
 
     /// Returns the header with another token than the one that a server refused.
     pub(crate) async fn replace(&self, refused: &HeaderValue) -> Result<HeaderValue, Failure> {
-        let mut state = self.state.lock().await;
-        match &state.held {
-            Some(held) if held.header != *refused => Ok(held.header.clone()),
-            _ => self.get(&mut state).await,
+        let mut held = self.held.lock().await;
+        match &*held {
+            Some(token) if token.header != *refused => Ok(token.header.clone()),
+            _ => self.get(&mut held).await,
         }
     }
 
-    async fn get(&self, state: &mut State) -> Result<HeaderValue, Failure> {
-        let form = self.form(state)?;
+    async fn get(&self, held: &mut Option<Held>) -> Result<HeaderValue, Failure> {
         let asked_at = Instant::now();
-        let reply = reply::ask(&self.wire, &self.oauth.token_url, &form).await?;
+        let mut used = self.refresh_token()?;
+        let mut reply = reply::ask(&self.wire, &self.oauth.token_url, &self.form(used.as_ref())?).await?;
+        if matches!(&reply, Reply::Refused { error, .. } if error == "invalid_grant") {
+            // Somebody else may have used the token, and kept the next one, while we asked.
+            let newer = self.refresh_token()?;
+            if newer.as_ref().map(Secret::expose) != used.as_ref().map(Secret::expose) {
+                used = newer;
+                reply = reply::ask(&self.wire, &self.oauth.token_url, &self.form(used.as_ref())?).await?;
+            }
+        }
         let Reply::Token { access_token, life, refresh_token } = reply else { return Err(reply.into_failure()) };
-        if let (Some(token), Grant::Refresh { keeper, .. }) = (refresh_token, &self.oauth.grant) {
+        if let (Some(token), Grant::Refresh(keeper)) = (refresh_token, &self.oauth.grant) {
             let kept = keeper.keep(&token);
             kept.map_err(|err| Failure::new(Trouble::Local, "refresh token", "the new refresh token could not be kept").caused_by(err))?;
-            state.refresh_token = Some(token);
         }
         let header = bearer(&access_token)?;
-        let life = life.min(Duration::from_secs(24 * 3600));
-        state.held = Some(Held { header: header.clone(), renew_at: asked_at + life * LIFE_USED_PERCENT / 100, ends_at: asked_at + life });
+        let life = life.min(LIFE_MAX);
+        *held = Some(Held { header: header.clone(), renew_at: asked_at + life * LIFE_USED_PERCENT / 100, ends_at: asked_at + life });
         Ok(header)
     }
 
-    fn form(&self, state: &State) -> Result<Vec<(&'static str, Secret)>, Failure> {
+    /// Returns the refresh token that is kept; none for applications.
+    fn refresh_token(&self) -> Result<Option<Secret>, Failure> {
+        let Grant::Refresh(keeper) = &self.oauth.grant else { return Ok(None) };
+        let kept = keeper.load().map_err(|err| Failure::new(Trouble::Local, "refresh token", "the refresh token could not be read").caused_by(err))?;
+        kept.map(Some).ok_or_else(|| Failure::new(Trouble::SignIn, "sign-in", "nobody has signed in yet"))
+    }
+
+    fn form(&self, refresh_token: Option<&Secret>) -> Result<Vec<(&'static str, Secret)>, Failure> {
         let mut form = vec![("client_id", Secret::new(self.oauth.client_id.as_str()))];
-        match &self.oauth.grant {
-            Grant::Secret(secret) => {
-                form.extend([("grant_type", Secret::new("client_credentials")), ("client_secret", secret.clone())]);
-                form.push(("scope", Secret::new(self.oauth.scope.as_str())));
-            }
-            Grant::Certificate(_) => {
-                let certificate = self.certificate.as_ref().ok_or_else(no_refresh_token)?;
+        let mut scope = self.oauth.scope.clone();
+        match (&self.oauth.grant, &self.certificate) {
+            (Grant::Secret(secret), _) => form.extend([("grant_type", Secret::new("client_credentials")), ("client_secret", secret.clone())]),
+            (_, Some(certificate)) => {
                 let assertion = certificate.assert(&self.oauth.client_id, &self.oauth.token_url, self.oauth.now())?;
                 form.extend([("grant_type", Secret::new("client_credentials")), ("client_assertion", assertion)]);
                 form.push(("client_assertion_type", Secret::new("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")));
-                form.push(("scope", Secret::new(self.oauth.scope.as_str())));
             }
-            Grant::Refresh { .. } => {
-                let token = state.refresh_token.clone().ok_or_else(no_refresh_token)?;
-                form.extend([("grant_type", Secret::new("refresh_token")), ("refresh_token", token)]);
-                form.push(("scope", Secret::new(scope_with_offline(&self.oauth.scope))));
+            (Grant::Certificate(_) | Grant::Refresh(_), None) => {
+                form.push(("grant_type", Secret::new("refresh_token")));
+                form.extend(refresh_token.map(|token| ("refresh_token", token.clone())));
+                scope = scope_with_offline(&scope);
             }
         }
+        form.push(("scope", Secret::new(scope)));
         Ok(form)
     }
 }
 
-/// Makes what asks the token service of a configuration.
-fn wire_of(config: &EwsConfig) -> Result<Wire, EwsError> {
-    Wire::new(config)
-}
-
 fn scope_with_offline(scope: &str) -> String {
     if scope.split_whitespace().any(|word| word == OFFLINE) { scope.to_owned() } else { format!("{scope} {OFFLINE}") }
-}
-
-fn no_refresh_token() -> Failure {
-    Failure::new(Trouble::SignIn, "sign-in", "nobody has signed in yet")
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, Failure> {

@@ -1,7 +1,7 @@
 //! Signing in with a code on another device (RFC 8628): for administrators whose account asks for more than a password.
 
 use super::reply::{self, Reply, number};
-use super::{Grant, OAuth, scope_with_offline, wire_of};
+use super::{Grant, OAuth, scope_with_offline};
 use crate::auth::SignIn;
 use crate::error::Failure;
 use crate::http::Wire;
@@ -45,7 +45,7 @@ impl DeviceSignIn {
     async fn ask(config: &EwsConfig) -> Result<Self, Failure> {
         let SignIn::OAuth(oauth) = &config.sign_in else { return Err(wrong("the connection does not sign in with a code")) };
         oauth.validate().map_err(|err| wrong(&err.to_string()))?;
-        let wire = wire_of(config).map_err(|err| wrong(&err.to_string()))?;
+        let wire = Wire::new(config).map_err(|err| wrong(&err.to_string()))?;
         let form = [("client_id", Secret::new(oauth.client_id.as_str())), ("scope", Secret::new(scope_with_offline(&oauth.scope)))];
         let reply = reply::ask(&wire, &device_url(&oauth.token_url), &form).await?;
         let Reply::Fields(fields) = reply else { return Err(reply.into_failure()) };
@@ -118,7 +118,7 @@ impl DeviceSignIn {
     }
 
     fn keep(&self, token: &Secret) -> Result<(), Failure> {
-        let Grant::Refresh { keeper, .. } = &self.oauth.grant else { return Err(wrong("the connection does not sign in with a code")) };
+        let Grant::Refresh(keeper) = &self.oauth.grant else { return Err(wrong("the connection does not sign in with a code")) };
         let kept = keeper.keep(token);
         kept.map_err(|err| Failure::new(Trouble::Local, "refresh token", "the refresh token could not be kept").caused_by(err))
     }
