@@ -18,7 +18,7 @@ mod stage;
 mod trouble;
 mod weight;
 
-pub use controller::{Controller, SLOTS_MAX};
+pub use controller::{Controller, SLOTS_MAX, Sent};
 pub use gate::{Facts, Gate, Grant, Hold, MAILBOX_SLOTS_MAX, Outcome, Ticket, Verdict};
 pub use weight::{Kind, Weight};
 

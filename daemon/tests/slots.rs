@@ -6,9 +6,9 @@
 
 #[path = "../benches/slots"]
 mod bench {
-    pub mod judge;
-    pub mod servers;
-    pub mod simulator;
+    pub(crate) mod judge;
+    pub(crate) mod servers;
+    pub(crate) mod simulator;
 }
 
 use bench::judge::Effort;

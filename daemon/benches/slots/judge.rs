@@ -1,18 +1,20 @@
 //! How a controller did on a server, beside the best fixed number of slots found by search.
 
+#![expect(clippy::cast_possible_truncation, reason = "rounds of at most 32 requests are small")]
+
 use super::simulator::{Plan, Run, Server, World};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// Numbers of slots that the search for the best one tries.
-    pub levels: &'static [u32],
+    pub(crate) levels: &'static [u32],
     /// Answers that a steady state is measured over.
-    pub steady: usize,
+    pub(crate) steady: usize,
     /// Seconds that are measured after a loss of capacity, from the 30th on.
-    pub after: f64,
+    pub(crate) after: f64,
     /// From and until which second two clients are measured.
-    pub shared: (f64, f64),
+    pub(crate) shared: (f64, f64),
 }
 
 /// Requests for each slot within which the throughput is to be reached.
@@ -22,50 +24,50 @@ const ROUNDS: f64 = 60.0;
 const LONGEST: f64 = 3600.0;
 
 /// When half of the capacity is lost, in seconds.
-pub const LOSS: f64 = 120.0;
+pub(crate) const LOSS: f64 = 120.0;
 
 /// Seconds after a loss of capacity within which the rest is to be used.
 const RECOVERY: f64 = 30.0;
 
 /// What came of a client alone.
 #[derive(Clone, Copy, Debug)]
-pub struct Solo {
+pub(crate) struct Solo {
     /// The fewest slots that do (within 1 %) as well as the best.
-    pub best: u32,
+    pub(crate) best: u32,
     /// Work a second with the best.
-    pub best_rate: f64,
+    pub(crate) best_rate: f64,
     /// The mean number of slots in steady state.
-    pub slots: f64,
+    pub(crate) slots: f64,
     /// Throughput after 60 requests for each slot, in parts of the best one's.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Requests for each slot after which 90 % are reached.
-    pub reached: f64,
+    pub(crate) reached: f64,
     /// Part of the requests that were refused in steady state.
-    pub refused: f64,
+    pub(crate) refused: f64,
 }
 
 /// What came of the loss of half of the capacity.
 #[derive(Clone, Copy, Debug)]
-pub struct Halved {
+pub(crate) struct Halved {
     /// The best number of slots after it.
-    pub best: u32,
+    pub(crate) best: u32,
     /// Throughput from the 30th second after it, in parts of the new best one's.
-    pub rate: f64,
+    pub(crate) rate: f64,
 }
 
 /// What came of two clients.
 #[derive(Clone, Copy, Debug)]
-pub struct Shared {
+pub(crate) struct Shared {
     /// Jain's index of what they got: 1 when it is the same.
-    pub jain: f64,
+    pub(crate) jain: f64,
     /// The smaller part.
-    pub least: f64,
+    pub(crate) least: f64,
     /// What both got together, in parts of what the best fixed number gives one client.
-    pub rate: f64,
+    pub(crate) rate: f64,
 }
 
 /// Measures a client alone.
-pub fn solo(server: &Server, seed: u64, effort: Effort) -> Solo {
+pub(crate) fn solo(server: &Server, seed: u64, effort: Effort) -> Solo {
     // What others do changes with time: so each number is measured over the same seconds.
     let found = |answers| World::new(server, &[Plan::found()], seed).run(answers, LONGEST);
     let time_of = |run: &Run, answers: usize| run.done.get(answers).map_or(run.end / 2.0, |done| done.time);
@@ -87,7 +89,7 @@ pub fn solo(server: &Server, seed: u64, effort: Effort) -> Solo {
 }
 
 /// Measures a client whose server loses half of its capacity.
-pub fn halved(server: &Server, seed: u64, effort: Effort) -> Halved {
+pub(crate) fn halved(server: &Server, seed: u64, effort: Effort) -> Halved {
     let at = LOSS;
     let server = server.stepping(at, 0.5);
     let until = at + RECOVERY + effort.after;
@@ -97,7 +99,7 @@ pub fn halved(server: &Server, seed: u64, effort: Effort) -> Halved {
 }
 
 /// Measures two clients, the second of which comes a minute after the first.
-pub fn shared(server: &Server, seed: u64, effort: Effort) -> Shared {
+pub(crate) fn shared(server: &Server, seed: u64, effort: Effort) -> Shared {
     let (from, until) = effort.shared;
     let (_, best_rate) = search(server, seed, effort.shared, effort);
     let run = World::new(server, &[Plan::found(), Plan { start: 60.0, ..Plan::found() }], seed).run(usize::MAX, until);

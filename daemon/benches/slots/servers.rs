@@ -4,7 +4,7 @@
 use super::simulator::{Budget, Curve, Limit, Meter, Server, Tenants};
 
 /// Servers that were looked at while the controller was made.
-pub fn tuned() -> Vec<Server> {
+pub(crate) fn tuned() -> Vec<Server> {
     let server = Server::new;
     vec![
         Server { ..server("eight-cores", "8 cores, same building; more requests only wait") },
@@ -58,7 +58,7 @@ pub fn tuned() -> Vec<Server> {
 }
 
 /// Servers that were not.
-pub fn held_out() -> Vec<Server> {
+pub(crate) fn held_out() -> Vec<Server> {
     let server = Server::new;
     vec![
         Server { curve: Curve::Cores(20.0), way: 0.03, ..server("twenty-cores", "20 cores") },

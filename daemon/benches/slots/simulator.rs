@@ -4,13 +4,15 @@
 //! does (mailboxes several at a time, three requests each, pauses kept, failures tried again), with
 //! the same [`c2bd::slots::Gate`]; beside it the same client with a fixed number of slots.
 
+#![expect(clippy::cast_possible_truncation, reason = "sizes that are drawn at random are small")]
+
 mod client;
 mod dice;
 mod node;
 mod server;
 mod world;
 
-pub use client::Plan;
-pub use node::Curve;
-pub use server::{Budget, Limit, Meter, Server, Tenants};
-pub use world::{Run, World};
+pub(crate) use client::Plan;
+pub(crate) use node::Curve;
+pub(crate) use server::{Budget, Limit, Meter, Server, Tenants};
+pub(crate) use world::{Run, World};

@@ -58,7 +58,7 @@ const REST_FIRST: Duration = Duration::from_secs(2);
 const REST_MAX: Duration = Duration::from_secs(40);
 
 /// Answers for each slot between trials that show nothing to gain: bounds what trials cost.
-const REST_ROUNDS: f64 = 16.0;
+const REST_ROUNDS: u64 = 16;
 
 /// Part of the slots that stays when more and more requests are refused, or the server became slow.
 const DROP: f64 = 0.7;
@@ -404,7 +404,7 @@ impl Controller {
         self.fewer.trials = 0;
         self.more.fade(EVIDENCE_KEPT);
         self.fewer.fade(EVIDENCE_KEPT);
-        let answers = self.answers + (REST_ROUNDS * f64::from(self.slots)) as u64;
+        let answers = self.answers + REST_ROUNDS * u64::from(self.slots);
         self.plan = Plan::Rest { until: now + self.rest, answers };
         self.rest = (self.rest * 2).min(REST_MAX);
         self.begin(self.slots);

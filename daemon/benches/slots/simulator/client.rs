@@ -8,23 +8,23 @@ const MAILBOX_REQUESTS: (f64, f64) = (150.0, 400.0);
 
 /// What a client is.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The number of slots; none to have it found.
-    pub slots: Option<u32>,
+    pub(crate) slots: Option<u32>,
     /// When it starts, in seconds.
-    pub start: f64,
+    pub(crate) start: f64,
     /// Most mailboxes it has open, whatever the slots.
-    pub mailboxes_max: usize,
+    pub(crate) mailboxes_max: usize,
 }
 
 impl Plan {
     /// Returns a client that finds the number of slots.
-    pub fn found() -> Self {
+    pub(crate) fn found() -> Self {
         Self { slots: None, start: 0.0, mailboxes_max: usize::MAX }
     }
 
     /// Returns a client with a fixed number of slots.
-    pub fn fixed(slots: u32) -> Self {
+    pub(crate) fn fixed(slots: u32) -> Self {
         Self { slots: Some(slots), ..Self::found() }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Work done in a second, by how many requests are worked on.
 #[derive(Clone, Copy, Debug)]
-pub enum Curve {
+pub(crate) enum Curve {
     /// So many cores: in proportion up to there, and no more beyond.
     Cores(f64),
     /// A part of the work is done by one at a time (Amdahl).
@@ -21,7 +21,7 @@ pub enum Curve {
 
 /// What shares a curve. Beyond `workers`, requests wait for their turn.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(crate) struct Node {
     curve: Curve,
     workers: usize,
     /// Part of the capacity that is there at present.
@@ -34,7 +34,7 @@ pub struct Node {
 
 impl Curve {
     /// Returns the work done in a second, with a part of the capacity: knee and height shrink alike.
-    pub fn rate(self, n: f64, capacity: f64) -> f64 {
+    pub(crate) fn rate(self, n: f64, capacity: f64) -> f64 {
         let n = n / capacity;
         capacity
             * match self {

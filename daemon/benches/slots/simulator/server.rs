@@ -4,103 +4,103 @@ use super::node::Curve;
 
 /// A server.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub(crate) struct Server {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it is like, in words.
-    pub words: &'static str,
+    pub(crate) words: &'static str,
     /// Seconds to the server and back.
-    pub way: f64,
+    pub(crate) way: f64,
     /// By how much the logarithm of that varies.
-    pub way_varies: f64,
+    pub(crate) way_varies: f64,
     /// Seconds of work for a request, whatever its size.
-    pub work: f64,
+    pub(crate) work: f64,
     /// Seconds of work for a megabyte.
-    pub work_mb: f64,
+    pub(crate) work_mb: f64,
     /// By how much the logarithm of the work varies.
-    pub work_varies: f64,
+    pub(crate) work_varies: f64,
     /// Part of the requests that stall, and for how many seconds.
-    pub stalls: (f64, f64),
+    pub(crate) stalls: (f64, f64),
     /// How several requests share the machine.
-    pub curve: Curve,
+    pub(crate) curve: Curve,
     /// Requests worked on at a time; others wait. For each machine.
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// Machines behind a balancer; a mailbox is always on the same one.
-    pub machines: usize,
+    pub(crate) machines: usize,
     /// Megabytes a second of the line.
-    pub line: Option<f64>,
+    pub(crate) line: Option<f64>,
     /// Refuses requests beyond this many.
-    pub limit: Option<Limit>,
+    pub(crate) limit: Option<Limit>,
     /// Seconds after which a request without an answer is given up.
-    pub timeout: f64,
+    pub(crate) timeout: f64,
     /// Budget of server time.
-    pub budget: Option<Budget>,
+    pub(crate) budget: Option<Budget>,
     /// Budget of requests.
-    pub meter: Option<Meter>,
+    pub(crate) meter: Option<Meter>,
     /// Load of others.
-    pub tenants: Option<Tenants>,
+    pub(crate) tenants: Option<Tenants>,
     /// The capacity swings by this part, with this period in seconds.
-    pub swing: Option<(f64, f64)>,
+    pub(crate) swing: Option<(f64, f64)>,
     /// From these seconds on, this part of the capacity is there.
-    pub steps: Vec<(f64, f64)>,
+    pub(crate) steps: Vec<(f64, f64)>,
     /// Mailboxes of the organisation; worked on in turn.
-    pub mailboxes: usize,
+    pub(crate) mailboxes: usize,
 }
 
 /// A limit of requests in flight.
 #[derive(Clone, Copy, Debug)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// How many are accepted.
-    pub requests: f64,
+    pub(crate) requests: f64,
     /// What the server says about when to come back, in seconds.
-    pub hint: Option<f64>,
+    pub(crate) hint: Option<f64>,
     /// Seconds for which an answered request still counts.
-    pub lag: f64,
+    pub(crate) lag: f64,
     /// Breaks the connection instead of refusing.
-    pub breaks: bool,
+    pub(crate) breaks: bool,
 }
 
 /// A budget of server time as Exchange keeps it: beyond the burst, answers are delayed to what recharges;
 /// far beyond, requests are refused until it is recharged.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// Seconds of server time that may be used at once.
-    pub burst: f64,
+    pub(crate) burst: f64,
     /// Seconds of server time that come back in a second.
-    pub recharge: f64,
+    pub(crate) recharge: f64,
     /// Seconds of server time beyond the burst at which requests are refused.
-    pub cutoff: f64,
+    pub(crate) cutoff: f64,
     /// Longest delay of an answer, in seconds.
-    pub delay_max: f64,
+    pub(crate) delay_max: f64,
     /// Whether each mailbox has one, or the account has one for all.
-    pub each_mailbox: bool,
+    pub(crate) each_mailbox: bool,
 }
 
 /// A budget of requests.
 #[derive(Clone, Copy, Debug)]
-pub struct Meter {
+pub(crate) struct Meter {
     /// Requests that may be made at once.
-    pub burst: f64,
+    pub(crate) burst: f64,
     /// Requests that come back in a second.
-    pub recharge: f64,
+    pub(crate) recharge: f64,
     /// What the server says about when to come back, in seconds.
-    pub hint: f64,
+    pub(crate) hint: f64,
     /// Whether each mailbox has one, or the account has one for all.
-    pub each_mailbox: bool,
+    pub(crate) each_mailbox: bool,
 }
 
 /// Others who use the server: now and then they take a part of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Tenants {
+pub(crate) struct Tenants {
     /// Part of the capacity that they leave when they come.
-    pub left: f64,
+    pub(crate) left: f64,
     /// Mean seconds until they come, and until they go.
-    pub every: (f64, f64),
+    pub(crate) every: (f64, f64),
 }
 
 impl Server {
     /// Returns a plain server: eight cores in the same building.
-    pub fn new(name: &'static str, words: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str, words: &'static str) -> Self {
         Self {
             name,
             words,
@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// Returns it with a part of its capacity from some second on.
-    pub fn stepping(&self, at: f64, capacity: f64) -> Self {
+    pub(crate) fn stepping(&self, at: f64, capacity: f64) -> Self {
         let mut server = self.clone();
         server.steps.push((at, capacity));
         server

@@ -15,7 +15,7 @@ const RETRY_FIRST: f64 = 1.0;
 const RETRY_MAX: f64 = 300.0;
 
 /// A server at work.
-pub struct World {
+pub(crate) struct World {
     server: Server,
     dice: Dice,
     now: f64,
@@ -43,26 +43,26 @@ pub struct World {
 
 /// What happened.
 #[derive(Clone, Debug, Default)]
-pub struct Run {
+pub(crate) struct Run {
     /// Requests that ended, in order.
-    pub done: Vec<Done>,
+    pub(crate) done: Vec<Done>,
     /// The number of slots of each client when it changed: seconds, client, slots.
-    pub slots: Vec<(f64, usize, u32)>,
+    pub(crate) slots: Vec<(f64, usize, u32)>,
     /// Until when it went.
-    pub end: f64,
+    pub(crate) end: f64,
 }
 
 /// A request that ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Done {
+pub(crate) struct Done {
     /// When, in seconds.
-    pub time: f64,
+    pub(crate) time: f64,
     /// Whose it was.
-    pub client: usize,
+    pub(crate) client: usize,
     /// What it was worth: the work it is as a rule. Nothing when it was refused or lost.
-    pub worth: f64,
+    pub(crate) worth: f64,
     /// Whether it was refused or lost.
-    pub refused: bool,
+    pub(crate) refused: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +102,7 @@ enum What {
 
 impl World {
     /// Sets a server and its clients up.
-    pub fn new(server: &Server, clients: &[Plan], seed: u64) -> Self {
+    pub(crate) fn new(server: &Server, clients: &[Plan], seed: u64) -> Self {
         let curve = |machines: usize| match server.curve {
             Curve::Cores(cores) => Curve::Cores(cores / machines as f64),
             other => other,
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Goes on until so many requests were answered, or the time has come.
-    pub fn run(mut self, answers_max: usize, until: f64) -> Run {
+    pub(crate) fn run(mut self, answers_max: usize, until: f64) -> Run {
         while let Some(Reverse(event)) = self.events.pop() {
             if event.time > until || self.run.done.len() >= answers_max {
                 break;
