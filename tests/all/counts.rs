@@ -16,7 +16,9 @@ fn fill(org: &Path, mailboxes: usize, mails: usize) {
         let inbox = org.join(format!("m{mailbox:04}@example.org/Inbox"));
         std::fs::create_dir_all(&inbox).unwrap();
         for mail in 0..mails {
-            let text = format!("From: Ann <ann@example.org>\r\nTo: m{mailbox}@example.org\r\nSubject: mail {mail}\r\nMessage-ID: <{mailbox}.{mail}@example.org>\r\nDate: Fri, 20 Nov 2026 10:00:00 +0000\r\n\r\nText {mail}.\r\n");
+            let text = format!(
+                "From: Ann <ann@example.org>\r\nTo: m{mailbox}@example.org\r\nSubject: mail {mail}\r\nMessage-ID: <{mailbox}.{mail}@example.org>\r\nDate: Fri, 20 Nov 2026 10:00:00 +0000\r\n\r\nText {mail}.\r\n"
+            );
             std::fs::write(inbox.join(format!("{mail:06}.eml")), text).unwrap();
         }
     }

@@ -68,7 +68,7 @@ impl EwsSource {
                 }
                 Err(failure) if matches!(failure.trouble, Trouble::Unsupported | Trouble::Refused) => {
                     first.get_or_insert(failure);
-                },
+                }
                 Err(failure) => return Err(failure),
             }
         }

@@ -60,7 +60,8 @@ impl EwsSource {
                     self.capabilities.miss(Ability::FolderCounters);
                 }
                 Err(failure)
-                    if (matches!(failure.trouble, Trouble::Unsupported | Trouble::Refused) || failure.code == SHORT) && !self.capabilities.is_proved(Ability::FolderCounters) =>
+                    if (matches!(failure.trouble, Trouble::Unsupported | Trouble::Refused) || failure.code == SHORT)
+                        && !self.capabilities.is_proved(Ability::FolderCounters) =>
                 {
                     self.capabilities.miss(Ability::FolderCounters);
                 }
@@ -104,7 +105,9 @@ impl EwsSource {
         }
         let mut folders = found.folders;
         if folders.is_empty() && offset == 0 {
-            return Err(Failure::new(Trouble::Malformed, SHORT, "the folder list is empty, and no mailbox is without folders").retrying(c2b_mailbox::Retry::Backoff));
+            return Err(
+                Failure::new(Trouble::Malformed, SHORT, "the folder list is empty, and no mailbox is without folders").retrying(c2b_mailbox::Retry::Backoff)
+            );
         }
         folders.retain(|folder| !folder.search);
         let has = |folder: &RawFolder| folder.counters.committed.is_some() && folder.counters.deleted.is_some();
@@ -113,7 +116,8 @@ impl EwsSource {
         if with_counters && is_proved && !lacks_counters {
             self.capabilities.prove(Ability::FolderCounters);
         }
-        let marks = folders.iter().filter(|_| with_counters && is_proved).filter_map(|folder| Some((FolderId::new(&folder.id), mark(&folder.counters, date?)?)));
+        let marks =
+            folders.iter().filter(|_| with_counters && is_proved).filter_map(|folder| Some((FolderId::new(&folder.id), mark(&folder.counters, date?)?)));
         let marks = marks.collect();
         let changes = folders.into_iter().filter_map(|folder| to_folder(open, folder).map(FolderChange::Upsert)).collect();
         let cursor = if place.last { Place::after_tree(&open.opening) } else { Place::after_list(place.offset, place.total, false) };

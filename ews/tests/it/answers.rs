@@ -37,7 +37,8 @@ pub(crate) fn fault(code: &str, detail: &str) -> String {
 }
 
 /// What a server answers that knows no change counters.
-const FOLDERS_WITHOUT_COUNTERS: &str = "<m:RootFolder TotalItemsInView='1' IncludesLastItemInRange='true'><t:Folders><t:Folder><t:FolderId Id='INBOX'/></t:Folder></t:Folders></m:RootFolder>";
+const FOLDERS_WITHOUT_COUNTERS: &str =
+    "<m:RootFolder TotalItemsInView='1' IncludesLastItemInRange='true'><t:Folders><t:Folder><t:FolderId Id='INBOX'/></t:Folder></t:Folders></m:RootFolder>";
 
 /// Answers a GetFolder that opens a mailbox: a root, an inbox, nothing else. Folders have no change counters.
 pub(crate) fn open(request: &Request) -> Answer {

@@ -9,7 +9,9 @@ mod items;
 mod versions;
 
 use super::staged::Staged;
-use crate::format::record::{BlockRecord, CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, GrantRecord, ItemRecord, MailboxRecord, Record};
+use crate::format::record::{
+    BlockRecord, CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, GrantRecord, ItemRecord, MailboxRecord, Record,
+};
 use crate::format::row::{ChunkRow, FolderIdRow, FolderRowValue, Key, KeyTake, MailboxRowValue, StateRow, Table, grant_key};
 use crate::{CommitSeq, ContentId, Error, FrameKey, ItemKey, MailboxKey, Place};
 
