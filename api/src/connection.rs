@@ -37,8 +37,18 @@ pub struct ConnectionDefinition {
     /// Where mailboxes are listed, in this order; the address list of the server when nothing is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mailboxes: Vec<MailboxPlace>,
-    /// The account that signs in.
+    /// How it signs in.
+    #[serde(default, skip_serializing_if = "SignInKind::is_basic")]
+    pub sign_in: SignInKind,
+    /// The account that signs in; an application has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,
+    /// The application, for the sign-ins that need one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OAuthDefinition>,
+    /// What Kerberos is to use, where that is not the usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kerberos: Option<KerberosDefinition>,
     /// A PEM file with the authority that the server's certificate is checked against, instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -48,6 +58,78 @@ pub struct ConnectionDefinition {
     /// The directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ldap: Option<LdapDefinition>,
+}
+
+/// A way to sign in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignInKind {
+    /// User and password in each request.
+    #[default]
+    Basic,
+    /// NTLM version 2.
+    Ntlm,
+    /// Kerberos, or NTLM where there is no Kerberos.
+    Negotiate,
+    /// OAuth 2.0: an application with a secret.
+    OauthSecret,
+    /// OAuth 2.0: an application with a certificate.
+    OauthCertificate,
+    /// OAuth 2.0: a user who signs in with a code on another device.
+    DeviceCode,
+}
+
+impl SignInKind {
+    /// Returns whether it is the usual one.
+    pub fn is_basic(&self) -> bool {
+        *self == Self::Basic
+    }
+
+    /// Returns whether a token service is asked.
+    pub fn is_oauth(self) -> bool {
+        matches!(self, Self::OauthSecret | Self::OauthCertificate | Self::DeviceCode)
+    }
+
+    /// Returns its word in definition files and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Ntlm => "ntlm",
+            Self::Negotiate => "negotiate",
+            Self::OauthSecret => "oauth-secret",
+            Self::OauthCertificate => "oauth-certificate",
+            Self::DeviceCode => "device-code",
+        }
+    }
+}
+
+/// An application that a token service knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OAuthDefinition {
+    /// Its id.
+    pub client_id: String,
+    /// The tenant at Entra ID, by id or domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The token service, where it is not that of the tenant at Entra ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_url: Option<String>,
+    /// What is asked for; without it all that the application may do at the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// What Kerberos is to use, where that is not the usual.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KerberosDefinition {
+    /// The service's principal; without it `HTTP/` and the host of the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Takes the ticket from the daemon's ticket cache or client keytab instead of a password.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub system_ticket: bool,
 }
 
 /// A place where mailboxes are listed.
@@ -100,8 +182,10 @@ pub struct ConnectionCreate {
     /// What it is.
     #[serde(flatten)]
     pub definition: ConnectionDefinition,
-    /// The account's password. Travels over the local socket only and is never given back.
-    pub password: Secret,
+    /// The account's password, or the application's secret, or its certificate with the key in PEM; none where
+    /// none is needed. Travels over the local socket only and is never given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
     /// The password of the directory's own user, where the definition names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ldap_password: Option<Secret>,
@@ -114,6 +198,29 @@ pub struct CheckRequest {
     /// The mailboxes to open; without any, some of those that jobs name or that are listed.
     #[serde(default)]
     pub mailboxes: Vec<String>,
+}
+
+/// What one hears while a connection waits for somebody to sign in with a code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum SignInEvent {
+    /// Somebody is to open the URL and type the code.
+    #[serde(rename_all = "kebab-case")]
+    Code {
+        /// The page.
+        url: String,
+        /// The code.
+        code: String,
+        /// For how long it holds, in seconds.
+        expires_secs: u64,
+    },
+    /// Somebody did; the connection can be used.
+    Done,
+    /// Nobody did, or the service refused.
+    Failed {
+        /// Why.
+        error: crate::ApiError,
+    },
 }
 
 /// A server that Autodiscover found.

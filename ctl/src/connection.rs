@@ -1,6 +1,7 @@
 //! `c2bctl connection`: where mail comes from.
 
 mod place;
+mod sign_in;
 
 use crate::delete::{DeleteArgs, delete};
 use crate::error::Error;
@@ -11,13 +12,13 @@ use crate::human::count::{count, nouns};
 use crate::list::list;
 use crate::noun::{NameArgs, Noun, parse_name};
 use crate::output::{Output, Paint};
-use crate::password;
 use crate::session::Session;
 use crate::table::{Cell, Table};
-use c2b_api::connection::{CheckReport, CheckRequest, ConnectionCreate, ConnectionDefinition, ConnectionInfo, ConnectionKind, Level};
+use c2b_api::connection::{CheckReport, CheckRequest, ConnectionCreate, ConnectionDefinition, ConnectionInfo, ConnectionKind, Level, SignInKind};
 use c2b_api::slots::SlotsInfo;
 use clap::{Args, Subcommand, ValueEnum};
 use place::PlaceArgs;
+use sign_in::SignInArgs;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES_CREATE: &str = "\
@@ -32,6 +33,10 @@ Examples:
       --password-file /root/exchange-password --ca-file /etc/ssl/example-ca.pem
   c2bctl connection create main --kind ews --user backup@example.org \\
       --autodiscover backup@example.org --mailboxes ldap --ldap-url ldaps://dc1.example.org:3269
+  c2bctl connection create main --kind ews --sign-in negotiate --user backup@example.org \\
+      --url https://mail.example.org/EWS/Exchange.asmx
+  c2bctl connection create online --kind ews --url https://outlook.office365.com/EWS/Exchange.asmx \\
+      --sign-in oauth-certificate --tenant example.onmicrosoft.com --client-id ID --certificate-file /root/app.pem
   pass show exchange | c2bctl connection create main --kind ews --user backup@example.org \\
       --url https://mail.example.org/EWS/Exchange.asmx --password-file -";
 const EXAMPLES_LIST: &str = "Examples:\n  c2bctl connection list\n  c2bctl --json connection list | jq -r '.[].name'";
@@ -43,6 +48,7 @@ Exit code 0 when a job could run (warnings included), 5 when sign-in or rights a
 Examples:
   c2bctl connection check main
   c2bctl connection check main --mailbox alice@example.org --mailbox bob@example.org";
+const EXAMPLES_SIGN_IN: &str = "Examples:\n  c2bctl connection sign-in online";
 const EXAMPLES_DELETE: &str = "Examples:\n  c2bctl connection delete main\n  c2bctl connection delete main --yes";
 
 #[derive(Subcommand, Debug)]
@@ -57,6 +63,9 @@ pub(crate) enum ConnectionCommand {
     /// Find out whether a connection works: reachable, version, sign-in, rights
     #[command(after_help = EXAMPLES_CHECK)]
     Check(CheckArgs),
+    /// Sign in with a code on another device, for connections with sign-in device-code
+    #[command(after_help = EXAMPLES_SIGN_IN)]
+    SignIn(NameArgs),
     /// Delete a connection that no job uses, and forget its password
     #[command(after_help = EXAMPLES_DELETE)]
     Delete(DeleteArgs),
@@ -85,12 +94,8 @@ pub(crate) struct CreateArgs {
     kind: Kind,
     #[command(flatten)]
     place: PlaceArgs,
-    /// The account that signs in
-    #[arg(long)]
-    user: String,
-    /// A file with the account's password that only you can read; - for standard input
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    sign_in: SignInArgs,
     /// A PEM file with the authority that signed the server's certificate
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -112,6 +117,7 @@ pub(crate) async fn run(session: &Session, command: &ConnectionCommand) -> Resul
         ConnectionCommand::List => list(session, Noun::Connection, table).await,
         ConnectionCommand::Show(args) => show(session, &args.name).await,
         ConnectionCommand::Check(args) => check(session, args).await,
+        ConnectionCommand::SignIn(args) => sign_in::sign_in(session, args).await,
         ConnectionCommand::Delete(args) => delete(session, Noun::Connection, args, "its password is forgotten").await,
     }
 }
@@ -125,7 +131,7 @@ pub(crate) fn table(connections: &[ConnectionInfo]) -> Table {
             (&connection.name).into(),
             kind(definition.kind).into(),
             server(connection).into(),
-            (&definition.user).into(),
+            account(definition).into(),
             (&connection.owner).into(),
             connection.jobs.join(", ").into(),
             Cell::painted(Paint::Warning, &connection.warnings.join("; ")),
@@ -159,7 +165,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
 
 async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
     let ca_file = args.ca_file.as_deref().map(absolute).transpose()?;
-    let password = password::read(args.password_file.as_deref(), &format!("Password of {}: ", args.user))?;
+    let password = args.sign_in.secret()?;
     let Kind::Ews = args.kind;
     let place = &args.place;
     let ldap_password = place.ldap_password()?;
@@ -171,7 +177,10 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
         autodiscover_root_domain: place.root_domain,
         approved_hosts: place.approved_hosts.clone(),
         mailboxes: place.mailboxes()?,
-        user: args.user.clone(),
+        sign_in: args.sign_in.kind(),
+        user: args.sign_in.user(),
+        oauth: args.sign_in.oauth(),
+        kerberos: args.sign_in.kerberos(),
         ca_file,
         insecure: args.insecure,
         ldap: place.ldap()?,
@@ -184,7 +193,8 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
     if let Some(found) = &info.found {
         session.output.note(&format!("autodiscover found {} (told by {})", found.url, found.told_by));
     }
-    session.output.done(&format!("made connection {0}; try it with `c2bctl connection check {0}`", info.name))?;
+    let next = if waits_for_somebody(&info) { "sign in with `c2bctl connection sign-in" } else { "try it with `c2bctl connection check" };
+    session.output.done(&format!("made connection {0}; {next} {0}`", info.name))?;
     warn(&session.output, &info);
     Ok(Exit::OK)
 }
@@ -200,7 +210,7 @@ async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
     let mut facts = Facts::default();
     facts.add("kind", kind(definition.kind));
     place::show(&mut facts, &info);
-    facts.add("user", &definition.user);
+    sign_in::show(&mut facts, definition);
     match (&definition.ca_file, definition.insecure) {
         (_, true) => facts.add_painted("certificate", Paint::Warning, "not checked (insecure)"),
         (Some(file), false) => facts.add("certificate", format!("checked against {}", file.display())),
@@ -257,6 +267,19 @@ async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, Error> {
 fn warn(output: &Output, info: &ConnectionInfo) {
     for warning in &info.warnings {
         output.complain(Paint::Warning, &format!("connection {}: {warning}", info.name), "");
+    }
+}
+
+/// Returns whether somebody must sign in before the connection can be used.
+fn waits_for_somebody(info: &ConnectionInfo) -> bool {
+    info.definition.sign_in == SignInKind::DeviceCode
+}
+
+/// Returns who signs in: a user, or an application.
+fn account(definition: &ConnectionDefinition) -> &str {
+    match &definition.oauth {
+        Some(oauth) if definition.user.is_empty() => &oauth.client_id,
+        _ => &definition.user,
     }
 }
 

@@ -54,6 +54,11 @@ pub(crate) fn read(file: Option<&Path>, prompt: &str) -> Result<Secret, Error> {
     read_or(file, || ask::secret(prompt))
 }
 
+/// Reads a secret of several lines, such as a key in PEM, from a file that only its owner can read.
+pub(crate) fn read_whole(path: &Path) -> Result<Secret, Error> {
+    from_file(path).map(Secret::from)
+}
+
 /// Reads a password that is new; one that is typed is typed twice.
 pub(crate) fn read_new(file: Option<&Path>, prompt: &str, again: &str) -> Result<Secret, Error> {
     read_or(file, || {

@@ -37,6 +37,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/connections", get(connections::list).post(connections::create))
         .route("/v1/connections/{name}", get(connections::show).delete(connections::delete))
         .route("/v1/connections/{name}/check", post(connections::check))
+        .route("/v1/connections/{name}/sign-in", post(connections::sign_in))
         .route("/v1/connections/{name}/mailboxes", get(connections::mailboxes))
         .route("/v1/storages", get(storages::list).post(storages::create))
         .route("/v1/storages/{name}", get(storages::show).put(storages::edit).delete(storages::delete))

@@ -4,6 +4,7 @@
 
 pub mod found;
 pub mod search;
+mod sign_in;
 
 use crate::clock::Clock;
 use crate::definition::connection::Server;
@@ -13,8 +14,9 @@ use crate::engine::ConnectionLimits;
 use crate::failure::{self, chain};
 use crate::name::Name;
 use crate::secret::{SecretError, Secrets};
-use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, Finding, FoundServer, Level, MailboxInfo};
+use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, Finding, FoundServer, Level, MailboxInfo, SignInEvent, SignInKind};
 use c2b_api::{ApiError, ErrorCode};
+use c2b_ews::auth::oauth::DeviceSignIn;
 use c2b_ews::autodiscover::{self, Discovered, Discovery};
 use c2b_ews::{EwsConfig, EwsSource, LdapConfig};
 use c2b_mailbox::{Address, Source, SourceError, Trouble};
@@ -22,6 +24,7 @@ use found::FoundServers;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::{Receiver, channel};
 use tracing::{info, warn};
 use url::Url;
 
@@ -44,7 +47,8 @@ pub struct Connections {
 /// The passwords of a connection.
 #[derive(Clone)]
 struct Passwords {
-    account: c2b_ews::Secret,
+    /// None where the sign-in needs none.
+    account: Option<c2b_ews::Secret>,
     /// That of the directory's own user.
     ldap: Option<c2b_ews::Secret>,
 }
@@ -67,19 +71,34 @@ impl Connections {
     ///
     /// # Errors
     /// When the name is taken, a value is not acceptable, or a file cannot be read or written.
-    pub async fn create(&self, name: &Name, file: ConnectionFile, password: &str, ldap_password: Option<&str>, user: &str) -> Result<ConnectionInfo, ApiError> {
+    pub async fn create(
+        &self,
+        name: &Name,
+        file: ConnectionFile,
+        password: Option<&str>,
+        ldap_password: Option<&str>,
+        user: &str,
+    ) -> Result<ConnectionInfo, ApiError> {
         if self.definitions.is_taken::<Connection>(name) {
             return Err(exists(name));
         }
-        if password.is_empty() {
+        if password.is_some_and(str::is_empty) {
             return Err(failure::invalid("the password is empty", "is the password file empty?"));
         }
         let connection = Connection::check(name, ConnectionFile { owner: None, ..file }, user).map_err(failure::wrong)?;
+        if sign_in::needs_secret(&connection.definition) != password.is_some() {
+            let sign_in = connection.definition.sign_in.word();
+            let (message, hint) = match password {
+                None => (format!("sign-in {sign_in} needs a secret"), "give it with --password-file, or --certificate-file"),
+                Some(_) => (format!("sign-in {sign_in} takes no password here"), "leave it out"),
+            };
+            return Err(failure::invalid(message, hint));
+        }
         let own_user = connection.definition.ldap.as_ref().and_then(|ldap| ldap.user.as_deref());
         if own_user.is_some() != ldap_password.is_some_and(|password| !password.is_empty()) {
             return Err(failure::invalid("the directory's user and password belong together", "give both, --ldap-user and --ldap-password-file, or neither"));
         }
-        let passwords = Passwords { account: c2b_ews::Secret::new(password), ldap: ldap_password.map(c2b_ews::Secret::new) };
+        let passwords = Passwords { account: password.map(c2b_ews::Secret::new), ldap: ldap_password.map(c2b_ews::Secret::new) };
         // Nobody else waits while the server is looked for.
         let found = match &connection.server {
             Server::Url(_) => None,
@@ -91,7 +110,9 @@ impl Connections {
         if self.definitions.is_taken::<Connection>(name) {
             return Err(exists(name));
         }
-        self.secrets.put(name, password).map_err(|error| failure::file(&error))?;
+        if let Some(password) = password {
+            self.secrets.put(name, password).map_err(|error| failure::file(&error))?;
+        }
         if let Some(ldap_password) = ldap_password {
             self.secrets.put_ldap(name, ldap_password).map_err(|error| failure::file(&error))?;
         }
@@ -140,8 +161,11 @@ impl Connections {
     pub fn info(&self, connection: &Connection) -> ConnectionInfo {
         let jobs = self.definitions.known().jobs.values().filter(|job| job.connection == connection.name).map(|job| job.name.to_string()).collect();
         let mut warnings = connection.warnings();
-        if let Err(error) = self.secrets.get(&connection.name) {
-            warnings.push(secret_error(&error).message);
+        let is_code = connection.definition.sign_in == SignInKind::DeviceCode;
+        match self.secrets.get(&connection.name) {
+            Err(SecretError::Missing { .. }) if is_code => warnings.push("nobody has signed in yet".to_owned()),
+            Err(error) if is_code || sign_in::needs_secret(&connection.definition) => warnings.push(secret_error(&error).message),
+            _ => {}
         }
         let found = match &connection.server {
             Server::Url(_) => None,
@@ -185,6 +209,46 @@ impl Connections {
         forgive_single_mailboxes(&mut findings);
         let code = findings.iter().find(|finding| finding.level == Level::Error).map(code);
         Ok(CheckReport { usable: code.is_none(), findings, code })
+    }
+
+    /// Begins to sign in with a code; what happens is told until somebody has signed in, or nobody did in time.
+    ///
+    /// # Errors
+    /// When there is no such connection, or it signs in another way.
+    pub async fn sign_in(self: &Arc<Self>, name: &Name) -> Result<Receiver<SignInEvent>, ApiError> {
+        let connection = self.get(name)?;
+        if connection.definition.sign_in != SignInKind::DeviceCode {
+            let message = format!("connection {name} signs in by {}", connection.definition.sign_in.word());
+            return Err(failure::state(message, "only connections with sign-in device-code wait for somebody"));
+        }
+        let nowhere = Url::parse("https://autodiscover.invalid/").map_err(|error| failure::invalid(error.to_string(), ""))?;
+        let url = match &connection.server {
+            Server::Url(url) => url.clone(),
+            Server::Autodiscover(_) => nowhere,
+        };
+        let config = self.config(&connection, url, Passwords { account: None, ldap: None })?;
+        let waiting = DeviceSignIn::begin(&config).await.map_err(|error| source_error(&error))?;
+        let (sender, receiver) = channel(2);
+        let (connections, name) = (Arc::clone(self), name.clone());
+        tokio::spawn(async move {
+            let code = SignInEvent::Code { url: waiting.url().to_owned(), code: waiting.user_code().to_owned(), expires_secs: waiting.life().as_secs() };
+            let _unheard = sender.send(code).await;
+            let end = tokio::select! {
+                // Who asked is gone: the code is of no use to anybody.
+                () = sender.closed() => return,
+                end = waiting.wait() => end,
+            };
+            let event = match end {
+                Ok(()) => {
+                    info!(connection = %name, "signed in with a code");
+                    connections.lock_live().remove(&name);
+                    SignInEvent::Done
+                }
+                Err(error) => SignInEvent::Failed { error: source_error(&error) },
+            };
+            let _unheard = sender.send(event).await;
+        });
+        Ok(receiver)
     }
 
     /// Lists the mailboxes that a connection can enumerate.
@@ -271,7 +335,8 @@ impl Connections {
     }
 
     fn passwords(&self, connection: &Connection) -> Result<Passwords, ApiError> {
-        let account = self.secrets.get(&connection.name).map_err(|error| secret_error(&error))?;
+        let needed = sign_in::needs_secret(&connection.definition);
+        let account = needed.then(|| self.secrets.get(&connection.name)).transpose().map_err(|error| secret_error(&error))?;
         let has_own = connection.definition.ldap.as_ref().is_some_and(|ldap| ldap.user.is_some());
         let ldap = has_own.then(|| self.secrets.get_ldap(&connection.name)).transpose().map_err(|error| secret_error(&error))?;
         Ok(Passwords { account, ldap })
@@ -288,7 +353,8 @@ impl Connections {
 
     fn config(&self, connection: &Connection, url: Url, passwords: Passwords) -> Result<EwsConfig, ApiError> {
         let definition = &connection.definition;
-        let mut config = EwsConfig::new(url, definition.user.clone(), passwords.account.clone(), self.spool_dir.clone());
+        let sign_in = sign_in::sign_in(&connection.name, definition, &url, passwords.account.clone(), &self.secrets, &self.clock)?;
+        let mut config = EwsConfig::with(url, sign_in, self.spool_dir.clone());
         config.ca_pem = definition.ca_file.as_deref().map(read_authority).transpose()?;
         config.insecure = definition.insecure;
         config.lists.clone_from(&connection.lists);
@@ -297,7 +363,10 @@ impl Connections {
                 url: url.clone(),
                 start_tls: ldap.start_tls,
                 user: ldap.user.clone().unwrap_or_else(|| definition.user.clone()),
-                password: passwords.ldap.unwrap_or(passwords.account),
+                password: passwords
+                    .ldap
+                    .or(passwords.account)
+                    .ok_or_else(|| failure::invalid("the directory needs a user of its own", "give --ldap-user and --ldap-password-file"))?,
                 base: ldap.base.clone(),
                 filter: ldap.filter.clone(),
                 ca_pem: ldap.ca_file.as_deref().map(read_authority).transpose()?.or_else(|| config.ca_pem.clone()),
@@ -341,7 +410,7 @@ fn server_url(server: &Server, found: Option<&FoundServer>) -> Result<Url, ApiEr
 /// Answers what a source's error means for an administrator.
 pub fn source_error(error: &SourceError) -> ApiError {
     let (code, hint) = match error.trouble {
-        Trouble::SignIn => (ErrorCode::Auth, "check user and password; make the connection anew with the right ones"),
+        Trouble::SignIn => (ErrorCode::Auth, "`c2bctl connection check` says more; make the connection anew with another user, secret or --sign-in"),
         Trouble::Forbidden => (ErrorCode::Auth, "give the account the right to impersonate, or full access to the mailboxes"),
         Trouble::Certificate => (ErrorCode::Server, "give the authority's certificate with --ca-file"),
         Trouble::WrongUrl => (ErrorCode::Server, "check the URL: https://HOST/EWS/Exchange.asmx"),

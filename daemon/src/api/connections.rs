@@ -1,7 +1,8 @@
 //! `/v1/connections`.
 
-use super::answer::{Answer, Nothing};
+use super::answer::{Answer, Nothing, Refusal};
 use super::body::Body;
+use super::stream;
 use crate::daemon::Daemon;
 use crate::definition::file::ConnectionFile;
 use crate::failure;
@@ -9,8 +10,11 @@ use crate::name::Name;
 use crate::peer::Peer;
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
+use axum::response::Response;
 use c2b_api::Secret;
-use c2b_api::connection::{CheckReport, CheckRequest, ConnectionInfo, ConnectionKind, LdapDefinition, MailboxInfo, MailboxPlace};
+use c2b_api::connection::{
+    CheckReport, CheckRequest, ConnectionInfo, ConnectionKind, KerberosDefinition, LdapDefinition, MailboxInfo, MailboxPlace, OAuthDefinition, SignInKind,
+};
 use c2b_mailbox::Address;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -34,8 +38,16 @@ pub(super) struct Create {
     approved_hosts: Vec<String>,
     #[serde(default)]
     mailboxes: Vec<MailboxPlace>,
+    #[serde(default)]
+    sign_in: SignInKind,
+    #[serde(default)]
     user: String,
-    password: Secret,
+    #[serde(default)]
+    oauth: Option<OAuthDefinition>,
+    #[serde(default)]
+    kerberos: Option<KerberosDefinition>,
+    #[serde(default)]
+    password: Option<Secret>,
     #[serde(default)]
     ldap: Option<LdapDefinition>,
     #[serde(default)]
@@ -61,13 +73,16 @@ pub(super) async fn create(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer):
         autodiscover_root_domain: body.autodiscover_root_domain,
         approved_hosts: body.approved_hosts,
         mailboxes: body.mailboxes,
+        sign_in: body.sign_in,
         user: body.user,
+        oauth: body.oauth,
+        kerberos: body.kerberos,
         ca_file: body.ca_file,
         insecure: body.insecure,
         ldap: body.ldap,
     };
     let ldap_password = body.ldap_password.as_ref().map(Secret::expose);
-    Ok(Json(daemon.connections.create(&name, file, body.password.expose(), ldap_password, &peer.user).await?))
+    Ok(Json(daemon.connections.create(&name, file, body.password.as_ref().map(Secret::expose), ldap_password, &peer.user).await?))
 }
 
 pub(super) async fn show(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<ConnectionInfo> {
@@ -88,4 +103,9 @@ pub(super) async fn check(State(daemon): State<Arc<Daemon>>, Path(name): Path<St
 
 pub(super) async fn mailboxes(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Answer<Vec<MailboxInfo>> {
     Ok(Json(daemon.connections.mailboxes(&daemon.connection_name(&name)?).await?))
+}
+
+pub(super) async fn sign_in(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let events = daemon.connections.sign_in(&daemon.connection_name(&name)?).await?;
+    Ok(stream::lines(stream::received(events)))
 }

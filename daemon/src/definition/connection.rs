@@ -1,6 +1,7 @@
 //! A checked connection.
 
 mod place;
+pub mod sign_in;
 
 use crate::definition::file::ConnectionFile;
 use crate::definition::{Defined, Wrong};
@@ -62,9 +63,7 @@ impl Defined for Connection {
     fn check(name: &Name, file: ConnectionFile, owner: &str) -> Result<Self, Wrong> {
         let server = place::server(&file)?;
         let (lists, ldap_url) = place::lists(&file)?;
-        if file.user.trim().is_empty() {
-            return Err(Wrong::new("user", "the user is empty", "give the account that signs in, for instance EXAMPLE\\backup or backup@example.org"));
-        }
+        sign_in::check(&file)?;
         if file.user.contains(char::is_control) {
             return Err(Wrong::new("user", "the user holds a control character", ""));
         }
@@ -82,7 +81,10 @@ impl Defined for Connection {
             autodiscover_root_domain: file.autodiscover_root_domain,
             approved_hosts: file.approved_hosts,
             mailboxes: file.mailboxes,
+            sign_in: file.sign_in,
             user: file.user,
+            oauth: file.oauth,
+            kerberos: file.kerberos,
             ca_file: file.ca_file,
             insecure: file.insecure,
             ldap: file.ldap,
@@ -101,7 +103,10 @@ impl Defined for Connection {
             autodiscover_root_domain: definition.autodiscover_root_domain,
             approved_hosts: definition.approved_hosts,
             mailboxes: definition.mailboxes,
+            sign_in: definition.sign_in,
             user: definition.user,
+            oauth: definition.oauth,
+            kerberos: definition.kerberos,
             ca_file: definition.ca_file,
             insecure: definition.insecure,
             ldap: definition.ldap,

@@ -1,7 +1,7 @@
 //! The keys of definition files. Unknown keys are errors everywhere.
 
 use c2b_api::Size;
-use c2b_api::connection::{ConnectionKind, LdapDefinition, MailboxPlace};
+use c2b_api::connection::{ConnectionKind, KerberosDefinition, LdapDefinition, MailboxPlace, OAuthDefinition, SignInKind};
 use c2b_api::job::{Continuity, Selection};
 use c2b_api::storage::RetentionPolicy;
 use serde::{Deserialize, Serialize};
@@ -34,8 +34,18 @@ pub struct ConnectionFile {
     /// Where mailboxes are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mailboxes: Vec<MailboxPlace>,
+    /// How it signs in.
+    #[serde(default, skip_serializing_if = "SignInKind::is_basic")]
+    pub sign_in: SignInKind,
     /// The account that signs in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,
+    /// The application, for the sign-ins that need one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OAuthDefinition>,
+    /// What Kerberos is to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kerberos: Option<KerberosDefinition>,
     /// A PEM file with the authority to trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,

@@ -111,3 +111,39 @@ fn a_wrong_file_does_not_keep_the_daemon_from_starting() {
     let news = stand.get("/v1/status").1["bad-news"].to_string();
     assert!(news.contains("nightly.toml:1: "), "{news}");
 }
+
+#[test]
+fn each_way_to_sign_in_is_made_with_what_it_needs() {
+    let stand = Stand::started();
+    let base = |name: &str, rest: serde_json::Value| {
+        let mut body = json!({"name": name, "kind": "ews", "url": "https://mail.example.org"});
+        body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        body
+    };
+    let application = json!({"client-id": "app", "tenant": "example.org"});
+    for (name, rest) in [
+        ("ntlm", json!({"sign-in": "ntlm", "user": "EXAMPLE\\svc", "password": CANARY})),
+        ("ticket", json!({"sign-in": "negotiate", "user": "svc@example.org", "kerberos": {"system-ticket": true}})),
+        ("secret", json!({"sign-in": "oauth-secret", "oauth": application, "password": CANARY})),
+        ("code", json!({"sign-in": "device-code", "user": "admin@example.org", "oauth": application})),
+    ] {
+        let (status, made) = stand.post("/v1/connections", &base(name, rest));
+        assert_eq!(status, 200, "{made}");
+        let shown = stand.get(&format!("/v1/connections/{name}")).1;
+        assert_eq!(shown["warnings"].as_array().unwrap().len(), usize::from(name == "code"), "{shown}");
+        assert!(!shown.to_string().contains(CANARY), "{shown}");
+    }
+    for (name, rest, message) in [
+        ("a", json!({"sign-in": "ntlm", "user": "svc"}), "needs a secret"),
+        ("b", json!({"sign-in": "device-code", "oauth": application, "password": CANARY}), "takes no password"),
+        ("c", json!({"sign-in": "oauth-certificate", "oauth": application, "password": CANARY}), "no certificate"),
+        ("d", json!({"sign-in": "oauth-secret", "password": CANARY}), "needs an application"),
+        ("e", json!({"sign-in": "digest", "user": "svc", "password": CANARY}), "unknown variant"),
+    ] {
+        let (status, error) = stand.post("/v1/connections", &base(name, rest));
+        assert_eq!((status, error["code"].as_str().unwrap()), (400, "invalid"), "{name}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(message), "{name}: {error}");
+    }
+    let (status, error) = stand.post("/v1/connections/ntlm/sign-in", &json!({}));
+    assert_eq!((status, error["code"].as_str().unwrap()), (409, "state"), "{error}");
+}
