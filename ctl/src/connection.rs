@@ -53,7 +53,7 @@ const EXAMPLES_DELETE: &str = "Examples:\n  c2bctl connection delete main\n  c2b
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum ConnectionCommand {
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List all connections
     #[command(after_help = EXAMPLES_LIST)]
     List,

@@ -10,13 +10,13 @@ use chrono::TimeDelta;
 use std::fs;
 
 /// Marks everything but the newest versions, whatever its age.
-fn mark(writer: &mut Writer, minute: i64) -> u64 {
+pub(crate) fn mark(writer: &mut Writer, minute: i64) -> u64 {
     let policy = RetentionPolicy { deleted_after: Some(TimeDelta::seconds(1)), versions_max: Some(1), ..RetentionPolicy::default() };
     let plan = writer.catalog().retention_plan(&policy, time(minute), false, &mut |_| {}).unwrap();
     writer.retention_mark(&plan, time(minute)).unwrap()
 }
 
-fn free(writer: &mut Writer, minute: i64) -> FreeReport {
+pub(crate) fn free(writer: &mut Writer, minute: i64) -> FreeReport {
     let mut run = writer.free_begin().unwrap();
     while writer.free_step(&mut run, time(minute)).unwrap() == FreeStep::More {}
     run.report().clone()

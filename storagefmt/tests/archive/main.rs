@@ -16,6 +16,7 @@ mod free;
 mod harm;
 mod history;
 mod model;
+mod moves;
 mod readers;
 mod reading;
 mod recovery;

@@ -47,7 +47,11 @@ pub fn token_url(oauth: &OAuthDefinition) -> Result<Url, Wrong> {
             return Err(Wrong::new("oauth", format!("{tenant:?} is no tenant"), "give its id or its domain, for instance example.onmicrosoft.com"));
         }
         (None, None) => {
-            return Err(Wrong::new("oauth", "neither a tenant nor a token service is given", "give --tenant, or --token-url for another service than Entra ID"));
+            return Err(Wrong::new(
+                "oauth",
+                "neither a tenant nor a token service is given",
+                "give --tenant, or --token-url for another service than Entra ID",
+            ));
         }
     };
     let url = Url::parse(&text).map_err(|error| Wrong::new("oauth", format!("{text:?} is not a URL: {error}"), ""))?;
