@@ -1,7 +1,7 @@
 //! How much a connection is asked at once, shared by all jobs that use it.
 //!
 //! The numbers are found by [`crate::slots`]; here they meet tasks and the clock. A request asks for a
-//! [`Pass`], waits for its turn, and tells with it how it ended. While a mailbox is to be left alone
+//! `Pass`, waits for its turn, and tells with it how it ended. While a mailbox is to be left alone
 //! because its server said so, its requests wait here and take no slot; other mailboxes go on.
 
 use crate::clock::Clock;
