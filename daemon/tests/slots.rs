@@ -20,8 +20,9 @@ use proptest::prelude::*;
 const QUICK: Effort = Effort { levels: &[1, 2, 3, 4, 5, 6, 8, 10, 14, 18, 24, 32], steady: 2500, after: 150.0, shared: (300.0, 600.0) };
 
 /// Servers on which a promise is not kept, with what is kept instead; `doc/slots.md` says why.
-const REFUSED_MORE: &[(&str, f64)] = &[("counted-account", 0.06)];
-const LESS_AFTER_A_LOSS: &[(&str, f64)] = &[("hard-four", 0.85), ("counted", 0.8), ("serial-third", 0.7), ("collapsing-busy", 0.8), ("far-queue", 0.85)];
+const REFUSED_MORE: &[(&str, f64)] = &[("counted-account", 0.06), ("counted", 0.02)];
+const LESS_AFTER_A_LOSS: &[(&str, f64)] =
+    &[("exchange-each", 0.85), ("hard-four", 0.85), ("counted", 0.8), ("serial-third", 0.7), ("collapsing-busy", 0.8), ("far-queue", 0.85)];
 const LESS: &[(&str, f64)] = &[("counted", 0.75), ("account-budget", 0.85), ("collapsing-busy", 0.8), ("serial-third", 0.6), ("hard-27", 0.5)];
 const NOT_SOON: &[(&str, f64)] = &[("serial-third", f64::INFINITY), ("hard-27", f64::INFINITY), ("breaking", f64::INFINITY)];
 const UNFAIR: &[(&str, f64)] = &[

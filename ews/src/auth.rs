@@ -1,6 +1,6 @@
 //! Signing in: what an administrator gives, and how it becomes what servers ask for.
 //!
-//! Basic and bearer tokens are a header on each request. NTLM and Negotiate are a dialogue ([`Dialogue`]) that signs
+//! Basic and bearer tokens are a header on each request. NTLM and Negotiate are a dialogue (`Dialogue`) that signs
 //! one connection in. Both bind themselves to the TLS channel, so that nobody in between can use them.
 
 mod certificate;

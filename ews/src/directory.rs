@@ -2,8 +2,8 @@
 //!
 //! EWS has no list of mailboxes. [`MailboxList`] names a place that has one; a connection may name several, which are read in
 //! their order and joined. A place that cannot be read whole is an error, never a shorter list: what is missing from a list
-//! would otherwise look as if it were gone. The directory itself is in [`ldap`], the meaning of its numbers in
-//! [`kind`], lists in files in [`file`]; what EWS can tell is in `source`.
+//! would otherwise look as if it were gone. The directory itself is in `ldap`, the meaning of its numbers in
+//! `kind`, lists in files in `file`; what EWS can tell is in `source`.
 
 mod entry;
 pub(crate) mod file;

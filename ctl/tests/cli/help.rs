@@ -11,6 +11,7 @@ const COMMANDS: &[&str] = &[
     "connection list",
     "connection show",
     "connection check",
+    "connection sign-in",
     "connection delete",
     "storage",
     "storage create",

@@ -57,7 +57,8 @@ impl Flight {
     pub(crate) fn batch_items(known: u64, slots: u32) -> usize {
         let all = items_max(known);
         let slots = usize::try_from(slots).unwrap_or(usize::MAX);
-        let requests = (all / BATCH_MIN).max(all.min(SINGLE_MAX)).min(slots).max(1);
+        // The first requests are let in whatever they bring, so they must fit together.
+        let requests = (all / BATCH_MIN).max(all.min(SINGLE_MAX)).min(slots).max(REQUESTS_MIN);
         (all / requests).max(1)
     }
 

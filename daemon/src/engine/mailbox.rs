@@ -36,6 +36,9 @@ pub(crate) async fn back_up(cycle: &Arc<Cycle>, index: MailboxIndex, address: &A
 
 /// Tries once more what failed in this cycle and may succeed by itself.
 pub(crate) async fn retry(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Address) -> Result<(), Halt> {
+    if !is_hopeful(cycle, address).await? {
+        return Ok(());
+    }
     let claim = claim(cycle, index, address).await?;
     if is_erased(cycle, address).await? {
         return Ok(());
@@ -51,6 +54,13 @@ pub(crate) async fn retry(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Add
     let mut applier = Applier::new(cycle.clone(), tree.mailbox, address.clone(), index, tree.cursor.clone(), ledger);
     applier.retry(hopeful).await?;
     end(cycle, &tree, &claim).await
+}
+
+/// Returns whether anything in the mailbox's ledger may succeed by itself; most mailboxes have nothing there, and cost no request.
+async fn is_hopeful(cycle: &Cycle, address: &Address) -> Result<bool, Halt> {
+    let asked = address.clone();
+    let failures = cycle.read(move |catalog| catalog.mailbox(&asked)?.map_or(Ok(Vec::new()), |row| catalog.failures(Some(row.key)))).await?;
+    Ok(!Ledger::new(failures.into_iter().map(|(_, failure)| failure)).hopeful().is_empty())
 }
 
 async fn claim(cycle: &Cycle, index: MailboxIndex, address: &Address) -> Result<Claim, Halt> {

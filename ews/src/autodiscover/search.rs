@@ -144,7 +144,8 @@ impl<'a> Search<'a> {
         let is_first = *address == self.discovery.address;
         let trust = if domain == place::domain(&self.discovery.address) { Trust::Known } else { Trust::Hearsay };
         let mut places = VecDeque::new();
-        if let Some(url) = self.discovery.url.clone().filter(|_| is_first) {
+        // The administrator named this place: it may be asked for whatever address it sends on to.
+        if let Some(url) = self.discovery.url.clone() {
             places.push_back(Place { url, trust: Trust::Known, again: false });
         }
         if is_first {
