@@ -185,13 +185,14 @@ impl Applier {
                     }
                     self.drop_item(folder, id, held).await?;
                 }
-                (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
-                (Action::Look | Action::Mark(_), _) if self.ledger.rests(&id, change_key.as_ref(), now) => self.cycle.progress.failed(self.index),
+                // First of all, since Exchange keeps the change key of an item when only its read state changes.
                 (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
                     self.mark(folder, id.clone(), held.change, None, read).await?;
                     self.cycle.progress.marked(self.index);
                     self.marks.items.insert(id, (change_key, read));
                 }
+                (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
+                (Action::Look | Action::Mark(_), _) if self.ledger.rests(&id, change_key.as_ref(), now) => self.cycle.progress.failed(self.index),
                 (action, held) => {
                     let wanted = Wanted { id, change_key, folder, size, page };
                     match (action, &mut self.moves) {

@@ -156,6 +156,25 @@ async fn a_partial_item_is_stored_listed_and_completed_later() {
 }
 
 #[test(start_paused = true)]
+async fn a_read_mark_counts_though_the_change_key_stays() {
+    let stand = Stand::new(10);
+    let alice = company(&stand);
+    stand.cycle().await;
+    stand.server.with(|state| {
+        let folder = state.folders(&alice)[0].clone();
+        let mails = state.mails(&alice, &folder);
+        state.keeps_keys = true;
+        mails.iter().take(12).for_each(|mail| state.mark_mail(&alice, &folder, mail, true));
+        state.forget_log();
+    });
+    stand.cycle().await;
+    let archive = stand.assert_equal();
+    assert_eq!(stand.server.with(|state| state.fetched.len()), 0);
+    stand.cycle().await;
+    assert_eq!(stand.archive().head, archive.head, "a cycle without changes wrote something");
+}
+
+#[test(start_paused = true)]
 async fn a_read_mark_hides_no_change_of_contents_that_a_later_page_reports() {
     let stand = Stand::new(1);
     let alice = company(&stand);

@@ -79,6 +79,8 @@ pub(crate) struct State {
     next: u64,
     pub(crate) page_items: usize,
     pub(crate) stable_ids: bool,
+    /// Whether an item keeps its change key when only its read state changes, as on Exchange.
+    pub(crate) keeps_keys: bool,
     /// Whether folders have marks, and the tree comes whole each time.
     pub(crate) marks: bool,
     /// Folders whose mark stays though their items change.
@@ -206,12 +208,14 @@ impl State {
         self.put(mailbox, folder, id, Mail { change_key, body: body.into(), ..mail });
     }
 
+    /// Changes the read state.
     pub(crate) fn mark_mail(&mut self, mailbox: &Address, folder: &str, id: &str, read: bool) {
         self.next += 1;
-        let change_key = self.next.to_string();
+        let change_key = (!self.keeps_keys).then(|| self.next.to_string());
         let fold = self.fold(mailbox, folder);
         let mail = fold.mails.get_mut(id).unwrap();
-        (mail.read, mail.change_key) = (read, change_key);
+        mail.read = read;
+        mail.change_key = change_key.unwrap_or_else(|| mail.change_key.clone());
         fold.log.push(Event::Read(id.into()));
     }
 
