@@ -80,6 +80,9 @@ pub enum SignInKind {
 }
 
 impl SignInKind {
+    /// All of them, the usual one first.
+    pub const ALL: [Self; 6] = [Self::Basic, Self::Ntlm, Self::Negotiate, Self::OauthSecret, Self::OauthCertificate, Self::DeviceCode];
+
     /// Returns whether it is the usual one.
     pub fn is_basic(&self) -> bool {
         *self == Self::Basic

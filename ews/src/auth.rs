@@ -29,6 +29,7 @@ use kerberos::Tickets;
 use oauth::OAuth;
 use std::sync::Arc;
 use url::Url;
+use zeroize::Zeroizing;
 
 /// How a user signs in.
 #[derive(Clone, Debug)]
@@ -226,12 +227,10 @@ impl Bound {
 }
 
 fn basic(account: &Account) -> Result<HeaderValue, EwsError> {
-    let mut plain = account.user.clone().into_bytes();
+    let mut plain = Zeroizing::new(account.user.clone().into_bytes());
     plain.push(b':');
     plain.extend_from_slice(account.password.expose());
-    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(&plain))).map_err(|_| EwsError::Credentials)?;
-    plain.fill(0);
-    std::hint::black_box(&plain);
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(plain.as_slice()))).map_err(|_| EwsError::Credentials)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -1,28 +1,22 @@
 //! A password that shows itself nowhere.
 
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// A password. Printing it for debugging prints nothing of it; its bytes are overwritten on drop.
 #[derive(Clone)]
-pub struct Secret(Vec<u8>);
+pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// Wraps a password.
     pub fn new(password: impl Into<String>) -> Self {
-        Self(password.into().into_bytes())
+        Self(Zeroizing::new(password.into().into_bytes()))
     }
 
     /// Returns the password, for the one place that sends or keeps it.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        std::hint::black_box(&self.0);
     }
 }
 

@@ -9,15 +9,16 @@ use crate::session::{Nothing, Session};
 use c2b_api::Secret;
 use c2b_api::client::Method;
 use c2b_api::connection::{ConnectionDefinition, KerberosDefinition, OAuthDefinition, SignInEvent, SignInKind};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 
 /// How to sign in.
 #[derive(Args, Debug)]
 pub(crate) struct SignInArgs {
     /// How to sign in; oauth-… and device-code are for Exchange Online and for servers behind AD FS
-    #[arg(long, value_enum, default_value_t = Kind::Basic)]
-    sign_in: Kind,
+    #[arg(long, value_parser = kinds(), default_value = SignInKind::Basic.word())]
+    sign_in: SignInKind,
     /// The account that signs in; not for oauth-secret and oauth-certificate
     #[arg(long, required_unless_present = "client_id")]
     user: Option<String>,
@@ -47,28 +48,16 @@ pub(crate) struct SignInArgs {
     system_ticket: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    // No doc comments: those that clap sees turn the whole help into its long form.
-    Basic,
-    Ntlm,
-    Negotiate,
-    OauthSecret,
-    OauthCertificate,
-    DeviceCode,
+/// Reads the word of a way to sign in.
+fn kinds() -> impl TypedValueParser<Value = SignInKind> {
+    let kind = |word: String| SignInKind::ALL.into_iter().find(|kind| kind.word() == word).ok_or("not a way to sign in");
+    PossibleValuesParser::new(SignInKind::ALL.map(SignInKind::word)).try_map(kind)
 }
 
 impl SignInArgs {
     /// Returns the way to sign in.
     pub(super) fn kind(&self) -> SignInKind {
-        match self.sign_in {
-            Kind::Basic => SignInKind::Basic,
-            Kind::Ntlm => SignInKind::Ntlm,
-            Kind::Negotiate => SignInKind::Negotiate,
-            Kind::OauthSecret => SignInKind::OauthSecret,
-            Kind::OauthCertificate => SignInKind::OauthCertificate,
-            Kind::DeviceCode => SignInKind::DeviceCode,
-        }
+        self.sign_in
     }
 
     /// Returns the account.

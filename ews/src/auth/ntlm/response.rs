@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use md4::{Digest, Md4};
 use md5::Md5;
 use rc4::{Rc4, StreamCipher};
+use zeroize::Zeroizing;
 
 /// In the fact FLAGS: the answer carries an integrity code.
 const HAS_MIC: u32 = 2;
@@ -110,10 +111,8 @@ fn binding_hash(binding: &[u8]) -> [u8; 16] {
 
 /// NTOWFv2.
 fn response_key(user: &str, domain: &str, password: &[u8]) -> [u8; 16] {
-    let mut wide: Vec<u8> = std::str::from_utf8(password).unwrap_or_default().encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let hash: [u8; 16] = Md4::digest(&wide).into();
-    wide.fill(0);
-    std::hint::black_box(&wide);
+    let wide: Zeroizing<Vec<u8>> = Zeroizing::new(std::str::from_utf8(password).unwrap_or_default().encode_utf16().flat_map(u16::to_le_bytes).collect());
+    let hash: [u8; 16] = Md4::digest(wide.as_slice()).into();
     hmac_md5(&hash, &[&utf16(&upper(user)), &utf16(domain)])
 }
 
