@@ -4,7 +4,7 @@ PREFIX  ?= /usr
 DESTDIR ?=
 UNITDIR ?= /usr/lib/systemd/system
 
-.PHONY: help demo test bench fuzz soak build install uninstall setup
+.PHONY: help demo test bench fuzz soak build deb install uninstall setup
 
 help:
 	@echo "make demo       build, back up a sample company, mount it, look at it"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench      benchmarks beside peers and floors (C2B_BENCH_MESSAGES=50000 C2B_BENCH_ROUNDS=3)"
 	@echo "make fuzz       fuzz what reads bytes of others (C2B_FUZZ_SECS=60 for each target)"
 	@echo "make soak       many more histories, crashes and damages than make test (C2B_SOAK_CASES=5000 C2B_DAMAGE_CASES=2000)"
+	@echo "make deb        release build as a Debian package; prints its path"
 	@echo "make install    release build into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)"
 	@echo "make uninstall  removes what install put there; keeps /etc/c2b and /var/lib/c2b"
 
@@ -35,6 +36,9 @@ soak: setup
 
 build: setup
 	@scripts/cargo.sh build --quiet --locked --release --bins
+
+deb: setup
+	@scripts/deb.sh
 
 install:
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" UNITDIR="$(UNITDIR)" scripts/install.sh install

@@ -150,4 +150,15 @@ run c2bctl storage check second --read-data
 run c2bctl storage list
 run c2bctl unmount "$mnt"
 
+say "By itself from now on: at night, in the time of Warsaw"
+run c2bctl job create nightly --connection lab --storage main --all-except --continuous --daily --between 22:00-06:00 --time-zone Europe/Warsaw
+run c2bctl job schedule nightly -n 3
+echo "a job is a file, too:"
+run c2bctl job show nightly --toml
+
+say "What monitoring sees, and who did what"
+run c2bctl monitor --max-age 26h --job everyone
+run c2bctl audit show -n 5
+run c2bctl audit verify
+
 say "That was all: everything is being removed again from $work"

@@ -16,6 +16,9 @@ scripts/cargo.sh clippy --quiet --locked --workspace --all-targets -- -D warning
 step "build"
 scripts/cargo.sh build --quiet --locked --workspace --all-targets
 
+# The test of the Debian package makes it of the programs that were just built.
+scripts/cargo-deb.sh >/dev/null
+
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     scripts/cargo.sh nextest run --locked --workspace --no-fail-fast

@@ -1,10 +1,10 @@
 //! A client of the control socket.
 
+use crate::route::Verb;
 use crate::{ApiError, ErrorCode};
 use bytes::BytesMut;
 use futures_util::StreamExt;
-pub use reqwest::Method;
-use reqwest::Response;
+use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -61,12 +61,12 @@ impl Client {
         Ok(Self { http, socket: socket.to_owned() })
     }
 
-    /// Gets a value.
+    /// Makes a request and returns the value that is answered.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        value(self.send::<()>(Method::GET, path, None).await?).await
+    pub async fn call<B: Serialize + Sync, T: DeserializeOwned>(&self, verb: Verb, path: &str, body: Option<&B>) -> Result<T, ClientError> {
+        value(self.send(verb, path, body).await?).await
     }
 
     /// Gets a text.
@@ -74,43 +74,25 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn text(&self, path: &str) -> Result<String, ClientError> {
-        self.send::<()>(Method::GET, path, None).await?.text().await.map_err(ClientError::Read)
-    }
-
-    /// Posts a value and returns the answer.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
-        value(self.send(Method::POST, path, Some(body)).await?).await
-    }
-
-    /// Replaces a value and returns the answer.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn put<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
-        value(self.send(Method::PUT, path, Some(body)).await?).await
-    }
-
-    /// Deletes an object.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
-        self.send::<()>(Method::DELETE, path, None).await.map(|_| ())
+        self.send::<()>(Verb::Get, path, None).await?.text().await.map_err(ClientError::Read)
     }
 
     /// Opens a stream of JSON lines.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn lines<B: Serialize + Sync>(&self, method: Method, path: &str, body: Option<&B>) -> Result<Lines, ClientError> {
-        let response = self.send(method, path, body).await?;
+    pub async fn lines<B: Serialize + Sync>(&self, verb: Verb, path: &str, body: Option<&B>) -> Result<Lines, ClientError> {
+        let response = self.send(verb, path, body).await?;
         Ok(Lines { response: Box::pin(response.bytes_stream()), buffer: BytesMut::new() })
     }
 
-    async fn send<B: Serialize + Sync>(&self, method: Method, path: &str, body: Option<&B>) -> Result<Response, ClientError> {
+    async fn send<B: Serialize + Sync>(&self, verb: Verb, path: &str, body: Option<&B>) -> Result<Response, ClientError> {
+        let method = match verb {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+            Verb::Put => Method::PUT,
+            Verb::Delete => Method::DELETE,
+        };
         let mut request = self.http.request(method, format!("http://c2bd{path}"));
         if let Some(body) = body {
             let json = serde_json::to_vec(body).map_err(ClientError::Understand)?;

@@ -1,12 +1,15 @@
 //! Connections: where mail comes from.
 
+use crate::Span;
 use crate::secret::Secret;
 use crate::slots::SlotsInfo;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The protocol of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionKind {
     /// Exchange Web Services.
@@ -14,7 +17,7 @@ pub enum ConnectionKind {
 }
 
 /// A connection's definition, as in `connections/NAME.toml`. Holds no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConnectionDefinition {
     /// The protocol.
@@ -60,8 +63,29 @@ pub struct ConnectionDefinition {
     pub ldap: Option<LdapDefinition>,
 }
 
+impl ConnectionDefinition {
+    /// Returns whether the secret goes to the same place in the same way as with another definition, so that it need not be given again.
+    pub fn keeps_secret(&self, before: &Self) -> bool {
+        let same = |of: &Self| {
+            let oauth = of.oauth.clone().map(|oauth| OAuthDefinition { secret_expires: None, ..oauth });
+            let ldap = of.ldap.clone().filter(|ldap| ldap.user.is_none()).map(|ldap| LdapDefinition { base: None, filter: None, ..ldap });
+            Self { mailboxes: Vec::new(), oauth, ldap, ..of.clone() }
+        };
+        same(self) == same(before)
+    }
+
+    /// Returns whether the same holds for the password of the directory's own user.
+    pub fn keeps_directory_secret(&self, before: &Self) -> bool {
+        let same = |of: &Self| {
+            let ldap = of.ldap.clone().filter(|ldap| ldap.user.is_some()).map(|ldap| LdapDefinition { base: None, filter: None, ..ldap });
+            (ldap, of.ca_file.clone(), of.insecure)
+        };
+        same(self) == same(before)
+    }
+}
+
 /// A way to sign in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignInKind {
     /// User and password in each request.
@@ -107,7 +131,7 @@ impl SignInKind {
 }
 
 /// An application that a token service knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OAuthDefinition {
     /// Its id.
@@ -121,10 +145,13 @@ pub struct OAuthDefinition {
     /// What is asked for; without it all that the application may do at the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The last day on which the application's secret is good, as where it was made says: no token service tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_expires: Option<NaiveDate>,
 }
 
 /// What Kerberos is to use, where that is not the usual.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KerberosDefinition {
     /// The service's principal; without it `HTTP/` and the host of the URL.
@@ -136,7 +163,7 @@ pub struct KerberosDefinition {
 }
 
 /// A place where mailboxes are listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MailboxPlace {
     /// The directory that the definition names.
@@ -154,7 +181,7 @@ pub enum MailboxPlace {
 }
 
 /// A directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LdapDefinition {
     /// Its URL, for instance `ldaps://dc1.example.org:3269`.
@@ -176,9 +203,10 @@ pub struct LdapDefinition {
     pub ca_file: Option<PathBuf>,
 }
 
-/// A new connection.
-#[derive(Clone, Serialize, Deserialize)]
+/// A new connection, or all of one that is changed: then what keeps its secret needs none, and the name is that of the path.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
 pub struct ConnectionCreate {
     /// Its distinct name.
     pub name: String,
@@ -194,8 +222,16 @@ pub struct ConnectionCreate {
     pub ldap_password: Option<Secret>,
 }
 
+/// A connection's own password, which who is not its owner gives before using or changing it.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ConnectionPassword {
+    /// It.
+    pub password: Secret,
+}
+
 /// What a look at a connection is to look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CheckRequest {
     /// The mailboxes to open; without any, some of those that jobs name or that are listed.
@@ -204,7 +240,7 @@ pub struct CheckRequest {
 }
 
 /// What one hears while a connection waits for somebody to sign in with a code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum SignInEvent {
     /// Somebody is to open the URL and type the code.
@@ -227,7 +263,7 @@ pub enum SignInEvent {
 }
 
 /// A server that Autodiscover found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct FoundServer {
     /// The address that it was found from.
@@ -236,10 +272,57 @@ pub struct FoundServer {
     pub url: String,
     /// The place that told.
     pub told_by: String,
+    /// The mailbox with the tree of public folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_folders: Option<String>,
+    /// Its server, as requests about the tree name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_folder_server: Option<String>,
+}
+
+/// A public folder, as the account sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct PublicFolderInfo {
+    /// Its path, as jobs name it.
+    pub path: String,
+    /// Its class; empty when it has none.
+    pub class: String,
+    /// Why what is below it cannot be seen; empty when it can.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub closed: String,
+}
+
+/// Something of a connection that ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Expiry {
+    /// `client secret`, `client certificate` or `server certificate`.
+    pub what: String,
+    /// Since when it is good; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// When it is good no more.
+    pub time: DateTime<Utc>,
+}
+
+impl Expiry {
+    /// Returns from when on people are told: so long before the end, but not before three quarters of its life are over,
+    /// since what lives for weeks is renewed late, and by programs.
+    pub fn told_from(&self, before: Span) -> DateTime<Utc> {
+        let least = self.since.map_or(DateTime::<Utc>::MIN_UTC, |since| self.time - (self.time - since) / 4);
+        before.before(self.time).max(least)
+    }
+
+    /// Returns in words when it ends, or that it has.
+    pub fn words(&self, now: DateTime<Utc>) -> String {
+        let (what, day, left) = (&self.what, self.time.format("%Y-%m-%d"), self.time - now);
+        if left < TimeDelta::zero() { format!("the {what} expired on {day}") } else { format!("the {what} expires in {} days, on {day}", left.num_days()) }
+    }
 }
 
 /// A connection as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConnectionInfo {
     /// Its name.
@@ -252,17 +335,23 @@ pub struct ConnectionInfo {
     pub found: Option<FoundServer>,
     /// The Unix user who made it.
     pub owner: String,
+    /// Whether it has a password of its own, which others than its owner must give before using it for something new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     /// The jobs that use it.
     pub jobs: Vec<String>,
     /// What an administrator should know, for instance that certificates are not checked.
     pub warnings: Vec<String>,
+    /// What of it ends, as far as that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expires: Vec<Expiry>,
     /// How it stands with its server; none before a job used it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<SlotsInfo>,
 }
 
 /// What a look at a connection found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct CheckReport {
     /// Whether a job could run: no finding is an error.
@@ -275,7 +364,7 @@ pub struct CheckReport {
 }
 
 /// One fact about a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Finding {
     /// What was looked at.
@@ -290,7 +379,7 @@ pub struct Finding {
 }
 
 /// How a finding stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// As it should be.
@@ -302,7 +391,7 @@ pub enum Level {
 }
 
 /// A mailbox that a connection can list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct MailboxInfo {
     /// Its address.

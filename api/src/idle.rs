@@ -1,13 +1,15 @@
 //! The idle time of a continuous job, written `hh:mm:ss` (spec.md section 2).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// Time from the end of one cycle to the start of the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("examples" = ["00:01:00"]))]
 pub struct Idle(Duration);
 
 /// The text is not `hh:mm:ss`.

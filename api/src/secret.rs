@@ -1,6 +1,8 @@
 //! A secret on its way over the socket: passwords and recovery keys.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -30,6 +32,20 @@ impl From<Zeroizing<String>> for Secret {
 impl From<Secret> for Zeroizing<String> {
     fn from(secret: Secret) -> Self {
         secret.0
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "password" })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A number of bytes as people write it in a definition: `512MiB`, `1GiB`, `20GB`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -18,8 +19,9 @@ const UNITS: [(&str, u64); 9] = [
 ];
 
 /// A number of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("examples" = ["512MiB", "20GB"]))]
 pub struct Size(u64);
 
 /// The text is no size.

@@ -1,9 +1,10 @@
 //! Slots: how many requests a connection's server is sent at once, which the daemon finds by measuring.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a connection stands with its server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct SlotsInfo {
     /// Slots: how many requests may be in flight.

@@ -3,6 +3,7 @@
 //! Months and years are those of the calendar: six months before 31 August is the last day of February.
 
 use chrono::{DateTime, Days, Months, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -14,8 +15,9 @@ const UNITS: [(&str, Unit); 5] = [("mo", Unit::Months), ("h", Unit::Hours), ("d"
 const COUNT_MAX: u32 = 9999;
 
 /// A length of time; never nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("examples" = ["12h", "90d", "6mo"]))]
 pub struct Span {
     count: u32,
     unit: Unit,
@@ -44,6 +46,11 @@ impl Span {
     /// Returns a number of days.
     pub const fn days(count: u32) -> Self {
         Self { count, unit: Unit::Days }
+    }
+
+    /// Returns whether it is counted in hours.
+    pub fn is_of_hours(self) -> bool {
+        self.unit == Unit::Hours
     }
 
     /// Returns how many hours it is about, a month counted as 30 days and a year as 365.

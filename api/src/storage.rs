@@ -7,6 +7,7 @@ mod free;
 mod retention;
 mod seal;
 mod subset;
+mod suspicion;
 
 pub use care::{
     CareEvent, DamageInfo, DamagedItem, LostItem, NoItem, ProgressUnit, StorageCheck, StorageCheckReport, StorageRebuildReport, StorageRepairReport, WorkStage,
@@ -20,15 +21,17 @@ pub use seal::{
     StorageUnlock,
 };
 pub use subset::{Subset, SubsetError};
+pub use suspicion::Suspicion;
 
 use crate::secret::Secret;
 use crate::size::Size;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A new storage: made at the path, or attached when a storage of ours is there already.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageCreate {
     /// Its distinct name.
@@ -47,7 +50,7 @@ pub struct StorageCreate {
 }
 
 /// What was made or attached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageCreated {
     /// The storage.
@@ -59,7 +62,7 @@ pub struct StorageCreated {
 }
 
 /// A change of a storage's definition: what is given replaces what was.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageEdit {
     /// Another name; the jobs that use it follow.
@@ -73,8 +76,36 @@ pub struct StorageEdit {
     pub reserve: Option<Size>,
 }
 
+/// A mount that the caller is about to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StorageMount {
+    /// Where.
+    pub dir: PathBuf,
+}
+
+/// What a mount tells of itself, for the audit log: that it was made, or what somebody read in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MountReport {
+    /// The storage's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Where it is mounted.
+    pub dir: PathBuf,
+    /// Whose mail was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<String>,
+    /// Who read it: user and processes, as the kernel told the mount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
+    /// The keys of the items, with spaces between; none when folders were listed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<String>,
+}
+
 /// A storage as shown.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageInfo {
     /// Its name.
@@ -161,10 +192,13 @@ pub struct StorageInfo {
     pub retention: RetentionPolicy,
     /// The jobs that write to it.
     pub jobs: Vec<String>,
+    /// Why its retention removes nothing until somebody has looked: mailboxes that changed as if somebody destroyed them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<Suspicion>,
 }
 
 /// Versions that retention marked: still there, and until they are freed the marks can be undone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct MarkedInfo {
     /// How many.

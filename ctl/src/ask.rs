@@ -16,6 +16,13 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Asks a question whose answer is yes unless it is no.
+pub(crate) fn agreed(question: &str) -> Result<bool, Error> {
+    let answer = ask(&format!("{question} [Y/n] ")).map_err(Error::Ask)?;
+    // The end of the input is no answer.
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") || answer == "\n")
+}
+
 /// A step that loses something, about to be taken.
 pub(crate) struct Step<'a> {
     /// The question: `Delete storage archive (its files stay)?`.

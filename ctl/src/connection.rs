@@ -1,6 +1,9 @@
 //! `c2bctl connection`: where mail comes from.
 
+mod edit;
+mod guard;
 mod place;
+mod public_folders;
 mod sign_in;
 
 use crate::delete::{DeleteArgs, delete};
@@ -15,6 +18,7 @@ use crate::output::{Output, Paint};
 use crate::session::Session;
 use crate::table::{Cell, Table};
 use c2b_api::connection::{CheckReport, CheckRequest, ConnectionCreate, ConnectionDefinition, ConnectionInfo, ConnectionKind, Level, SignInKind};
+use c2b_api::route;
 use c2b_api::slots::SlotsInfo;
 use clap::{Args, Subcommand, ValueEnum};
 use place::PlaceArgs;
@@ -48,6 +52,12 @@ Exit code 0 when a job could run (warnings included), 5 when sign-in or rights a
 Examples:
   c2bctl connection check main
   c2bctl connection check main --mailbox alice@example.org --mailbox bob@example.org";
+const EXAMPLES_PUBLIC_FOLDERS: &str = "\
+Paths are as jobs name them: in a name / is %2F and % is %25.
+
+Examples:
+  c2bctl connection public-folders main
+  c2bctl --json connection public-folders main | jq -r '.[].path'";
 const EXAMPLES_SIGN_IN: &str = "Examples:\n  c2bctl connection sign-in online";
 const EXAMPLES_DELETE: &str = "Examples:\n  c2bctl connection delete main\n  c2bctl connection delete main --yes";
 
@@ -63,9 +73,20 @@ pub(crate) enum ConnectionCommand {
     /// Find out whether a connection works: reachable, version, sign-in, rights
     #[command(after_help = EXAMPLES_CHECK)]
     Check(CheckArgs),
+    /// List the public folders that the account sees
+    #[command(after_help = EXAMPLES_PUBLIC_FOLDERS)]
+    PublicFolders(NameArgs),
     /// Sign in with a code on another device, for connections with sign-in device-code
     #[command(after_help = EXAMPLES_SIGN_IN)]
     SignIn(NameArgs),
+    Edit(Box<edit::EditArgs>),
+    /// The password of a connection, which others than its owner must give before they use or change it
+    #[command(subcommand)]
+    Password(guard::PasswordCommand),
+    Unlock(guard::UnlockArgs),
+    /// Ask for the password of a connection again in this login session
+    #[command(after_help = guard::EXAMPLES_LOCK)]
+    Lock(NameArgs),
     /// Delete a connection that no job uses, and forget its password
     #[command(after_help = EXAMPLES_DELETE)]
     Delete(DeleteArgs),
@@ -117,6 +138,11 @@ pub(crate) async fn run(session: &Session, command: &ConnectionCommand) -> Resul
         ConnectionCommand::List => list(session, Noun::Connection, table).await,
         ConnectionCommand::Show(args) => show(session, &args.name).await,
         ConnectionCommand::Check(args) => check(session, args).await,
+        ConnectionCommand::Edit(args) => edit::edit(session, args).await,
+        ConnectionCommand::Password(command) => guard::password(session, command).await,
+        ConnectionCommand::Unlock(args) => guard::unlock(session, args).await,
+        ConnectionCommand::Lock(args) => guard::lock(session, &args.name).await,
+        ConnectionCommand::PublicFolders(args) => public_folders::run(session, &args.name).await,
         ConnectionCommand::SignIn(args) => sign_in::sign_in(session, args).await,
         ConnectionCommand::Delete(args) => delete(session, Noun::Connection, args, "its password is forgotten").await,
     }
@@ -186,7 +212,7 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
         ldap: place.ldap()?,
     };
     let request = ConnectionCreate { name: args.name.clone(), definition, password, ldap_password };
-    let info: ConnectionInfo = session.create(Noun::Connection, &request).await?;
+    let info: ConnectionInfo = session.tell(&route::connection::CREATE, &request).await?;
     if session.output.is_json() {
         session.output.value(&info)?;
     }
@@ -200,7 +226,7 @@ async fn create(session: &Session, args: &CreateArgs) -> Result<Exit, Error> {
 }
 
 async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
-    let info: ConnectionInfo = session.get_object(Noun::Connection, name, "").await?;
+    let info: ConnectionInfo = session.ask_of(&route::connection::SHOW, name).await?;
     if session.output.is_json() {
         session.output.value(&info)?;
         return Ok(Exit::OK);
@@ -216,7 +242,13 @@ async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
         (Some(file), false) => facts.add("certificate", format!("checked against {}", file.display())),
         (None, false) => facts.add("certificate", "checked against the system's authorities"),
     }
+    for expiry in &info.expires {
+        facts.add("expires", format!("{}: {}", expiry.what, human::time::time(expiry.time)));
+    }
     facts.add("owner", &info.owner);
+    if info.guarded {
+        facts.add("password", "others than the owner give it first: `c2bctl connection unlock`");
+    }
     facts.add("jobs", if info.jobs.is_empty() { "none".to_owned() } else { info.jobs.join(", ") });
     if let Some(slots) = &info.slots {
         facts.add("requests", slots_text(slots));
@@ -232,7 +264,7 @@ async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
 async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, Error> {
     let name = &args.name;
     let request = CheckRequest { mailboxes: args.mailboxes.clone() };
-    let report: CheckReport = session.send_object(Noun::Connection, name, "/check", &request).await?;
+    let report: CheckReport = session.tell_of(&route::connection::CHECK, name, &request).await?;
     let output = &session.output;
     if output.is_json() {
         output.value(&report)?;
@@ -262,6 +294,15 @@ async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, Error> {
     };
     output.complain(Paint::Bad, &format!("connection {name} cannot be used{reason}"), hint);
     Ok(Exit(report.code.map_or(Exit::FAILED.0, c2b_api::ErrorCode::exit_code)))
+}
+
+/// Says what was done with a connection; in JSON, how it is now.
+fn told(session: &Session, info: &ConnectionInfo, text: &str) -> Result<Exit, Error> {
+    if session.output.is_json() {
+        session.output.value(info)?;
+    }
+    session.output.done(text)?;
+    Ok(Exit::OK)
 }
 
 fn warn(output: &Output, info: &ConnectionInfo) {

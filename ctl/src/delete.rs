@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::noun::{Noun, parse_name};
 use crate::session::Session;
+use c2b_api::route::Nothing;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ pub(crate) struct DeleteArgs {
 /// Deletes an object after a question that says what is lost.
 pub(crate) async fn delete(session: &Session, noun: Noun, args: &DeleteArgs, consequence: &str) -> Result<Exit, Error> {
     let (word, name) = (noun.word(), &args.name);
-    let _: Value = session.get_object(noun, name, "").await?;
+    let _: Value = session.ask_of(noun.show(), name).await?;
     let step = ask::Step {
         question: format!("Delete {word} {name} ({consequence})?"),
         doing: format!("deleting {word} {name}"),
@@ -30,7 +31,7 @@ pub(crate) async fn delete(session: &Session, noun: Noun, args: &DeleteArgs, con
         declined: format!("{word} {name} stays as it was"),
     };
     ask::agree(args.yes, step)?;
-    session.delete_object(noun, name).await?;
+    let _: Nothing = session.ask_of(noun.delete(), name).await?;
     if session.output.is_json() {
         session.output.value(&json!({ "deleted": name }))?;
     }

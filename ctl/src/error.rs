@@ -43,6 +43,23 @@ pub(crate) enum Error {
     /// The password file is open to others.
     #[error("others can read the password file {} (mode {mode:04o})", path.display())]
     PasswordFileOpen { path: PathBuf, mode: u32 },
+    /// A file could not be read.
+    #[error("failed to read {}", path.display())]
+    ReadFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("failed to write {}", path.display())]
+    WriteFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Definitions could not be looked at.
+    #[error("failed to check {}: {reason}", path.display())]
+    CheckConfig { path: PathBuf, reason: String },
     /// A question could not be asked.
     #[error("failed to ask on the terminal")]
     Ask(#[source] io::Error),
@@ -130,7 +147,7 @@ impl Error {
             Self::Usage { .. } | Self::PasswordFileOpen { .. } => "invalid".to_owned(),
             Self::Declined(_) => "declined".to_owned(),
             Self::Interrupted { .. } => "interrupted".to_owned(),
-            Self::Mount { .. } | Self::NotMounted { .. } | Self::Unmount { .. } | Self::ReadMounts(_) | Self::StartProgram { .. } => "mount".to_owned(),
+            Self::Mount { .. } | Self::NotMounted { .. } | Self::Unmount { .. } | Self::ReadMounts(_) => "mount".to_owned(),
             _ => "failed".to_owned(),
         }
     }
@@ -157,8 +174,15 @@ impl Error {
             Self::Usage { hint, .. } | Self::NotMounted { hint, .. } => hint.clone(),
             Self::Interrupted { hint, .. } => (*hint).to_owned(),
             Self::PasswordFileOpen { path, .. } => format!("make it yours alone with `chmod 600 {}`", path.display()),
-            Self::StartProgram { .. } => "mount.c2b is installed with c2b: is the installation complete?".to_owned(),
-            Self::Unmount { reason, dir } if reason.contains("busy") => format!("see which programs use it with `fuser -vm {}`, then try again", dir.display()),
+            Self::StartProgram { program, .. } if program.to_string_lossy().contains("c2b") => {
+                "it is installed with c2b: is the installation complete?".to_owned()
+            }
+            Self::StartProgram { .. } => "set EDITOR to an editor that is installed".to_owned(),
+            Self::Unmount { reason, dir } if reason.contains("busy") => format!(
+                "see which programs use it with `fuser -vm {0}`, then try again; or take it away from them with `c2bctl unmount {0} --lazy`",
+                dir.display()
+            ),
+            Self::ReadFile { .. } => "name a file that is there and that you may read".to_owned(),
             _ => String::new(),
         };
         human::text::line(&hint)

@@ -12,7 +12,8 @@ Exit codes:
     6  the daemon cannot be reached, or went away
     7  low space: the disk is full
   130  interrupted by Ctrl-C: a job runs on, work on a storage stops where it can go on later
-`mount` passes on the exit code of mount.c2b.";
+`mount` passes on the exit code of mount.c2b. `monitor` ends as plugins of Nagios do: 0 ok, 1 warning,
+2 critical, 3 unknown.";
 
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

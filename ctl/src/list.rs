@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 /// Prints all objects of a kind; says how to make the first.
 pub(crate) async fn list<T: Serialize + DeserializeOwned>(session: &Session, noun: Noun, table: impl Fn(&[T]) -> Table) -> Result<Exit, Error> {
-    let objects: Vec<T> = session.get(noun.collection()).await?;
+    let objects: Vec<T> = session.ask(noun.list()).await?;
     if session.output.is_json() {
         session.output.value(&objects)?;
         return Ok(Exit::OK);

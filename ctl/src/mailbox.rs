@@ -2,11 +2,12 @@
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::noun::{Noun, parse_name};
+use crate::noun::parse_name;
 use crate::output::Paint;
 use crate::session::Session;
 use crate::table::{Cell, Table};
 use c2b_api::connection::MailboxInfo;
+use c2b_api::route;
 use clap::{Args, Subcommand};
 
 const EXAMPLES: &str = "\
@@ -35,7 +36,7 @@ pub(crate) struct ListArgs {
 pub(crate) async fn run(session: &Session, command: &MailboxCommand) -> Result<Exit, Error> {
     let MailboxCommand::List(args) = command;
     let name = args.name.as_ref().or(args.connection.as_ref()).map(String::as_str).unwrap_or_default();
-    let mailboxes: Vec<MailboxInfo> = session.get_object(Noun::Connection, name, "/mailboxes").await?;
+    let mailboxes: Vec<MailboxInfo> = session.ask_of(&route::connection::MAILBOXES, name).await?;
     if session.output.is_json() {
         session.output.value(&mailboxes)?;
         return Ok(Exit::OK);

@@ -2,23 +2,32 @@
 //!
 //! One file per noun: its arguments are the help, its functions the verbs. Nothing here knows how a backup works.
 
+mod access;
+mod alert;
+mod api;
 mod ask;
+mod audit;
 mod cli;
 mod completions;
+mod config;
 mod connection;
 mod delete;
 mod error;
 mod exit;
+mod explain;
 mod facts;
 mod human;
 mod job;
 mod list;
 mod mailbox;
+mod man;
 mod metrics;
+mod monitor;
 mod mount;
 mod noun;
 mod output;
 mod password;
+mod program;
 mod progress;
 mod session;
 mod socket;
@@ -29,10 +38,14 @@ mod table;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
+use nix::sys::resource::{Resource, setrlimit};
 use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    completions::answer();
+    // A password must not be left in a core file. Where the kernel refuses, it is as without.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(exit) => return ExitCode::from(exit.0),

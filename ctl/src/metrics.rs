@@ -3,16 +3,16 @@
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::session::Session;
-use c2b_api::path;
+use c2b_api::route;
 use clap::Args;
 
 const EXAMPLES: &str = "\
-The text is what the daemon answers at /v1/metrics. For the textfile collector of Prometheus' node exporter:
+The text is what the daemon answers at /v1/metrics. It tells it at a loopback port and in a file for the
+node exporter too, where /etc/c2b/c2bd.toml says so.
 
 Examples:
   c2bctl metrics
-  c2bctl metrics > /var/lib/node_exporter/c2b.new
-  mv /var/lib/node_exporter/c2b.new /var/lib/node_exporter/c2b.prom";
+  c2bctl metrics | grep last_success";
 
 /// Print metrics for Prometheus
 #[derive(Args, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct MetricsArgs {}
 
 /// Prints the metrics; with `--json` as one string.
 pub(crate) async fn run(session: &Session, _args: &MetricsArgs) -> Result<Exit, Error> {
-    let text = session.text(path::METRICS).await?;
+    let text = session.text(&route::daemon::METRICS).await?;
     if session.output.is_json() {
         session.output.value(&text)?;
     }

@@ -1,6 +1,7 @@
 //! `c2bctl mount` and `unmount`: a storage as folders of mail.
 //!
-//! The daemon only says where the storage is; the mount program runs as the calling user, so a caller sees what that user may read.
+//! The daemon only says where the storage is, and records that it was asked; the mount program runs as the calling user, so a caller
+//! sees what that user may read.
 
 mod table;
 
@@ -8,16 +9,17 @@ use crate::connection::absolute;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::human;
-use crate::noun::{Noun, parse_name};
+use crate::noun::parse_name;
 use crate::output::Output;
+use crate::program;
 use crate::session::Session;
-use c2b_api::storage::StorageInfo;
+use c2b_api::route;
+use c2b_api::storage::{StorageInfo, StorageMount};
 use clap::Args;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::Uid;
 use serde_json::json;
-use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,7 +36,7 @@ Examples:
   c2bctl mount ./archive /mnt -o allow_other,uid=1000,gid=1000
   c2bctl mount archive /mnt -o passfile=/home/anna/archive-password   # sealed, and you are not root
   ls /mnt/mailboxes/alice@example.org/latest/Inbox";
-const EXAMPLES_UNMOUNT: &str = "Examples:\n  c2bctl unmount /mnt";
+const EXAMPLES_UNMOUNT: &str = "Examples:\n  c2bctl unmount /mnt\n  c2bctl unmount /mnt --lazy   # somebody is in it";
 
 /// The program that mounts.
 const PROGRAM: &str = "mount.c2b";
@@ -62,18 +64,23 @@ pub(crate) struct MountArgs {
 pub(crate) struct UnmountArgs {
     /// Where it is mounted
     dir: PathBuf,
+    /// Also while programs use it: they keep what they have open
+    #[arg(long)]
+    lazy: bool,
 }
 
 /// Mounts a storage.
 pub(crate) async fn mount(session: &Session, args: &MountArgs) -> Result<Exit, Error> {
-    let path = if args.storage.contains('/') { absolute(Path::new(&args.storage))? } else { storage_path(session, &args.storage).await? };
     let dir = absolute(&args.dir)?;
-    let program = program();
+    let path = if args.storage.contains('/') { absolute(Path::new(&args.storage))? } else { storage_path(session, &args.storage, &dir).await? };
+    let program = program::find(PROGRAM);
     let mut command = Command::new(&program);
     command.arg(&path).arg(&dir);
     if !args.options.is_empty() {
         command.arg("-o").arg(args.options.join(","));
     }
+    // The mount tells the daemon what is read in it.
+    command.env("C2B_SOCKET", absolute(session.socket())?);
     // Its words go to standard error, so that standard output stays ours.
     command.stdin(Stdio::null()).stdout(Stdio::from(io::stderr()));
     let status = command.status().map_err(|source| Error::StartProgram { program, source })?;
@@ -109,9 +116,9 @@ pub(crate) async fn unmount(output: &Output, args: &UnmountArgs) -> Result<Exit,
     }
     let before = count(&dir)?;
     if Uid::effective().is_root() {
-        unmount_as_root(&dir)?;
+        unmount_as_root(&dir, args.lazy)?;
     } else {
-        unmount_as_user(&dir)?;
+        unmount_as_user(&dir, args.lazy)?;
     }
     timeout(GONE_TIMEOUT, gone(&dir, before)).await.map_err(|_| Error::Unmount { dir: dir.clone(), reason: "it is busy and still there".to_owned() })??;
     if output.is_json() {
@@ -125,17 +132,10 @@ fn words(status: ExitStatus) -> String {
     status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
 }
 
-async fn storage_path(session: &Session, name: &str) -> Result<PathBuf, Error> {
+async fn storage_path(session: &Session, name: &str, dir: &Path) -> Result<PathBuf, Error> {
     let name = parse_name(name).map_err(|message| Error::usage(message, "name a storage of `c2bctl storage list`, or a storage's folder with a `/` in it"))?;
-    let info: StorageInfo = session.get_object(Noun::Storage, &name, "").await?;
+    let info: StorageInfo = session.tell_of(&route::storage::MOUNT, &name, &StorageMount { dir: dir.to_owned() }).await?;
     Ok(info.path)
-}
-
-/// Finds the mount program: beside this one, else where `mount` looks, else on the search path.
-fn program() -> PathBuf {
-    let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(PROGRAM)));
-    let places = beside.into_iter().chain([Path::new("/usr/sbin").join(PROGRAM)]);
-    places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM))
 }
 
 /// Resolves all but the last step: a mount whose process died cannot be looked into.
@@ -146,17 +146,19 @@ fn real(dir: &Path) -> PathBuf {
     })
 }
 
-fn unmount_as_root(dir: &Path) -> Result<(), Error> {
-    umount2(dir, MntFlags::UMOUNT_NOFOLLOW).map_err(|errno| {
+fn unmount_as_root(dir: &Path, lazy: bool) -> Result<(), Error> {
+    let how = if lazy { MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH } else { MntFlags::UMOUNT_NOFOLLOW };
+    umount2(dir, how).map_err(|errno| {
         let reason = if errno == Errno::EBUSY { "it is busy".to_owned() } else { errno.desc().to_owned() };
         Error::Unmount { dir: dir.to_owned(), reason }
     })
 }
 
-fn unmount_as_user(dir: &Path) -> Result<(), Error> {
+fn unmount_as_user(dir: &Path, lazy: bool) -> Result<(), Error> {
     let program = PathBuf::from("fusermount3");
     let args: [OsString; 3] = ["-u".into(), "--".into(), dir.into()];
-    let output = Command::new(&program).args(args).stdin(Stdio::null()).output().map_err(|source| Error::StartProgram { program, source })?;
+    let output =
+        Command::new(&program).args(lazy.then_some("-z")).args(args).stdin(Stdio::null()).output().map_err(|source| Error::StartProgram { program, source })?;
     if output.status.success() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The kinds of objects that the daemon keeps by name, and the nearest name when one is mistyped.
 
-use c2b_api::path;
+use c2b_api::route::{self, Route};
 use clap::Args;
 use serde_json::Value;
 
@@ -36,18 +36,36 @@ impl Noun {
         }
     }
 
-    /// Returns where all objects of the kind are on the socket.
-    pub(crate) fn collection(self) -> &'static str {
+    /// Returns the kind that a route is about.
+    pub(crate) fn of(route: &Route) -> Option<Self> {
+        [Self::Connection, Self::Storage, Self::Job].into_iter().find(|noun| noun.list().noun() == route.noun())
+    }
+
+    /// Returns the route that lists all objects of the kind.
+    pub(crate) fn list(self) -> &'static Route {
         match self {
-            Self::Connection => path::CONNECTIONS,
-            Self::Storage => path::STORAGES,
-            Self::Job => path::JOBS,
+            Self::Connection => &route::connection::LIST,
+            Self::Storage => &route::storage::LIST,
+            Self::Job => &route::job::LIST,
         }
     }
 
-    /// Returns where an object of the kind, or something below it, is on the socket.
-    pub(crate) fn path(self, name: &str, below: &str) -> String {
-        path::object(self.collection(), name, below)
+    /// Returns the route that shows one.
+    pub(crate) fn show(self) -> &'static Route {
+        match self {
+            Self::Connection => &route::connection::SHOW,
+            Self::Storage => &route::storage::SHOW,
+            Self::Job => &route::job::SHOW,
+        }
+    }
+
+    /// Returns the route that deletes one.
+    pub(crate) fn delete(self) -> &'static Route {
+        match self {
+            Self::Connection => &route::connection::DELETE,
+            Self::Storage => &route::storage::DELETE,
+            Self::Job => &route::job::DELETE,
+        }
     }
 
     /// Returns the name of an object of the kind.

@@ -4,7 +4,8 @@ use crate::error::Error;
 use crate::noun::Noun;
 use crate::output::Output;
 use crate::socket::SocketTrouble;
-use c2b_api::client::{Lines, Method};
+use c2b_api::client::Lines;
+use c2b_api::route::{Nothing, Route, Verb, with_query};
 use c2b_api::{ApiError, Client, ClientError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,10 +20,6 @@ pub(crate) struct Session {
     pub(crate) output: Output,
 }
 
-/// The body of a request that says all with its path.
-#[derive(Serialize)]
-pub(crate) struct Nothing {}
-
 impl Session {
     /// Prepares a conversation; connects with the first request.
     pub(crate) fn new(socket: &Path, output: Output) -> Result<Self, Error> {
@@ -30,72 +27,62 @@ impl Session {
         Ok(Self { client, socket: socket.to_owned(), output })
     }
 
+    /// Returns where the daemon's socket is.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Returns the same conversation with nothing said of it but errors.
     pub(crate) fn quietly(&self) -> Self {
         Self { client: self.client.clone(), socket: self.socket.clone(), output: Output::new(false, true) }
     }
 
-    /// Gets a value that has no name.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.client.get(path).await.map_err(|e| self.error(e))
+    /// Asks for what has no name.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Error> {
+        self.ask_with(route, &[]).await
     }
 
-    /// Gets a text.
-    pub(crate) async fn text(&self, path: &str) -> Result<String, Error> {
-        self.client.text(path).await.map_err(|e| self.error(e))
+    /// Asks for what has no name, with wishes.
+    pub(crate) async fn ask_with<T: DeserializeOwned>(&self, route: &Route, wishes: &[(&str, String)]) -> Result<T, Error> {
+        self.client.call(route.verb, &with_query(route.path, wishes), no_body(route)).await.map_err(|e| self.error(e))
     }
 
-    /// Makes an object.
-    pub(crate) async fn create<B: Serialize + Sync, T: DeserializeOwned>(&self, noun: Noun, body: &B) -> Result<T, Error> {
-        self.client.post(noun.collection(), body).await.map_err(|e| self.error(e))
+    /// Asks for a text.
+    pub(crate) async fn text(&self, route: &Route) -> Result<String, Error> {
+        self.client.text(route.path).await.map_err(|e| self.error(e))
     }
 
-    /// Gets an object, or something below it.
-    pub(crate) async fn get_object<T: DeserializeOwned>(&self, noun: Noun, name: &str, below: &str) -> Result<T, Error> {
-        let answer = self.client.get(&noun.path(name, below)).await;
-        self.named(noun, name, answer).await
+    /// Sends a value to what has no name.
+    pub(crate) async fn tell<B: Serialize + Sync, T: DeserializeOwned>(&self, route: &Route, body: &B) -> Result<T, Error> {
+        self.client.call(route.verb, route.path, Some(body)).await.map_err(|e| self.error(e))
     }
 
-    /// Asks an object to do something.
-    pub(crate) async fn post_object<T: DeserializeOwned>(&self, noun: Noun, name: &str, below: &str) -> Result<T, Error> {
-        let answer = self.client.post(&noun.path(name, below), &Nothing {}).await;
-        self.named(noun, name, answer).await
+    /// Asks an object for something, or to do something.
+    pub(crate) async fn ask_of<T: DeserializeOwned>(&self, route: &Route, name: &str) -> Result<T, Error> {
+        self.ask_of_with(route, name, &[]).await
     }
 
-    /// Asks an object to do something, and says what.
-    pub(crate) async fn send_object<B: Serialize + Sync, T: DeserializeOwned>(&self, noun: Noun, name: &str, below: &str, body: &B) -> Result<T, Error> {
-        let answer = self.client.post(&noun.path(name, below), body).await;
-        self.named(noun, name, answer).await
+    /// Asks an object for something, with wishes.
+    pub(crate) async fn ask_of_with<T: DeserializeOwned>(&self, route: &Route, name: &str, wishes: &[(&str, String)]) -> Result<T, Error> {
+        let answer = self.client.call(route.verb, &with_query(&route.of(name), wishes), no_body(route)).await;
+        self.named(route, name, answer).await
     }
 
-    /// Replaces an object.
-    pub(crate) async fn put_object<B: Serialize + Sync, T: DeserializeOwned>(&self, noun: Noun, name: &str, body: &B) -> Result<T, Error> {
-        let answer = self.client.put(&noun.path(name, ""), body).await;
-        self.named(noun, name, answer).await
-    }
-
-    /// Deletes an object.
-    pub(crate) async fn delete_object(&self, noun: Noun, name: &str) -> Result<(), Error> {
-        let answer = self.client.delete(&noun.path(name, "")).await;
-        self.named(noun, name, answer).await
+    /// Sends a value to an object.
+    pub(crate) async fn tell_of<B: Serialize + Sync, T: DeserializeOwned>(&self, route: &Route, name: &str, body: &B) -> Result<T, Error> {
+        let answer = self.client.call(route.verb, &route.of(name), Some(body)).await;
+        self.named(route, name, answer).await
     }
 
     /// Opens a stream of an object.
-    pub(crate) async fn object_lines<B: Serialize + Sync>(
-        &self,
-        method: Method,
-        noun: Noun,
-        name: &str,
-        below: &str,
-        body: Option<&B>,
-    ) -> Result<Lines, Error> {
-        let answer = self.client.lines(method, &noun.path(name, below), body).await;
-        self.named(noun, name, answer).await
+    pub(crate) async fn lines_of<B: Serialize + Sync>(&self, route: &Route, name: &str, body: Option<&B>) -> Result<Lines, Error> {
+        let answer = self.client.lines(route.verb, &route.of(name), body).await;
+        self.named(route, name, answer).await
     }
 
     /// Returns the names of all objects of a kind.
     pub(crate) async fn names(&self, noun: Noun) -> Result<Vec<String>, Error> {
-        let objects: Vec<Value> = self.get(noun.collection()).await?;
+        let objects: Vec<Value> = self.ask(noun.list()).await?;
         Ok(objects.iter().filter_map(|object| noun.name_in(object)).map(str::to_owned).collect())
     }
 
@@ -127,10 +114,16 @@ impl Session {
         }
     }
 
-    async fn named<T>(&self, noun: Noun, name: &str, answer: Result<T, ClientError>) -> Result<T, Error> {
-        match answer {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.add_nearest(noun, name, self.error(error)).await),
+    async fn named<T>(&self, route: &Route, name: &str, answer: Result<T, ClientError>) -> Result<T, Error> {
+        match (answer, Noun::of(route)) {
+            (Ok(value), _) => Ok(value),
+            (Err(error), Some(noun)) => Err(self.add_nearest(noun, name, self.error(error)).await),
+            (Err(error), None) => Err(self.error(error)),
         }
     }
+}
+
+/// What goes with a request that says all with its path.
+fn no_body(route: &Route) -> Option<&'static Nothing> {
+    matches!(route.verb, Verb::Post | Verb::Put).then_some(&Nothing {})
 }

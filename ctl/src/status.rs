@@ -7,7 +7,7 @@ use crate::output::Paint;
 use crate::session::Session;
 use crate::{connection, job, storage};
 use c2b_api::job::{JobState, JobStatus};
-use c2b_api::path;
+use c2b_api::route;
 use c2b_api::status::Status;
 use clap::Args;
 
@@ -20,7 +20,7 @@ pub(crate) struct StatusArgs {}
 
 /// Shows how things stand.
 pub(crate) async fn run(session: &Session, _args: &StatusArgs) -> Result<Exit, Error> {
-    let status: Status = session.get(path::STATUS).await?;
+    let status: Status = session.ask(&route::daemon::STATUS).await?;
     let output = &session.output;
     if output.is_json() {
         output.value(&status)?;
@@ -63,7 +63,11 @@ fn good_news(status: &Status) -> Vec<String> {
     }
     for connection in &status.connections {
         if let Some(slots) = connection.slots.filter(|slots| slots.in_flight + slots.waiting > 0) {
-            news.push(format!("connection {}: {}", connection.name, connection::slots_text(&slots)));
+            let mut text = format!("connection {}: {}", connection.name, connection::slots_text(&slots));
+            if slots.throttled_secs > 0 {
+                text += &format!(", throttled for {} so far", human::duration::duration(slots.throttled_secs));
+            }
+            news.push(text);
         }
     }
     if status.bad_news.is_empty() {

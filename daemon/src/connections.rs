@@ -2,7 +2,11 @@
 //!
 //! A server that Autodiscover found is remembered and looked for anew after a cycle has failed.
 
+mod certificates;
+mod edit;
 pub mod found;
+mod guard;
+mod public;
 pub mod search;
 mod sign_in;
 
@@ -13,13 +17,15 @@ use crate::definition::{Connection, Defined, Definitions};
 use crate::engine::ConnectionLimits;
 use crate::failure::{self, chain};
 use crate::name::Name;
-use crate::secret::{SecretError, Secrets};
-use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, Finding, FoundServer, Level, MailboxInfo, SignInEvent, SignInKind};
+use crate::seal::SealError;
+use crate::secret::{Kind, SecretError, Secrets};
+use c2b_api::connection::{CheckReport, ConnectionInfo, ConnectionKind, Finding, FoundServer, Level, MailboxInfo, PublicFolderInfo, SignInEvent, SignInKind};
 use c2b_api::{ApiError, ErrorCode};
 use c2b_ews::auth::oauth::DeviceSignIn;
 use c2b_ews::autodiscover::{self, Discovered, Discovery};
 use c2b_ews::{EwsConfig, EwsSource, LdapConfig};
-use c2b_mailbox::{Address, Source, SourceError, Trouble};
+use c2b_mailbox::{Address, PublicFolder, Source, SourceError, Trouble};
+use certificates::Certificates;
 use found::FoundServers;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -40,8 +46,10 @@ pub struct Connections {
     clock: Clock,
     live: Mutex<HashMap<Name, Live>>,
     found: FoundServers,
+    certificates: Certificates,
     /// Connections whose last cycle failed: where Autodiscover found them may no longer be true.
     doubted: Mutex<HashSet<Name>>,
+    unlocked: guard::Unlocked,
 }
 
 /// The passwords of a connection.
@@ -62,9 +70,11 @@ struct Live {
 }
 
 impl Connections {
-    /// Serves the connections that the definitions name. Bodies too large for memory wait in `spool_dir`.
-    pub fn new(definitions: Arc<Definitions>, secrets: Secrets, found: FoundServers, spool_dir: PathBuf, clock: Clock) -> Self {
-        Self { definitions, secrets, spool_dir, clock, live: Mutex::default(), found, doubted: Mutex::default() }
+    /// Serves the connections that the definitions name. Bodies too large for memory wait in `spool_dir`; what is seen of
+    /// servers' certificates is kept in the file `certificates`.
+    pub fn new(definitions: Arc<Definitions>, secrets: Secrets, found: FoundServers, certificates: PathBuf, spool_dir: PathBuf, clock: Clock) -> Self {
+        let (live, doubted, unlocked) = (Mutex::default(), Mutex::default(), guard::Unlocked::default());
+        Self { definitions, secrets, spool_dir, clock, live, found, certificates: Certificates::open(certificates), doubted, unlocked }
     }
 
     /// Makes a connection.
@@ -100,21 +110,17 @@ impl Connections {
         }
         let passwords = Passwords { account: password.map(c2b_ews::Secret::new), ldap: ldap_password.map(c2b_ews::Secret::new) };
         // Nobody else waits while the server is looked for.
-        let found = match &connection.server {
-            Server::Url(_) => None,
-            Server::Autodiscover(discovery) => Some(search::server(discovery, self.discover(&connection, discovery, passwords.clone()).await?)?),
-        };
-        let url = server_url(&connection.server, found.as_ref())?;
-        self.make_source(&connection, url, passwords)?;
+        let found = self.find_server(&connection, passwords).await?;
         let _changing = self.definitions.change().await;
         if self.definitions.is_taken::<Connection>(name) {
             return Err(exists(name));
         }
+        self.forget_password(name).map_err(|error| failure::file(&error))?;
         if let Some(password) = password {
-            self.secrets.put(name, password).map_err(|error| failure::file(&error))?;
+            self.secrets.put(Kind::CONNECTION, name, password.as_bytes()).map_err(|error| secret_error(&error))?;
         }
         if let Some(ldap_password) = ldap_password {
-            self.secrets.put_ldap(name, ldap_password).map_err(|error| failure::file(&error))?;
+            self.secrets.put(Kind::DIRECTORY, name, ldap_password.as_bytes()).map_err(|error| secret_error(&error))?;
         }
         if let Some(found) = &found {
             self.found.put(name, found).map_err(|error| failure::file(&error))?;
@@ -136,9 +142,13 @@ impl Connections {
             return Err(failure::state(format!("connection {name} is used by {}", jobs.join(", ")), "delete or edit these jobs first"));
         }
         self.definitions.remove::<Connection>(name).map_err(|error| failure::file(&error))?;
-        self.secrets.remove(name).map_err(|error| failure::file(&error))?;
+        for kind in [Kind::CONNECTION, Kind::DIRECTORY] {
+            self.secrets.remove(kind, name).map_err(|error| failure::file(&error))?;
+        }
+        self.forget_password(name).map_err(|error| failure::file(&error))?;
         self.found.remove(name).map_err(|error| failure::file(&error))?;
         self.lock_live().remove(name);
+        self.certificates.remove(name);
         info!(connection = %name, %user, "connection deleted");
         Ok(())
     }
@@ -162,23 +172,37 @@ impl Connections {
         let jobs = self.definitions.known().jobs.values().filter(|job| job.connection == connection.name).map(|job| job.name.to_string()).collect();
         let mut warnings = connection.warnings();
         let is_code = connection.definition.sign_in == SignInKind::DeviceCode;
-        match self.secrets.get(&connection.name) {
+        let secret = self.secrets.get(Kind::CONNECTION, &connection.name);
+        let mut expires: Vec<_> = sign_in::expiry(&connection.definition, secret.as_ref().ok()).into_iter().collect();
+        match secret {
             Err(SecretError::Missing { .. }) if is_code => warnings.push("nobody has signed in yet".to_owned()),
-            Err(error) if is_code || sign_in::needs_secret(&connection.definition) => warnings.push(secret_error(&error).message),
+            Err(error) if is_code || sign_in::needs_secret(&connection.definition) => {
+                let told = secret_error(&error);
+                warnings.push(if told.hint.is_empty() { told.message } else { format!("{}; {}", told.message, told.hint) });
+            }
             _ => {}
         }
         let found = match &connection.server {
             Server::Url(_) => None,
             Server::Autodiscover(discovery) => self.found.get(&connection.name, discovery.address.as_str()),
         };
-        let slots = self.lock_live().get(&connection.name).map(|live| live.limits.info()).filter(|slots| slots.answered + slots.refused + slots.lost > 0);
+        let (mut slots, mut seen) = (None, None);
+        if let Some(live) = self.lock_live().get(&connection.name) {
+            (slots, seen) = (Some(live.limits.info()), live.source.certificate());
+        }
+        if let (Ok(url), false) = (server_url(&connection.server, found.as_ref()), connection.definition.insecure) {
+            expires.extend(self.certificates.take(&connection.name, url.host_str().unwrap_or_default(), seen));
+        }
+        let slots = slots.filter(|slots| slots.answered + slots.refused + slots.lost > 0);
         ConnectionInfo {
             name: connection.name.to_string(),
             definition: connection.definition.clone(),
             found,
             owner: connection.owner.clone(),
+            guarded: self.is_guarded(&connection.name),
             jobs,
             warnings,
+            expires,
             slots,
         }
     }
@@ -270,6 +294,17 @@ impl Connections {
             .collect())
     }
 
+    /// Lists the public folders that a connection's account sees.
+    ///
+    /// # Errors
+    /// When there is no such connection, or they cannot be listed.
+    pub async fn public_folders(&self, name: &Name) -> Result<Vec<PublicFolderInfo>, ApiError> {
+        let (source, _) = self.source(name).await?;
+        let all = [PublicFolder { path: String::new(), subfolders: true }];
+        let tree = source.public_folders(self.sample(name).first(), &all).await.map_err(|error| source_error(&error))?;
+        Ok(public::infos(&tree))
+    }
+
     /// Returns a connection's source and how many requests it bears.
     ///
     /// # Errors
@@ -336,10 +371,21 @@ impl Connections {
 
     fn passwords(&self, connection: &Connection) -> Result<Passwords, ApiError> {
         let needed = sign_in::needs_secret(&connection.definition);
-        let account = needed.then(|| self.secrets.get(&connection.name)).transpose().map_err(|error| secret_error(&error))?;
+        let account = needed.then(|| self.secrets.get(Kind::CONNECTION, &connection.name)).transpose().map_err(|error| secret_error(&error))?;
         let has_own = connection.definition.ldap.as_ref().is_some_and(|ldap| ldap.user.is_some());
-        let ldap = has_own.then(|| self.secrets.get_ldap(&connection.name)).transpose().map_err(|error| secret_error(&error))?;
+        let ldap = has_own.then(|| self.secrets.get(Kind::DIRECTORY, &connection.name)).transpose().map_err(|error| secret_error(&error))?;
         Ok(Passwords { account, ldap })
+    }
+
+    /// Looks for a connection's server where its definition does not name it, and sees to it that a source can be made of it.
+    async fn find_server(&self, connection: &Connection, passwords: Passwords) -> Result<Option<FoundServer>, ApiError> {
+        let found = match &connection.server {
+            Server::Url(_) => None,
+            Server::Autodiscover(discovery) => Some(search::server(discovery, self.discover(connection, discovery, passwords.clone()).await?)?),
+        };
+        let url = server_url(&connection.server, found.as_ref())?;
+        self.make_source(connection, url, passwords)?;
+        Ok(found)
     }
 
     fn make_source(&self, connection: &Connection, url: Url, passwords: Passwords) -> Result<Arc<dyn Source>, ApiError> {
@@ -358,6 +404,9 @@ impl Connections {
         config.ca_pem = definition.ca_file.as_deref().map(read_authority).transpose()?;
         config.insecure = definition.insecure;
         config.lists.clone_from(&connection.lists);
+        if let Server::Autodiscover(discovery) = &connection.server {
+            config.public_folders = self.found.get(&connection.name, discovery.address.as_str()).map(|found| public::place(&found));
+        }
         if let (Some(ldap), Some(url)) = (&definition.ldap, &connection.ldap_url) {
             config.ldap = Some(LdapConfig {
                 url: url.clone(),
@@ -425,9 +474,14 @@ pub fn source_error(error: &SourceError) -> ApiError {
 
 fn secret_error(error: &SecretError) -> ApiError {
     let hint = match error {
-        SecretError::Missing { path, .. } => format!("write it into {} (mode 0600, owned by the daemon's user)", path.display()),
+        SecretError::Missing { name, .. } => format!("give it with `c2bctl connection edit {name} --password-file FILE`"),
         SecretError::Exposed { path, .. } => format!("chmod 0600 {}", path.display()),
-        SecretError::File(_) => String::new(),
+        SecretError::Seal { err: SealError::OtherKey, name, .. } => {
+            format!("give it anew with `c2bctl connection edit {name} --password-file FILE`, or restore the machine key that sealed it from a backup")
+        }
+        SecretError::Seal { name, .. } => format!("give it anew with `c2bctl connection edit {name} --password-file FILE`"),
+        SecretError::Machine(error) => return error.clone(),
+        SecretError::File(error) => return failure::file(error),
     };
     ApiError::new(ErrorCode::Auth, chain(error), hint)
 }

@@ -1,7 +1,10 @@
 //! The daemon as a whole: what it is made of, how it starts, reloads and ends.
 
+use crate::access::Access;
+use crate::alerts::{Alerts, LOOK_INTERVAL};
 use crate::api;
 use crate::atomic::{self, FileError};
+use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::connections::found::FoundServers;
@@ -9,10 +12,12 @@ use crate::definition::Definitions;
 use crate::failure::{self, chain};
 use crate::jobs::Jobs;
 use crate::machine::MachineKey;
+use crate::metrics::{self, Exports, Tally};
 use crate::name::Name;
 use crate::options::Options;
-use crate::peer::Peer;
 use crate::secret::Secrets;
+use crate::server::{self, Limits};
+use crate::settings::SettingsInForce;
 use crate::state::States;
 use crate::storages::Storages;
 use crate::systemd;
@@ -23,7 +28,7 @@ use c2b_api::storage::StorageInfo;
 use chrono::{DateTime, Utc};
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,7 +54,21 @@ pub struct Daemon {
     pub storages: Arc<Storages>,
     /// Jobs at work.
     pub jobs: Arc<Jobs>,
+    /// What the daemon itself is to do.
+    pub settings: SettingsInForce,
+    /// What connections counted.
+    pub tally: Tally,
+    /// Metrics beside the control socket.
+    pub exports: Exports,
+    /// Who may do what.
+    pub access: Access,
+    /// Who did what.
+    pub audit: Arc<AuditLog>,
+    /// What people are told.
+    pub alerts: Arc<Alerts>,
+    secrets: Secrets,
     started: DateTime<Utc>,
+    clock: Clock,
 }
 
 impl Daemon {
@@ -59,7 +78,9 @@ impl Daemon {
     /// When the configuration or state folder cannot be used.
     pub fn open(options: &Options, clock: &Clock) -> Result<Arc<Self>, FileError> {
         let definitions = Arc::new(Definitions::open(&options.config)?);
-        let secrets = Secrets::open(&options.state.join("secrets"))?;
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let machine = Arc::new(MachineKey::new(&options.state, credentials.as_deref()));
+        let secrets = Secrets::open(&options.state.join("secrets"), machine.clone())?;
         let states = States::open(&options.state)?;
         let found = FoundServers::open(&options.state.join("connections"))?;
         let (spool, scratch, schedules) = (options.state.join("spool"), options.state.join("scratch"), options.state.join("storages"));
@@ -67,10 +88,28 @@ impl Daemon {
         for folder in [&spool, &scratch] {
             empty_folder(folder)?;
         }
-        let connections = Arc::new(Connections::new(definitions.clone(), secrets, found, spool, clock.clone()));
-        let storages = Arc::new(Storages::new(definitions.clone(), scratch, schedules, MachineKey::new(&options.state), clock.clone()));
+        let connections =
+            Arc::new(Connections::new(definitions.clone(), secrets.clone(), found, options.state.join("certificates.json"), spool, clock.clone()));
+        let audit = Arc::new(AuditLog::new(&options.state, secrets.clone(), machine.clone(), clock.clone()));
+        let storages = Arc::new(Storages::new(definitions.clone(), scratch, schedules, machine, clock.clone()));
         let jobs = Arc::new(Jobs::new(definitions.clone(), connections.clone(), storages.clone(), states, clock.clone()));
-        Ok(Arc::new(Self { definitions, connections, storages, jobs, started: clock.now() }))
+        let (settings, tally) = (SettingsInForce::open(&options.config), Tally::open(&options.state));
+        let alerts = Arc::new(Alerts::open(&options.config, &options.state, secrets.clone(), clock.clone()));
+        Ok(Arc::new(Self {
+            alerts,
+            definitions,
+            connections,
+            storages,
+            jobs,
+            access: Access::open(&options.config),
+            audit,
+            secrets,
+            settings,
+            tally,
+            exports: Exports::default(),
+            started: clock.now(),
+            clock: clock.clone(),
+        }))
     }
 
     /// Answers requests and runs jobs until a signal ends it.
@@ -80,14 +119,18 @@ impl Daemon {
     pub async fn run(self: Arc<Self>, listener: UnixListener) -> io::Result<()> {
         let mut signals = Signals::new()?;
         listener.set_nonblocking(true)?;
+        let socket = listener.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default();
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let end = CancellationToken::new();
-        let service = api::router(self.clone()).into_make_service_with_connect_info::<Peer>();
-        let server = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end.clone().cancelled_owned()).into_future());
+        let server = tokio::spawn(server::serve(listener, api::router(self.clone()), Limits::of_this_process(), end.clone()));
         let care = tokio::spawn(self.storages.clone().look_after(end.child_token()));
-        let watchdog = tokio::spawn(systemd::keep_alive(end.clone()));
+        let watchdog = tokio::spawn(systemd::keep_alive(socket, end.clone()));
         self.tell_bad_files();
+        self.secrets.take_over_all();
         self.jobs.resume().await;
+        let conductor = tokio::spawn(self.jobs.clone().conduct());
+        let exports = tokio::spawn(metrics::keep_up(self.clone(), end.clone()));
+        let teller = tokio::spawn(self.clone().tell_alerts());
         systemd::ready("ready");
         info!(pid = std::process::id(), version = env!("CARGO_PKG_VERSION"), "daemon ready");
         loop {
@@ -101,6 +144,8 @@ impl Daemon {
         }
         systemd::stopping();
         care.abort();
+        conductor.abort();
+        teller.abort();
         if tokio::time::timeout(JOBS_END_TIMEOUT, self.jobs.end()).await.is_err() {
             warn!("a job did not end in time; what it committed is safe");
         }
@@ -108,12 +153,22 @@ impl Daemon {
             warn!("a storage did not close in time; what was committed is safe");
         }
         end.cancel();
-        if let Ok(Err(error)) = tokio::time::timeout(SOCKET_END_TIMEOUT, server).await.unwrap_or(Ok(Ok(()))) {
-            warn!(%error, "control socket ended with an error");
-        }
+        let _ = tokio::time::timeout(SOCKET_END_TIMEOUT, server).await;
+        let _ = tokio::time::timeout(SOCKET_END_TIMEOUT, exports).await;
         watchdog.abort();
         info!("daemon ended");
         Ok(())
+    }
+
+    /// Tells people what is wrong, for ever.
+    async fn tell_alerts(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            if self.alerts.is_used() {
+                let status = self.status().await;
+                self.alerts.follow(&status, &self.jobs);
+            }
+        }
     }
 
     /// Returns everything that `c2bctl status` shows.
@@ -121,16 +176,40 @@ impl Daemon {
         let jobs = self.jobs.list().await;
         let storages = self.storages.list().await;
         let connections = self.connections.list();
-        let mut bad_news: Vec<String> = self.definitions.known().bad.iter().map(|bad| format!("{bad}; the definition before it stays in force")).collect();
+        let mut bad_news: Vec<String> = self.access.bad().iter().map(|bad| format!("{bad}; what was in force before stays so")).collect();
+        bad_news.extend(self.access.warnings());
+        bad_news.extend(self.definitions.known().bad.iter().map(|bad| format!("{bad}; the definition before it stays in force")));
+        bad_news.extend(self.settings.bad().map(|bad| format!("{bad}; the settings before it stay in force")));
+        bad_news.extend(self.exports.news());
+        bad_news.extend(self.alerts.bad().map(|bad| format!("{bad}; the alerts before it stay in force")));
+        bad_news.extend(self.alerts.news());
         for connection in &connections {
             bad_news.extend(connection.warnings.iter().map(|warning| format!("connection {}: {warning}", connection.name)));
         }
+        bad_news.extend(self.alerts.expiring(&connections));
         for storage in &storages {
             bad_news.extend(news_of_storage(storage));
         }
         bad_news.extend(jobs.iter().flat_map(news_of));
         bad_news.extend(self.jobs.dangling());
-        Status { version: env!("CARGO_PKG_VERSION").to_owned(), started: self.started, pid: std::process::id(), bad_news, jobs, storages, connections }
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api_version: c2b_api::openapi::VERSION.to_owned(),
+            now: self.clock.now(),
+            started: self.started,
+            pid: std::process::id(),
+            bad_news,
+            jobs,
+            storages,
+            connections,
+        }
+    }
+
+    /// Takes in turn what every answer needs; a part that hangs does not let go.
+    pub fn look_alive(&self) {
+        for name in self.definitions.known().jobs.keys() {
+            self.jobs.is_running(name);
+        }
     }
 
     /// Understands a connection's name in a path.
@@ -164,16 +243,33 @@ impl Daemon {
             Ok(()) => info!("definitions read again"),
             Err(error) => error!(error = chain(&error), "definitions not readable, those before stay in force"),
         }
+        self.access.reload();
+        self.alerts.reload();
         drop(changing);
+        self.settings.reload();
         self.tell_bad_files();
+        self.secrets.take_over_all();
         self.connections.refresh();
         self.jobs.follow_definitions().await;
         self.storages.follow_definitions().await;
         systemd::ready("ready");
     }
 
+    /// Returns the connections whose password a request asks for: the one in its path, that of the job in its path, and the
+    /// one that its body names.
+    pub(crate) fn connections_meant(&self, route: &str, object: Option<&str>, named: Option<&str>) -> Vec<Name> {
+        let name = |text: &str| text.parse::<Name>().ok();
+        let object = object.and_then(name);
+        let of_path = match route.split('/').nth(2) {
+            Some("connections") => object,
+            Some("jobs") => object.and_then(|job| self.definitions.known().jobs.get(&job).map(|job| job.connection.clone())),
+            _ => None,
+        };
+        of_path.into_iter().chain(named.and_then(name)).collect()
+    }
+
     fn tell_bad_files(&self) {
-        for bad in &self.definitions.known().bad {
+        for bad in self.definitions.known().bad.iter().chain(&self.settings.bad()).chain(&self.access.bad()) {
             error!(file = %bad.path.display(), line = bad.line, problem = %bad, "definition file not usable");
         }
     }
@@ -191,6 +287,9 @@ fn empty_folder(path: &Path) -> Result<(), FileError> {
 fn news_of_storage(storage: &StorageInfo) -> Vec<String> {
     let name = &storage.name;
     let mut news: Vec<String> = storage.problem.iter().map(|problem| format!("storage {name}: {problem}")).collect();
+    if let Some(first) = storage.frozen.first() {
+        news.push(format!("storage {name}: retention is frozen, {first}: look, then `c2bctl storage retention thaw {name}`"));
+    }
     if storage.lost_contents > 0 {
         let lost = storage.lost_contents;
         news.push(format!("storage {name}: contents were lost to damage ({lost}); the next cycles fetch again what the source still has"));
@@ -205,7 +304,7 @@ fn news_of(job: &JobStatus) -> Vec<String> {
     let mut news = Vec::new();
     match job.state {
         JobState::Error => news.push(format!("job {name}: {}", job.detail)),
-        JobState::Active if job.detail.starts_with("paused") => news.push(format!("job {name} is {}", job.detail)),
+        JobState::Active if job.detail.starts_with("paused: ") => news.push(format!("job {name} is {}", job.detail)),
         JobState::FinishedWithWarnings => news.push(format!("job {name} finished with warnings: see `c2bctl job show {name}`")),
         JobState::Inactive | JobState::Active | JobState::Finished => {}
     }

@@ -4,6 +4,8 @@
 //! ([`connection`], [`storage`], [`job`]). [`folder::Definitions`] keeps the checked objects that
 //! are in force; a wrong file leaves the one before it in force and is told about.
 
+pub mod access;
+pub mod check;
 pub mod connection;
 pub mod file;
 pub mod folder;

@@ -13,8 +13,10 @@
 
 mod apply;
 mod batch;
+mod coverage;
 mod cycle;
 mod fetch;
+mod filter;
 mod flight;
 mod full;
 mod identity;
@@ -23,10 +25,13 @@ pub mod limits;
 mod listing;
 mod mailbox;
 mod moves;
+mod parts;
+mod permissions;
 mod plan;
 mod position;
 mod problem;
 pub mod progress;
+mod public;
 pub mod queue;
 mod recent;
 mod retry;
@@ -38,36 +43,55 @@ pub mod writer;
 pub(crate) use problem::BELOW_RESERVE_HINT;
 pub(crate) use writer::BetweenError;
 
-pub use limits::ConnectionLimits;
+pub use limits::{ConnectionLimits, Hold, Pass};
 pub use progress::Progress;
+pub(crate) use progress::Suspicion;
 pub use queue::MailboxQueue;
 pub use writer::{StorageWriter, WriterError};
 
 use crate::clock::Clock;
 use crate::slots::{MAILBOXES_MAX, MAILBOXES_MIN};
+use c2b_api::filter::Filter;
 use c2b_api::job::{Problem, Selection};
-use c2b_mailbox::{Address, Source};
+use c2b_mailbox::{Address, PublicFolder, Source};
 use chrono::{DateTime, Utc};
 use cycle::{Cycle, Halt, Suspect};
+use filter::Sieve;
 use flight::Flight;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use mailbox::Turn;
 use progress::{MailboxIndex, Phase};
 use selection::Resolved;
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long tasks have to end after a stop, before they are dropped where they stand.
 const STOP_GRACE: Duration = Duration::from_secs(4);
 
+/// How long a server may be silent before a mailbox is left to a job that waits for it and has another server; twice as long
+/// each further time, so that a slow server gets on.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Most mailboxes of a job that wait for others beside those under way.
+const QUEUED_MAX: usize = 256;
+
 /// Everything that one cycle works with.
 pub struct CycleContext {
     /// The job's name: it is seen by jobs that wait for its mailboxes, and in the ledger.
     pub job: String,
+    /// The connection's name: its jobs take turns at a mailbox, whatever their storages are.
+    pub connection: String,
     /// Which mailboxes.
     pub selection: Selection,
+    /// Which items and folders of them.
+    pub filter: Filter,
+    /// Which public folders.
+    pub public_folders: Vec<PublicFolder>,
     /// What the previous cycle's selection came to ([`Progress::covered`]); `None` after an edit of
     /// the job and at the first cycle. A listing that lacks more than a fifth of them fails the cycle.
     pub previous_mailboxes: Option<Vec<Address>>,
@@ -110,6 +134,8 @@ pub enum CycleEnd {
 /// How one mailbox ended.
 enum MailboxEnd {
     Done,
+    /// It was left to another job, and is begun anew.
+    Left,
     Failed(Problem),
     Halted,
 }
@@ -120,24 +146,29 @@ enum MailboxEnd {
 pub async fn run_cycle(context: &CycleContext) -> CycleEnd {
     let cycle = Arc::new(Cycle {
         job: context.job.clone(),
+        connection: context.connection.clone(),
         source: context.source.clone(),
         storage: context.storage.clone(),
         limits: context.limits.clone(),
         queue: context.queue.clone(),
+        queued: watch::Sender::new(0),
         clock: context.clock.clone(),
         progress: context.progress.clone(),
         halt: context.cancel.child_token(),
         flight: Flight::new(),
         lost: OnceLock::new(),
         contacted: AtomicBool::new(false),
+        public: OnceLock::new(),
         full: full::Interval { since: context.previous_start, until: context.start },
+        sieve: Sieve::new(context.filter.clone(), context.start),
     });
     context.progress.goes_over(&context.limits);
     let end = run(&cycle, context).await;
     context.progress.end_cycle();
     let totals = context.progress.snapshot().cycle_totals;
     tracing::info!(
-        job = %cycle.job, end = end.word(), scanned = totals.scanned, stored = totals.stored, failed = totals.failed, deleted = totals.deleted, "cycle ended"
+        job = %cycle.job, end = end.word(), scanned = totals.scanned, stored = totals.stored, excluded = totals.excluded, failed = totals.failed,
+        deleted = totals.deleted, "cycle ended"
     );
     end
 }
@@ -148,26 +179,37 @@ async fn run(cycle: &Arc<Cycle>, context: &CycleContext) -> CycleEnd {
         Err(Some(problem)) => return CycleEnd::Failed(problem),
         Err(None) => return wind_up(cycle, None).await,
     };
-    tracing::info!(job = %cycle.job, mailboxes = resolved.mailboxes.len(), skipped = resolved.skipped.len(), "cycle began");
+    tracing::info!(job = %cycle.job, cycle = cycle.progress.cycle(), mailboxes = resolved.mailboxes.len(), skipped = resolved.skipped.len(), "cycle began");
     for (address, reason) in &resolved.skipped {
         tracing::debug!(job = %cycle.job, mailbox = %address, %reason, "mailbox skipped");
     }
     cycle.progress.cover(&resolved.mailboxes);
     for address in &resolved.gone {
-        tracing::warn!(job = %cycle.job, mailbox = %address, "mailbox is gone");
+        tracing::warn!(job = %cycle.job, cycle = cycle.progress.cycle(), mailbox = %address, "mailbox is gone");
         cycle.progress.problem(selection::gone(address));
     }
-    let places: Vec<(MailboxIndex, Address)> = resolved.mailboxes.iter().enumerate().map(|(place, address)| (MailboxIndex(place), address.clone())).collect();
+    let mut all = resolved.mailboxes.clone();
+    match public::job(cycle, &context.public_folders, &resolved.mailboxes).await {
+        Ok(Some(Ok(public))) => {
+            all.push(public.address.clone());
+            cycle.progress.add(&public.address);
+            cycle.public.get_or_init(|| public);
+        }
+        Ok(Some(Err(problem))) => cycle.progress.problem(problem),
+        Ok(None) => {}
+        Err(_) => return wind_up(cycle, None).await,
+    }
+    let places: Vec<(MailboxIndex, Address)> = all.iter().enumerate().map(|(place, address)| (MailboxIndex(place), address.clone())).collect();
     let ends = each(cycle, &places, false).await;
     // What failed is in the catalogue once it is committed.
     if context.one_time && !cycle.halt.is_cancelled() && cycle.flush().await.is_ok() {
         let done: Vec<_> = places.into_iter().zip(&ends).filter(|(_, end)| matches!(end, MailboxEnd::Done)).map(|(place, _)| place).collect();
         each(cycle, &done, true).await;
     }
-    let all = ends.len();
+    let count = ends.len();
     let failed: Vec<Problem> = ends.into_iter().filter_map(|end| if let MailboxEnd::Failed(problem) = end { Some(problem) } else { None }).collect();
-    let nothing = failed.first().filter(|_| failed.len() == all).map(|first| nothing_done(first, all));
-    wind_up(cycle, Some((nothing, &resolved.mailboxes))).await
+    let nothing = failed.first().filter(|_| failed.len() == count).map(|first| nothing_done(first, count));
+    wind_up(cycle, Some((nothing, &all))).await
 }
 
 /// Evaluates the selection; `Err(None)` means that the cycle ended meanwhile.
@@ -183,23 +225,28 @@ async fn resolve(cycle: &Cycle, context: &CycleContext) -> Result<Resolved, Opti
     selection::resolve(&context.selection, &listed, context.previous_mailboxes.as_deref()).map_err(Some)
 }
 
-/// Works on all mailboxes, several at a time, begun in their order: a few, and more when slots stay empty.
+/// Works on all mailboxes, several at a time, begun in their order: a few, and more when slots stay empty. Those that wait
+/// for another job keep none of the others from being begun.
 async fn each(cycle: &Arc<Cycle>, places: &[(MailboxIndex, Address)], retry: bool) -> Vec<MailboxEnd> {
-    let mut left = places.iter().enumerate();
+    let mut left: VecDeque<(usize, Duration)> = (0..places.len()).map(|place| (place, PATIENCE)).collect();
     let mut open = FuturesUnordered::new();
     let mut ends: Vec<MailboxEnd> = places.iter().map(|_| MailboxEnd::Halted).collect();
+    let mut queued = cycle.queued.subscribe();
     let mut is_hungry = false;
     loop {
-        while open.len() < MAILBOXES_MIN || is_hungry {
+        let waiting = (*queued.borrow_and_update()).min(QUEUED_MAX);
+        while open.len() < MAILBOXES_MIN + waiting || is_hungry {
             is_hungry = false;
-            let Some((place, (index, address))) = left.next() else { break };
-            let work = one(cycle.clone(), *index, address.clone(), retry);
-            open.push(async move { (place, work.await) });
+            let Some((place, patience)) = left.pop_front() else { break };
+            let Some((index, address)) = places.get(place) else { break };
+            let work = one(cycle.clone(), *index, address.clone(), (!retry).then_some(patience));
+            open.push(async move { (place, patience, work.await) });
         }
-        let may_open = open.len() < MAILBOXES_MAX && left.len() > 0;
+        let may_open = open.len() < MAILBOXES_MAX + waiting && !left.is_empty();
         tokio::select! {
             ended = open.next() => match ended {
-                Some((place, end)) => {
+                Some((place, patience, MailboxEnd::Left)) => left.push_back((place, patience.saturating_mul(2))),
+                Some((place, _, end)) => {
                     if let Some(slot) = ends.get_mut(place) {
                         *slot = end;
                     }
@@ -207,18 +254,24 @@ async fn each(cycle: &Arc<Cycle>, places: &[(MailboxIndex, Address)], retry: boo
                 None => return ends,
             },
             () = cycle.limits.hunger(), if may_open => is_hungry = true,
+            // The cycle has the other end.
+            _ = queued.changed() => {}
         }
     }
 }
 
-/// Works on one mailbox, in a task of its own.
-async fn one(cycle: Arc<Cycle>, index: MailboxIndex, address: Address, retry: bool) -> MailboxEnd {
+/// Works on one mailbox, in a task of its own: backs it up, with patience for a silent server, or tries again what failed.
+async fn one(cycle: Arc<Cycle>, index: MailboxIndex, address: Address, patience: Option<Duration>) -> MailboxEnd {
     if cycle.halt.is_cancelled() {
         return MailboxEnd::Halted;
     }
     let (inner, mailbox) = (cycle.clone(), address.clone());
-    let mut task =
-        tokio::spawn(async move { if retry { mailbox::retry(&inner, index, &mailbox).await } else { mailbox::back_up(&inner, index, &mailbox).await } });
+    let mut task = tokio::spawn(async move {
+        match patience {
+            Some(patience) => mailbox::back_up(&inner, index, &mailbox, patience).await,
+            None => mailbox::retry(&inner, index, &mailbox).await.map(|()| Turn::Used),
+        }
+    });
     let _abort_when_dropped = AbortOnDrop(task.abort_handle());
     let stopped = async {
         cycle.halt.cancelled().await;
@@ -229,13 +282,15 @@ async fn one(cycle: Arc<Cycle>, index: MailboxIndex, address: Address, retry: bo
         () = stopped => return MailboxEnd::Halted,
     };
     let problem = match ended {
-        Ok(Ok(())) => return MailboxEnd::Done,
+        Ok(Ok(Turn::Used)) => return MailboxEnd::Done,
+        Ok(Ok(Turn::Left)) => return MailboxEnd::Left,
         Ok(Err(Halt::Cycle)) => return MailboxEnd::Halted,
         Ok(Err(Halt::Source(error))) => problem::of_source(&error, Some(&address), ""),
         Err(_) => Problem { mailbox: address.to_string(), ..problem::whole("internal", "the backup of this mailbox broke off", "see the daemon's log") },
     };
-    tracing::warn!(job = %cycle.job, mailbox = %address, code = %problem.code, reason = %problem.message, "mailbox failed");
+    tracing::warn!(job = %cycle.job, cycle = cycle.progress.cycle(), mailbox = %address, code = %problem.code, reason = %problem.message, "mailbox failed");
     cycle.progress.phase(index, Phase::Failed);
+    cycle.progress.covers(&address, coverage::of_failed(&problem.message));
     cycle.progress.problem(problem.clone());
     MailboxEnd::Failed(problem)
 }

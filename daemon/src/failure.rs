@@ -31,6 +31,11 @@ pub fn not_found<'a>(noun: &str, name: &str, known: impl IntoIterator<Item = &'a
     ApiError::new(ErrorCode::NotFound, format!("there is no {noun} {name}"), hint)
 }
 
+/// Returns a code as it is written on the socket.
+pub fn code_word(code: ErrorCode) -> String {
+    serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// Answers that something can not be done in the present state.
 pub fn state(message: impl Into<String>, hint: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::State, message, hint)

@@ -3,8 +3,12 @@
 //! What a job is stands in its definition; how it goes stands in its `Handle`, the one
 //! source from which every answer about it is made. A running job is one task (`run`).
 
+pub(crate) mod apply;
+mod conduct;
+mod failures;
 mod handle;
 mod ledger;
+mod listen;
 mod run;
 mod watch;
 
@@ -17,12 +21,15 @@ use crate::failure;
 use crate::name::Name;
 use crate::state::States;
 use crate::storages::Storages;
-use c2b_api::job::{Continuity, FailureInfo, JobEdit, JobStatus};
+use c2b_api::coverage::MailboxCoverage;
+use c2b_api::filter::Filter;
+use c2b_api::job::{Continuity, CycleInfo, FailureInfo, JobEdit, JobStart, JobState, JobStatus};
 use c2b_api::{ApiError, ErrorCode};
-use handle::{Handle, Stop};
+use handle::{Beginning, Handle, Stop};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 /// How long `start` looks whether the run fails at once (wrong password, wrong URL), so that it can say so.
@@ -37,28 +44,28 @@ pub struct Jobs {
     states: States,
     queue: Arc<MailboxQueue>,
     clock: Clock,
+    /// Something happened that may change what is to run now.
+    wake: Arc<Notify>,
     handles: Mutex<BTreeMap<Name, Arc<Handle>>>,
 }
 
 impl Jobs {
     /// Serves the jobs that the definitions name; starts none.
     pub fn new(definitions: Arc<Definitions>, connections: Arc<Connections>, storages: Arc<Storages>, states: States, clock: Clock) -> Self {
-        Self { definitions, connections, storages, states, queue: MailboxQueue::new(), clock, handles: Mutex::default() }
+        Self { definitions, connections, storages, states, queue: MailboxQueue::new(), clock, wake: Arc::default(), handles: Mutex::default() }
     }
 
     /// Makes a job; it waits for its start.
     ///
     /// # Errors
     /// When the name is taken, a value is not acceptable, or its connection or storage does not exist.
-    pub async fn create(&self, name: &Name, file: JobFile, user: &str) -> Result<JobStatus, ApiError> {
+    pub async fn create(self: &Arc<Self>, name: &Name, file: JobFile, user: &str) -> Result<JobStatus, ApiError> {
         let _changing = self.definitions.change().await;
         if self.definitions.is_taken::<Job>(name) {
             return Err(ApiError::new(ErrorCode::Exists, format!("there is a job {name} already"), "choose another name, or `c2bctl job edit`"));
         }
         let job = self.check(name, file, user)?;
-        self.states.remove_job(name).map_err(|error| failure::file(&error))?;
-        self.definitions.put(name, job).map_err(|error| failure::file(&error))?;
-        info!(job = %name, %user, "job created");
+        self.put_new(name, job, user)?;
         self.status(name).await
     }
 
@@ -68,30 +75,29 @@ impl Jobs {
     /// When there is no such job, a value is not acceptable, or it runs.
     pub async fn edit(self: &Arc<Self>, name: &Name, edit: JobEdit, user: &str) -> Result<JobStatus, ApiError> {
         let _changing = self.definitions.change().await;
-        let JobFile { owner, connection, storage, continuity, source } = self.get(name)?.to_file();
+        let JobFile { owner, connection, storage, continuity, source, filter, public_folders, activity, disabled, .. } = self.get(name)?.to_file();
         let file = JobFile {
+            name: None,
             owner,
             connection: edit.connection.unwrap_or(connection),
             storage: edit.storage.unwrap_or(storage),
             continuity: edit.continuity.unwrap_or(continuity),
             source: edit.source.unwrap_or(source),
+            filter: Filter {
+                age: edit.age.unwrap_or(filter.age),
+                contacts_always: edit.contacts_always.unwrap_or(filter.contacts_always),
+                leave_out: edit.leave_out.unwrap_or(filter.leave_out),
+                associated: edit.associated.unwrap_or(filter.associated),
+            },
+            public_folders: edit.public_folders.unwrap_or(public_folders),
+            activity: edit.activity.unwrap_or(activity),
+            disabled: edit.disabled.unwrap_or(disabled),
         };
         let job = self.check(name, file, user)?;
-        let handle = self.handle(name);
-        let runs = handle.is_running();
-        if runs && !edit.stop {
-            return Err(failure::state(format!("job {name} is running, the edit was discarded"), "give --stop: it is stopped for the edit and started again"));
+        if self.handle(name).is_running() && !edit.stop {
+            return Err(apply::runs(name.as_str(), "the edit was discarded"));
         }
-        if runs {
-            handle.stop(Stop::Edited).await;
-        }
-        let put = self.definitions.put(name, job);
-        handle.edited();
-        if runs {
-            self.begin(&handle, false)?;
-        }
-        put.map_err(|error| failure::file(&error))?;
-        info!(job = %name, %user, "job edited");
+        self.put_changed(name, job, user).await?;
         self.status(name).await
     }
 
@@ -116,16 +122,25 @@ impl Jobs {
     /// a continuous job goes on trying all the same.
     ///
     /// # Errors
-    /// When there is no such job, it runs already, or fails at once.
-    pub async fn start(self: &Arc<Self>, name: &Name, user: &str) -> Result<JobStatus, ApiError> {
+    /// When there is no such job, it runs already, is disabled, is outside of its activity periods, or fails at once.
+    pub async fn start(self: &Arc<Self>, name: &Name, wish: JobStart, user: &str) -> Result<JobStatus, ApiError> {
         let (handle, goes_on) = {
             let _changing = self.definitions.change().await;
             let job = self.get(name)?;
             let handle = self.handle(name);
-            if !handle.adopt() {
-                self.begin(&handle, false)?;
+            if job.definition.disabled {
+                return Err(failure::state(format!("job {name} is disabled"), format!("`c2bctl job enable {name}` lets it run again")));
             }
-            (handle, job.definition.continuity != Continuity::OneTime)
+            if !handle.adopt() {
+                if self.is_armed(&job, &handle, wish)? {
+                    info!(job = %name, %user, "job follows its activity periods again");
+                    self.follow_schedule(name);
+                    return self.status(name).await;
+                }
+                handle.remember(|record| record.cycle_ended = None);
+                self.begin(&handle, Beginning { resumed: false, beyond: wish.now && !self.is_open(&job)? })?;
+            }
+            (handle, job.definition.continuity != Continuity::OneTime || job.definition.activity.is_some())
         };
         info!(job = %name, %user, "job started");
         if tokio::time::timeout(START_LOOK, handle.cycle_ended()).await.is_ok()
@@ -145,10 +160,16 @@ impl Jobs {
     /// # Errors
     /// When there is no such job, or it does not run.
     pub async fn stop(&self, name: &Name, user: &str) -> Result<JobStatus, ApiError> {
-        self.get(name)?;
-        if !self.handle(name).stop(Stop::By(user.to_owned())).await {
-            return Err(failure::state(format!("job {name} is not running"), ""));
+        let job = self.get(name)?;
+        let handle = self.handle(name);
+        if !handle.stop(Stop::By(user.to_owned())).await {
+            if job.definition.activity.is_none() || handle.record().held {
+                return Err(failure::state(format!("job {name} is not running"), ""));
+            }
+            handle.remember(|record| record.held = true);
+            handle.rest(JobState::Inactive, &format!("stopped by {user}"), None);
         }
+        self.follow_schedule(name);
         info!(job = %name, %user, "job stopped");
         self.status(name).await
     }
@@ -190,9 +211,32 @@ impl Jobs {
         self.storages.ask(&storage, move |catalog| ledger::failures(catalog, job.name.as_str())).await
     }
 
+    /// Returns a job's last cycles, the last one first.
+    ///
+    /// # Errors
+    /// When there is no such job, or its history cannot be read.
+    pub fn history(&self, name: &Name, count: usize) -> Result<Vec<CycleInfo>, ApiError> {
+        self.get(name)?;
+        self.states.history(name, count).map_err(|error| failure::file(&error))
+    }
+
+    /// Returns what of each mailbox the cycle that runs, or the last one, covered.
+    ///
+    /// # Errors
+    /// When there is no such job.
+    pub fn coverage(&self, name: &Name) -> Result<Vec<MailboxCoverage>, ApiError> {
+        self.get(name)?;
+        Ok(self.handle(name).coverage())
+    }
+
     /// Returns the turns of mailboxes.
     pub fn queue(&self) -> Arc<MailboxQueue> {
         self.queue.clone()
+    }
+
+    /// Returns whether a job runs.
+    pub fn is_running(&self, name: &Name) -> bool {
+        self.handle(name).is_running()
     }
 
     /// Returns a running job that writes to a storage.
@@ -221,9 +265,11 @@ impl Jobs {
         let names: Vec<Name> = self.definitions.known().jobs.keys().cloned().collect();
         for name in names {
             let handle = self.handle(&name);
-            if handle.goes_on() {
+            let Ok(job) = self.get(&name) else { continue };
+            // Whoever has activity periods is begun by them.
+            if handle.goes_on() && !job.definition.disabled && (job.definition.activity.is_none() || handle.is_beyond()) {
                 info!(job = %name, "job goes on");
-                if let Err(error) = self.begin(&handle, true) {
+                if let Err(error) = self.begin(&handle, Beginning { resumed: true, beyond: handle.is_beyond() }) {
                     warn!(job = %name, error = error.message, "job does not go on");
                 }
             }
@@ -249,10 +295,10 @@ impl Jobs {
     }
 
     /// Starts a run. Held by the lock on changes, or before requests are served.
-    fn begin(self: &Arc<Self>, handle: &Arc<Handle>, resumed: bool) -> Result<(), ApiError> {
+    fn begin(self: &Arc<Self>, handle: &Arc<Handle>, beginning: Beginning) -> Result<(), ApiError> {
         let jobs = self.clone();
         let runner = handle.clone();
-        handle.begin(resumed, move |progress, cancel| run::run(jobs, runner, progress, cancel))
+        handle.begin(beginning, move |progress, cancel| run::run(jobs, runner, progress, cancel))
     }
 
     async fn status_of(&self, job: &Arc<Job>) -> JobStatus {
@@ -264,7 +310,11 @@ impl Jobs {
     }
 
     fn check(&self, name: &Name, file: JobFile, user: &str) -> Result<Job, ApiError> {
-        let job = Job::check(name, file, user).map_err(failure::wrong)?;
+        Job::check(name, file, user).map_err(failure::wrong).and_then(|job| self.find_parts(job))
+    }
+
+    /// Sees to it that a job's connection and storage exist.
+    fn find_parts(&self, job: Job) -> Result<Job, ApiError> {
         self.connections.get(&job.connection)?;
         self.storages.get(&job.storage)?;
         Ok(job)
@@ -272,7 +322,7 @@ impl Jobs {
 
     fn handle(&self, name: &Name) -> Arc<Handle> {
         let mut handles = self.lock_handles();
-        let new = || Arc::new(Handle::new(name.clone(), self.states.clone(), self.clock.clone()));
+        let new = || Arc::new(Handle::new(name.clone(), self.states.clone(), self.clock.clone(), self.wake.clone()));
         handles.entry(name.clone()).or_insert_with(new).clone()
     }
 

@@ -7,8 +7,12 @@
 //! do it with what [`definition`] says there is; [`state`] and [`secret`] keep what must outlive
 //! the process. [`daemon`] holds them together from start to end.
 
+pub mod access;
+pub mod alerts;
 pub mod api;
 pub mod atomic;
+pub mod audit;
+pub mod background;
 pub mod clock;
 pub mod connections;
 pub mod daemon;
@@ -26,7 +30,11 @@ pub mod name;
 pub mod nearest;
 pub mod options;
 pub mod peer;
+pub mod schedule;
+pub mod seal;
 pub mod secret;
+pub mod server;
+pub mod settings;
 pub mod slots;
 mod space;
 pub mod state;

@@ -7,17 +7,24 @@ use c2bd::clock::Clock;
 use c2bd::daemon::Daemon;
 use c2bd::lock::StateLock;
 use c2bd::options::Options;
-use c2bd::{atomic, hardening, listener, log};
+use c2bd::{atomic, background, hardening, listener, log};
 use clap::Parser;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// How long blocking work may go on after all was committed: none of it matters any more.
 const RUNTIME_END_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse().absolute().context("failed to find the working directory")?;
+    let options = Options::parse();
+    if let Some(path) = &options.check {
+        return check(path);
+    }
+    let options = options.absolute().context("failed to find the working directory")?;
     hardening::apply();
     atomic::make_folder(&options.state, 0o750)?;
     let mut lock = StateLock::take(&options.state)?;
@@ -28,10 +35,11 @@ fn main() -> anyhow::Result<()> {
     let daemon = Daemon::open(&options, &clock)?;
     let listener = listener::bind(&options.socket)?;
     if options.daemonize {
-        go_to_background(&options)?;
+        background::go(&options)?;
     }
     lock.write_pid()?;
-    log::start();
+    let logs = std::env::var_os("LOGS_DIRECTORY").map_or_else(|| options.state.join("logs"), PathBuf::from);
+    log::start(log::JobLogs::new(&logs, clock.clone()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start the runtime")?;
     let ended = runtime.block_on(daemon.run(listener)).context("failed to run");
     runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
@@ -42,14 +50,8 @@ fn main() -> anyhow::Result<()> {
     ended
 }
 
-/// Leaves the terminal; what would be logged there goes to `c2bd.log` in the state folder.
-fn go_to_background(options: &Options) -> anyhow::Result<()> {
-    let path = options.state.join("c2bd.log");
-    let log = OpenOptions::new().append(true).create(true).mode(0o640).open(&path);
-    let log = log.with_context(|| format!("failed to open {}", path.display()))?;
-    let mut background = daemonize::Daemonize::new().working_directory("/").umask(0o027).stderr(log);
-    if let Some(pid_file) = &options.pid_file {
-        background = background.pid_file(pid_file);
-    }
-    background.start().context("failed to go to the background")
+/// Looks at definitions and says what is wrong with them; that something is, is no error of this.
+fn check(path: &Path) -> anyhow::Result<()> {
+    let report = c2bd::definition::check::check(path).with_context(|| format!("failed to read {}", path.display()))?;
+    serde_json::to_writer(std::io::stdout().lock(), &report).context("failed to write")
 }

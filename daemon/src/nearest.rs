@@ -14,7 +14,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns the hint for serde's message about an unknown field or variant; empty when there is none.
+/// Returns the hint for serde's message about an unknown field or variant; empty when no known one is near, since the
+/// message lists them.
 ///
 /// serde's messages read ``unknown field `idel`, expected one of `idle`, `source` ``: words in
 /// backquotes, the wrong one first. Inside variants toml's own read `unexpected keys in table: idel,
@@ -29,11 +30,7 @@ pub fn hint(message: &str) -> String {
     } else {
         return String::new();
     };
-    match nearest(wrong, known.iter().copied()) {
-        Some(word) => format!("did you mean `{word}`?"),
-        None if known.is_empty() => String::new(),
-        None => format!("known here: {}", known.join(", ")),
-    }
+    nearest(wrong, known.iter().copied()).map(|word| format!("did you mean `{word}`?")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -44,7 +41,7 @@ mod tests {
     fn a_mistyped_key_is_recognised_and_a_strange_one_is_not() {
         assert_eq!(hint("unknown field `idel`, expected one of `idle`, `source`"), "did you mean `idle`?");
         assert_eq!(hint("unknown field `passwort`, expected `password`"), "did you mean `password`?");
-        assert_eq!(hint("unknown field `zzz`, expected one of `url`, `user`"), "known here: url, user");
+        assert_eq!(hint("unknown field `zzz`, expected one of `url`, `user`"), "");
         assert_eq!(hint("unexpected keys in table: idel, available keys: idle"), "did you mean `idle`?");
         assert_eq!(hint("missing field `url`"), "");
     }

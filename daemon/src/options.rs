@@ -16,6 +16,12 @@ pub struct Options {
     /// Write the process id to this file
     #[arg(long, value_name = "FILE", requires = "daemonize")]
     pub pid_file: Option<PathBuf>,
+    /// Look at definitions, a file or a folder, say as JSON what is wrong with them, and end; `c2bctl config check` is for people
+    #[arg(long, value_name = "PATH", exclusive = true)]
+    pub check: Option<PathBuf>,
+    /// Where the log goes in the background; appended to [default: c2bd.log in the folder of states]
+    #[arg(long, value_name = "FILE", requires = "daemonize")]
+    pub log_file: Option<PathBuf>,
     /// Folder of the definitions of connections, storages and jobs
     #[arg(long, value_name = "DIR", default_value = "/etc/c2b")]
     pub config: PathBuf,
@@ -36,7 +42,9 @@ impl Options {
         for path in [&mut self.config, &mut self.state, &mut self.socket] {
             *path = std::path::absolute(&*path)?;
         }
-        self.pid_file = self.pid_file.map(std::path::absolute).transpose()?;
+        for path in [&mut self.pid_file, &mut self.log_file].into_iter().flatten() {
+            *path = std::path::absolute(&*path)?;
+        }
         Ok(self)
     }
 }

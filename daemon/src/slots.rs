@@ -14,6 +14,7 @@ mod controller;
 mod cost;
 mod gate;
 mod pace;
+mod quiet;
 mod stage;
 mod trouble;
 mod weight;

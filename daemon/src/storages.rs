@@ -6,6 +6,7 @@ mod copy;
 mod create;
 mod edit;
 mod erase;
+mod freeze;
 mod keys;
 mod long;
 mod retention;
@@ -13,6 +14,7 @@ mod schedule;
 
 pub(crate) use create::CreateWish;
 
+use crate::atomic::FileError;
 use crate::clock::Clock;
 use crate::definition::{Definitions, Storage};
 use crate::engine::{BELOW_RESERVE_HINT, BetweenError, StorageWriter, WriterError};
@@ -22,7 +24,7 @@ use crate::name::Name;
 use crate::space::Space;
 use c2b_api::storage::{KeyInfo, KeyKind, ResealInfo, StorageInfo};
 use c2b_api::{ApiError, ErrorCode};
-use c2b_storagefmt::{Catalog, CommitSeq, StorageStats, WrapInfo, WrapKind, pins};
+use c2b_storagefmt::{Catalog, CommitSeq, StorageStats, WrapInfo, WrapKind, Writer, pins};
 use chore::Chores;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -57,12 +59,12 @@ enum Work {
 
 impl Storages {
     /// Serves the storages that the definitions name; opens none yet.
-    pub fn new(definitions: Arc<Definitions>, scratch_dir: PathBuf, state_dir: PathBuf, machine: MachineKey, clock: Clock) -> Self {
+    pub fn new(definitions: Arc<Definitions>, scratch_dir: PathBuf, state_dir: PathBuf, machine: Arc<MachineKey>, clock: Clock) -> Self {
         Self {
             definitions,
             scratch_dir,
             state_dir,
-            machine: Arc::new(machine),
+            machine,
             clock,
             places: Mutex::default(),
             chores: Arc::default(),
@@ -124,8 +126,11 @@ impl Storages {
             info.low_space = space.is_low(storage.reserve);
         }
         info.busy = self.busy(&storage.name);
-        if let Err(error) = self.fill(&storage.name, &mut info).await {
-            info.problem = Some(if error.hint.is_empty() { error.message } else { format!("{} ({})", error.message, error.hint) });
+        match self.fill(&storage.name, &mut info).await {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => {
+                info.problem = Some(if error.hint.is_empty() { error.message } else { format!("{} ({})", error.message, error.hint) });
+            }
         }
         info
     }
@@ -180,15 +185,20 @@ impl Storages {
         name: &Name,
         question: impl FnOnce(&Catalog) -> Result<T, c2b_storagefmt::Error> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let storage = self.get(name)?;
-        let place = self.place(name);
-        let mut work = place.lock().await;
-        let catalog = match &*work {
-            Work::Open { path, writer } if *path == storage.path => writer.catalog(),
-            _ => self.reopen(&storage, &mut work).await?.catalog(),
-        };
-        drop(work);
+        let (catalog, _) = self.catalog(name).await?;
         blocking(move || question(&catalog).map_err(|error| failure::storage(&error))).await
+    }
+
+    /// Does work between two batches of the storage's writer, and commits it.
+    ///
+    /// # Errors
+    /// When the storage cannot be opened, or the work or its commit fails; then nothing of it is there.
+    pub(crate) async fn between<T: Send + 'static>(
+        &self,
+        name: &Name,
+        work: impl FnOnce(&mut Writer) -> Result<T, c2b_storagefmt::Error> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.writer(name).await?.between(work).await.map_err(|error| between_error(&error))
     }
 
     /// Closes the storage: what is pending is committed.
@@ -224,9 +234,11 @@ impl Storages {
         self.definitions.known().jobs.values().filter(|job| job.storage == *name).map(|job| job.name.to_string()).collect()
     }
 
-    async fn fill(&self, name: &Name, info: &mut StorageInfo) -> Result<(), ApiError> {
-        let (writer, stats) = self.live(name).await?;
-        let catalog = writer.catalog();
+    /// Fills in what the catalogue knows; returns why the storage can only be read, if so.
+    async fn fill(&self, name: &Name, info: &mut StorageInfo) -> Result<Option<ApiError>, ApiError> {
+        let (catalog, problem) = self.catalog(name).await?;
+        let counted = catalog.clone();
+        let stats = blocking(move || counted.stats().map_err(|error| failure::storage(&error))).await?;
         let about = catalog.info();
         info.uuid = Some(about.uuid.to_string());
         info.format = about.version;
@@ -240,7 +252,7 @@ impl Storages {
         info.erased_mailboxes = stats.erased_mailboxes;
         let schedule = self.schedule(name);
         info.marked = retention::marked(&info.retention, stats.marked_versions, stats.marked_bytes, schedule.marked);
-        (info.pending, info.freed, info.reseal_stuck) = (schedule.pending, schedule.freed, schedule.stuck);
+        (info.pending, info.freed, info.reseal_stuck, info.frozen) = (schedule.pending, schedule.freed, schedule.stuck, schedule.frozen);
         info.pinned_bytes = pins(&info.path).unwrap_or_default().iter().map(|pin| pin.bytes).sum();
         let asked = move || Ok((last_commit(&catalog)?, catalog.oldest_verification()?, catalog.reseal_pending()?));
         let resealing;
@@ -249,7 +261,7 @@ impl Storages {
             let done_bytes = stats.stored_bytes.saturating_sub(resealing.bytes);
             info.resealing = Some(ResealInfo { done_bytes, total_bytes: stats.stored_bytes });
         }
-        Ok(())
+        Ok(problem)
     }
 
     async fn fill_whole(&self, name: &Name, info: &mut StorageInfo) -> Result<(), ApiError> {
@@ -282,6 +294,37 @@ impl Storages {
         let catalog = writer.catalog();
         let stats = blocking(move || catalog.stats().map_err(|error| failure::storage(&error))).await?;
         Ok((writer, stats))
+    }
+
+    /// Returns the storage's catalogue, also that of a writer that failed. Where the disk is too full to open the storage for
+    /// writing, it is read as it is, and the error comes with it.
+    async fn catalog(&self, name: &Name) -> Result<(Catalog, Option<ApiError>), ApiError> {
+        let storage = self.get(name)?;
+        let place = self.place(name);
+        let mut work = place.lock().await;
+        let opened = match &*work {
+            Work::Open { path, writer } if *path == storage.path => return Ok((writer.catalog(), None)),
+            _ => self.reopen(&storage, &mut work).await,
+        };
+        match opened {
+            Err(error) if error.code == ErrorCode::LowSpace => {
+                // What is kept there is a log that nobody reads; it may go as soon as it is open.
+                let scratch = self.scratch("reader-")?;
+                let unlock = self.unlock_of(&storage).await?;
+                let opened = blocking(move || Catalog::open_reader(&storage.path, scratch.path(), &unlock).map_err(|error| failure::storage(&error)));
+                match opened.await {
+                    Ok((catalog, _)) => Ok((catalog, Some(error))),
+                    Err(_) => Err(error),
+                }
+            }
+            opened => Ok((opened?.catalog(), None)),
+        }
+    }
+
+    /// Makes a folder for what RocksDB writes beside a storage.
+    fn scratch(&self, prefix: &str) -> Result<tempfile::TempDir, ApiError> {
+        let made = tempfile::Builder::new().prefix(prefix).tempdir_in(&self.scratch_dir);
+        made.map_err(|err| failure::file(&FileError::of("make a folder in", &self.scratch_dir)(err)))
     }
 
     /// Opens the storage, after closing what is open there.

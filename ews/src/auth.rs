@@ -23,7 +23,7 @@ use crate::{EwsConfig, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::Trouble;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use hyper::header::HeaderValue;
 use kerberos::Tickets;
 use oauth::OAuth;
@@ -54,6 +54,11 @@ impl SignIn {
             Self::OAuth(oauth) => &oauth.client_id,
         }
     }
+}
+
+/// Returns the last moment at which a client's certificate is good; `None` when it cannot be read.
+pub fn certificate_expiry(pem: &Secret) -> Option<DateTime<Utc>> {
+    oauth::certificate_expiry(pem)
 }
 
 /// A user with a password.
@@ -120,6 +125,9 @@ pub(crate) enum SignInError {
     /// What the server sent is no challenge.
     #[error("the server's challenge is not understood")]
     Challenge,
+    /// What the server says at the end does not fit what was said before.
+    #[error("the server's last word is not signed with the key that was agreed on: somebody may be in between")]
+    LastWord,
     /// There are no random numbers.
     #[error("no random numbers from the operating system")]
     Random(#[source] getrandom::Error),
@@ -166,6 +174,11 @@ pub(crate) struct Leg {
 pub(crate) trait Dialogue: Send {
     /// Answers what the server said.
     fn next(&mut self, challenge: &Challenge) -> Result<Leg, SignInError>;
+
+    /// Takes what a server says at the end, when it is content.
+    fn finish(&mut self, _: &[u8]) -> Result<(), SignInError> {
+        Ok(())
+    }
 }
 
 /// How requests are signed.

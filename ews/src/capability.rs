@@ -3,10 +3,12 @@
 //! An ability starts unknown. Its first success proves it, and nothing takes that back, so that one poisoned
 //! item cannot cost the others their fidelity. Its first refusal as unsupported makes it lacking; then it is not asked for again.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a server may lack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ability {
     /// `ExportItems`.
     Export,
@@ -22,52 +24,59 @@ pub(crate) enum Ability {
     FolderCounters,
     /// `SyncFolderItems` with the size of each item.
     SizesInSync,
+    /// `SyncFolderItems` with read states.
+    ReadsInSync,
+    /// `SyncFolderItems` with what says how old items are.
+    FactsInSync,
+    /// `FindItem` with read states.
+    ReadsInFind,
+    /// `FindItem` with what says how old items are.
+    FactsInFind,
+    /// `SyncFolderItems` with associated items.
+    AssociatedInSync,
+    /// `FindItem` of associated items.
+    AssociatedInFind,
+    /// `FindFolder` with several roots, also those of archives and recoverable items.
+    ManyRoots,
+    /// `Subscribe` and `GetStreamingEvents`.
+    Notifications,
+    /// `ExportItems` of public folders, which the documents do not promise.
+    ExportPublic,
 }
-
-const UNKNOWN: u8 = 0;
-const PROVED: u8 = 1;
-const LACKING: u8 = 2;
 
 /// What is known about one server.
 #[derive(Debug, Default)]
 pub(crate) struct Capabilities {
-    states: [AtomicU8; 7],
+    /// Whether the server has an ability; those of which nothing is known are not in it.
+    known: Mutex<BTreeMap<Ability, bool>>,
 }
 
 impl Capabilities {
     /// Returns whether it is known that the server cannot do this.
     pub(crate) fn lacks(&self, ability: Ability) -> bool {
-        self.state(ability).load(Ordering::Relaxed) == LACKING
+        self.lock().get(&ability) == Some(&false)
     }
 
     /// Returns whether the server has done this.
     pub(crate) fn is_proved(&self, ability: Ability) -> bool {
-        self.state(ability).load(Ordering::Relaxed) == PROVED
+        self.lock().get(&ability) == Some(&true)
     }
 
     /// Notes that the server did this.
     pub(crate) fn prove(&self, ability: Ability) {
-        self.state(ability).store(PROVED, Ordering::Relaxed);
+        self.lock().insert(ability, true);
     }
 
     /// Notes that the server cannot do this, unless it has done it before.
     pub(crate) fn miss(&self, ability: Ability) {
-        if self.state(ability).compare_exchange(UNKNOWN, LACKING, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if let Entry::Vacant(place) = self.lock().entry(ability) {
+            place.insert(false);
             tracing::warn!(?ability, "server lacks an ability, going on without it");
         }
     }
 
-    fn state(&self, ability: Ability) -> &AtomicU8 {
-        let [export, sync_items, full_pages, sync_folders, property_list, folder_counters, sizes_in_sync] = &self.states;
-        match ability {
-            Ability::Export => export,
-            Ability::SyncItems => sync_items,
-            Ability::FullPages => full_pages,
-            Ability::SyncFolders => sync_folders,
-            Ability::PropertyList => property_list,
-            Ability::FolderCounters => folder_counters,
-            Ability::SizesInSync => sizes_in_sync,
-        }
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Ability, bool>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

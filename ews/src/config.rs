@@ -4,6 +4,7 @@ use crate::Secret;
 use crate::auth::{Account, SignIn};
 use crate::directory::{LdapConfig, MailboxList};
 use crate::error::EwsError;
+use c2b_mailbox::Address;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::{Host, Url};
@@ -24,6 +25,8 @@ pub struct EwsConfig {
     pub lists: Vec<MailboxList>,
     /// The directory, where one is known.
     pub ldap: Option<LdapConfig>,
+    /// Where public folders are, as far as Autodiscover told.
+    pub public_folders: Option<PublicFolderPlace>,
     /// Certificates (PEM) of authorities to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// Accept any certificate, and send the password over plain `http` to any host.
@@ -34,6 +37,17 @@ pub struct EwsConfig {
     pub connect_timeout: Duration,
     /// How long the server may be silent within a request; 150 s by default.
     pub idle_timeout: Duration,
+}
+
+/// Where public folders are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicFolderPlace {
+    /// The mailbox with their tree: Autodiscover's `PublicFolderInformation`.
+    pub hierarchy: Option<Address>,
+    /// Its server, as `X-PublicFolderMailbox` wants it: `InternalRpcClientServer`.
+    pub server: Option<String>,
+    /// Where Autodiscover is, which tells the mailboxes of their contents.
+    pub endpoint: Option<Url>,
 }
 
 impl EwsConfig {
@@ -49,6 +63,7 @@ impl EwsConfig {
             sign_in,
             lists: vec![MailboxList::Names],
             ldap: None,
+            public_folders: None,
             ca_pem: None,
             insecure: false,
             spool_dir: spool_dir.into(),

@@ -131,6 +131,11 @@ impl Failure {
         self.reach == Some(Scope::Item)
     }
 
+    /// Returns whether it is about so much at least, whatever was tried.
+    pub(crate) fn reaches(&self, scope: Scope) -> bool {
+        self.reach == Some(scope)
+    }
+
     /// Returns whether the mailbox may have to be opened in another way.
     pub(crate) fn is_of_opening(&self) -> bool {
         matches!(self.trouble, Trouble::Forbidden | Trouble::NoSuchMailbox | Trouble::NotFound)
@@ -140,6 +145,11 @@ impl Failure {
     /// trouble is about more than the item.
     pub(crate) fn rules_out_other_forms(&self) -> bool {
         self.retry != Retry::No || self.trouble == Trouble::NotFound || self.reach.is_some_and(|reach| reach != Scope::Item)
+    }
+
+    /// Returns whether this may pass, and is yet about nothing more than what was asked for.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.trouble, Trouble::Busy | Trouble::Malformed) && self.reach.is_none_or(|reach| reach == Scope::Item)
     }
 
     /// Returns whether asking for fewer items at once may get further: the answer or the request as a whole failed,

@@ -10,29 +10,35 @@ mod classify;
 mod client;
 mod connection;
 mod error;
+mod outgoing;
 mod pool;
+mod stream;
 mod tls;
 mod wire;
 
 pub(crate) use answer::Answer;
 pub(crate) use client::{HttpClient, Request};
 pub(crate) use error::HttpError;
+pub(crate) use stream::Stream;
 pub(crate) use wire::Wire;
 
 use crate::auth::Refusal;
+use crate::body::Body;
 use crate::config::EwsConfig;
 use crate::error::{EwsError, Failure};
 use crate::soap::{self, Batch, Operation, Reply, ServerVersion};
 use crate::xml::XmlReader;
 use bytes::Bytes;
-use c2b_mailbox::{Address, Trouble};
+use c2b_mailbox::{Address, Retry, Trouble};
 use chrono::DateTime;
 use flate2::read::MultiGzDecoder;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use url::Url;
 use uuid::Uuid;
@@ -47,6 +53,8 @@ pub(crate) struct Target {
     pub(crate) anchor: Option<Address>,
     /// The mailbox whose owner is impersonated.
     pub(crate) impersonate: Option<Address>,
+    /// The public-folder mailbox, as its server is named: `X-PublicFolderMailbox`.
+    pub(crate) public_folder: Option<String>,
 }
 
 /// A client for one server with one user.
@@ -56,6 +64,10 @@ pub(crate) struct Transport {
     spool_dir: PathBuf,
     version: Mutex<Option<ServerVersion>>,
     refusal: Mutex<Option<Refusal>>,
+    /// Whether the server has given an answer that was one: then this is where it is.
+    has_answered: AtomicBool,
+    /// The certificate that the server showed last, in DER.
+    certificate: Mutex<Option<Vec<u8>>>,
 }
 
 impl Transport {
@@ -66,6 +78,8 @@ impl Transport {
             spool_dir: config.spool_dir.clone(),
             version: Mutex::new(None),
             refusal: Mutex::new(None),
+            has_answered: AtomicBool::new(false),
+            certificate: Mutex::new(None),
         })
     }
 
@@ -74,10 +88,44 @@ impl Transport {
         self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the certificate that the server showed last, in DER.
+    pub(crate) fn certificate(&self) -> Option<Vec<u8>> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks once.
     pub(crate) async fn call<O: Operation>(&self, operation: O, target: &Target) -> Result<Batch<O::Message>, Failure> {
-        let body = soap::write(&operation, target.impersonate.as_ref());
-        let request = Request { method: Method::POST, url: self.url.clone(), headers: headers(target), body: Bytes::from(body) };
+        Ok(self.call_with(operation, target, HeaderMap::new()).await?.0)
+    }
+
+    /// Asks once, with more headers than usual; returns those of the answer, too.
+    pub(crate) async fn call_with<O: Operation>(&self, operation: O, target: &Target, more: HeaderMap) -> Result<(Batch<O::Message>, HeaderMap), Failure> {
+        let answer = self.ask(&operation, target, more).await?;
+        let otherwise = classify::status(&answer);
+        let date = DateTime::parse_from_rfc2822(answer.header("date")).ok().map(|date| date.to_utc());
+        let headers = answer.headers().clone();
+        let reply = self.receive::<O>(answer).await?;
+        if let Some(version) = reply.version {
+            *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
+        }
+        let batch = judged(reply.answer, otherwise.as_ref()).map_err(|failure| self.in_hindsight(failure))?;
+        self.has_answered.store(true, Ordering::Relaxed);
+        Ok((Batch { date, ..batch }, headers))
+    }
+
+    /// Asks once for an answer of many documents that comes bit by bit; the server may be silent so long in between.
+    pub(crate) async fn stream<O: Operation>(&self, operation: &O, target: &Target, mut more: HeaderMap, silence_max: Duration) -> Result<Stream<O>, Failure> {
+        // What is packed may wait in a buffer on the way.
+        more.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let answer = self.ask(operation, target, more).await?;
+        Ok(Stream::new(answer.patient_for(silence_max), self.spool_dir.clone()))
+    }
+
+    async fn ask<O: Operation>(&self, operation: &O, target: &Target, more: HeaderMap) -> Result<Answer, Failure> {
+        let body = soap::write(operation, target.impersonate.as_ref());
+        let mut headers = headers(target);
+        headers.extend(more);
+        let request = Request { method: Method::POST, url: self.url.clone(), headers, body };
         let answer = self.client.send(&request).await?;
         tracing::debug!(
             operation = O::NAME,
@@ -87,24 +135,25 @@ impl Transport {
             back_end = answer.header("x-targetbeserver"),
             "server answered"
         );
+        let mut certificate = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        if certificate.as_deref() != answer.certificate() {
+            *certificate = answer.certificate().map(<[u8]>::to_vec);
+        }
+        drop(certificate);
         if answer.status() == StatusCode::UNAUTHORIZED {
             let refusal = Refusal::of(answer.headers(), self.client.scheme());
             *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
         }
-        if let Some(failure) = classify::at_sight(&answer, &self.url, self.client.scheme()) {
-            return Err(failure);
+        match classify::at_sight(&answer, &self.url, self.client.scheme()) {
+            Some(failure) => Err(self.in_hindsight(failure)),
+            None => Ok(answer),
         }
-        let otherwise = classify::status(&answer);
-        let date = DateTime::parse_from_rfc2822(answer.header("date")).ok().map(|date| date.to_utc());
-        let reply = self.receive::<O>(answer).await?;
-        if let Some(version) = reply.version {
-            *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
-        }
-        match (reply.answer, otherwise) {
-            (Err(failure), Some(otherwise)) if matches!(failure.trouble, Trouble::WrongUrl | Trouble::Malformed) => Err(otherwise),
-            (Err(failure), Some(otherwise)) => Err(classify::with_pause_of(failure, &otherwise)),
-            (answer, _) => answer.map(|batch| Batch { date, ..batch }),
-        }
+    }
+
+    /// Judges anew what looks like a wrong address: where the server has answered before, somebody else does for now.
+    fn in_hindsight(&self, failure: Failure) -> Failure {
+        let passes = failure.trouble == Trouble::WrongUrl && self.has_answered.load(Ordering::Relaxed);
+        if passes { failure.retrying(Retry::Backoff) } else { failure }
     }
 
     /// Says what to do when the sign-in was refused, as far as the last refusal tells.
@@ -114,7 +163,7 @@ impl Transport {
 
     /// Makes an unauthenticated request, to see whether the server can be reached at all.
     pub(crate) async fn knock(&self) -> Result<StatusCode, Failure> {
-        let request = Request { method: Method::GET, url: self.url.clone(), headers: HeaderMap::new(), body: Bytes::new() };
+        let request = Request { method: Method::GET, url: self.url.clone(), headers: HeaderMap::new(), body: Body::default() };
         let answer = self.client.send_unsigned(&request).await?;
         let status = answer.status();
         answer.finish().await;
@@ -149,6 +198,15 @@ impl Transport {
     }
 }
 
+/// Judges what the body says beside what the status line said.
+fn judged<T>(answer: Result<T, Failure>, otherwise: Option<&Failure>) -> Result<T, Failure> {
+    match (answer, otherwise) {
+        (Err(failure), Some(otherwise)) if matches!(failure.trouble, Trouble::WrongUrl | Trouble::Malformed) => Err(otherwise.clone()),
+        (Err(failure), Some(otherwise)) => Err(classify::with_pause_of(failure, otherwise)),
+        (answer, _) => answer,
+    }
+}
+
 fn headers(target: &Target) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
@@ -159,6 +217,9 @@ fn headers(target: &Target) -> HeaderMap {
     }
     if let Some(anchor) = target.anchor.as_ref().and_then(|address| HeaderValue::from_str(address.as_str()).ok()) {
         headers.insert(HeaderName::from_static("x-anchormailbox"), anchor);
+    }
+    if let Some(mailbox) = target.public_folder.as_ref().and_then(|mailbox| HeaderValue::from_str(mailbox).ok()) {
+        headers.insert(HeaderName::from_static("x-publicfoldermailbox"), mailbox);
     }
     headers
 }

@@ -3,6 +3,7 @@
 //! Any kind of item is read by one reader, since servers return properties of one kind within
 //! elements of another; what it does not know it passes over.
 
+mod age;
 mod contact;
 mod recurrence;
 mod value;
@@ -15,6 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::render::{Attendance, Body, Person, Properties};
 use c2b_mailbox::{ChangeKey, Content, FlagStatus, Importance, ItemId, ItemMeta};
+use chrono::{DateTime, Utc};
 use std::path::Path;
 use value::{attendees, people, person, strings};
 
@@ -22,6 +24,9 @@ pub(crate) use value::date_time;
 
 /// Longest body that is kept for rendering, in bytes.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// `MSGFLAG_ASSOCIATED` of `PidTagMessageFlags`: the item is associated with its folder.
+const ASSOCIATED_FLAG: i32 = 0x40;
 
 /// One item of an answer.
 #[derive(Debug, Default)]
@@ -36,6 +41,12 @@ pub(crate) struct RawItem {
     pub(crate) flag: Option<FlagStatus>,
     pub(crate) has_attachments: bool,
     pub(crate) search_key: Option<Vec<u8>>,
+    /// Whether it is associated with its folder.
+    pub(crate) associated: bool,
+    /// Whether it is a series, whatever its pattern.
+    pub(crate) recurs: bool,
+    /// When the last occurrence of a series ends, as the server tells it.
+    pub(crate) last_end: Option<DateTime<Utc>>,
     pub(crate) attachments: Vec<RawAttachment>,
     pub(crate) properties: Properties,
 }
@@ -83,9 +94,17 @@ impl RawItem {
             }
             "Size" => self.size = xml.text()?.trim().parse().ok(),
             "IsRead" => self.read = boolean(&xml.text()?),
+            "IsAssociated" => self.associated |= boolean(&xml.text()?).unwrap_or(false),
             "IsDraft" => self.draft = boolean(&xml.text()?),
             "HasAttachments" => self.has_attachments = boolean(&xml.text()?).unwrap_or(false),
             "Flag" => self.flag = read_flag(xml)?,
+            "LastOccurrence" => self.last_end = value::end(xml)?,
+            "Recurrence" => {
+                let recurrence = recurrence::read(xml)?;
+                self.recurs = true;
+                self.properties.event.recurrence.clone_from(&recurrence);
+                self.properties.task.recurrence = recurrence;
+            }
             "ExtendedProperty" => self.read_extended(xml)?,
             _ => self.read_common(property, xml)?,
         }
@@ -142,11 +161,6 @@ impl RawItem {
             "IsCancelled" => event.cancelled = boolean(&xml.text()?).unwrap_or(false),
             "LegacyFreeBusyStatus" => event.free = xml.text()?.trim() == "Free",
             "DeletedOccurrences" => event.deleted_occurrences = value::starts(xml)?,
-            "Recurrence" => {
-                let recurrence = recurrence::read(xml)?;
-                event.recurrence.clone_from(&recurrence);
-                self.properties.task.recurrence = recurrence;
-            }
             _ => self.read_task(property, xml)?,
         }
         Ok(())
@@ -181,6 +195,7 @@ impl RawItem {
         }
         match tag.as_str() {
             "0x300b" | "12299" => self.search_key = STANDARD.decode(value.trim()).ok().filter(|key| !key.is_empty()),
+            "0xe07" | "0x0e07" | "3591" => self.associated = value.trim().parse::<i32>().is_ok_and(|flags| flags & ASSOCIATED_FLAG != 0),
             "34566" => self.properties.event.start = date_time(&value),
             "34568" => self.properties.event.end = date_time(&value),
             _ => {}
@@ -216,6 +231,7 @@ impl RawItem {
         meta.categories.clone_from(&it.categories);
         meta.has_attachments = self.has_attachments || !self.attachments.is_empty();
         meta.search_key.clone_from(&self.search_key);
+        meta.associated = self.associated;
         meta
     }
 }

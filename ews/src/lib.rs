@@ -12,6 +12,7 @@
 
 pub mod auth;
 pub mod autodiscover;
+mod body;
 mod capability;
 mod config;
 mod decoder;
@@ -26,7 +27,7 @@ pub mod source;
 mod xml;
 
 pub use auth::SignIn;
-pub use config::EwsConfig;
+pub use config::{EwsConfig, PublicFolderPlace};
 pub use directory::{LdapConfig, MailboxList};
 pub use error::EwsError;
 pub use secret::Secret;

@@ -4,14 +4,22 @@ pub(crate) mod expand_dl;
 pub(crate) mod export_items;
 pub(crate) mod find_folder;
 pub(crate) mod find_item;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod get_attachment;
 pub(crate) mod get_folder;
 pub(crate) mod get_item;
+pub(crate) mod get_permissions;
 pub(crate) mod get_rights;
 pub(crate) mod get_searchable_mailboxes;
+pub(crate) mod get_streaming_events;
+pub(crate) mod listed_item;
 pub(crate) mod resolve_names;
+pub(crate) mod subscribe;
 pub(crate) mod sync_folder_hierarchy;
 pub(crate) mod sync_folder_items;
+pub(crate) mod unsubscribe;
+pub(crate) mod upload_items;
 
 use crate::xml::XmlWriter;
 use c2b_mailbox::{Address, FolderId, ItemId};
@@ -45,6 +53,17 @@ fn write_item_ids(xml: &mut XmlWriter, ids: &[ItemId]) {
     });
 }
 
+/// Writes a `GetFolder` that asks for these properties and nothing else.
+fn write_get_folder(xml: &mut XmlWriter, uris: &[&str], folders: impl IntoIterator<Item = FolderName>) {
+    xml.element("m:GetFolder", &[], |xml| {
+        xml.element("m:FolderShape", &[], |xml| {
+            xml.text("t:BaseShape", "IdOnly");
+            xml.element("t:AdditionalProperties", &[], |xml| write_fields(xml, uris));
+        });
+        xml.element("m:FolderIds", &[], |xml| folders.into_iter().for_each(|folder| folder.write(xml)));
+    });
+}
+
 fn write_fields(xml: &mut XmlWriter, uris: &[&str]) {
     for uri in uris {
         xml.empty("t:FieldURI", &[("FieldURI", uri)]);
@@ -57,20 +76,28 @@ mod tests {
 
     use super::expand_dl::ExpandDl;
     use super::export_items::ExportItems;
-    use super::find_folder::FindFolder;
+    use super::find_folder::{FindFolder, Traversal};
     use super::find_item::FindItem;
     use super::get_attachment::GetAttachment;
     use super::get_folder::GetFolder;
     use super::get_item::{GetItem, Shape};
+    use super::get_permissions::GetPermissions;
     use super::get_rights::GetRights;
     use super::get_searchable_mailboxes::GetSearchableMailboxes;
+    use super::get_streaming_events::GetStreamingEvents;
+    use super::listed_item::ListingShape;
     use super::resolve_names::ResolveNames;
+    use super::subscribe::Subscribe;
     use super::sync_folder_hierarchy::SyncFolderHierarchy;
     use super::sync_folder_items::SyncFolderItems;
+    use super::unsubscribe::Unsubscribe;
+    use super::upload_items::UploadItems;
     use super::*;
     use crate::soap::{self, Operation};
+    use c2b_mailbox::{Content, Wishes};
     use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::sync::{Arc, Mutex};
 
     fn schema() -> Option<PathBuf> {
         let shared = std::env::var_os("C2B_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
@@ -99,7 +126,9 @@ mod tests {
 
         fn add<O: Operation>(&mut self, operation: &O) {
             let mailbox = Address::parse("a&b@example.org").unwrap();
-            let envelope = soap::write(operation, Some(&mailbox));
+            let mut envelope = Vec::new();
+            soap::write(operation, Some(&mailbox)).write_to(&mut envelope).unwrap();
+            let envelope = String::from_utf8(envelope).unwrap();
             let between = |name: &str| {
                 let (_, rest) = envelope.split_once(&format!("<s:{name}>")).unwrap();
                 rest.split_once(&format!("</s:{name}>")).unwrap().0.to_owned()
@@ -142,27 +171,49 @@ mod tests {
         let mailbox = Address::parse("bob@example.org").unwrap();
         let folder = FolderId::new("AAMk<&\"=");
         let ids = vec![ItemId::new("AAMk=="), ItemId::new("AAMk2/+=")];
-        let roots = [FolderName::WellKnown("msgfolderroot", None), FolderName::WellKnown("inbox", Some(mailbox)), FolderName::Id(folder.clone())];
-        requests.add(&GetFolder { folders: roots.to_vec() });
+        let roots = [FolderName::WellKnown("msgfolderroot", None), FolderName::WellKnown("inbox", Some(mailbox.clone())), FolderName::Id(folder.clone())];
+        requests.add(&GetFolder { folders: roots.to_vec(), with_counters: false });
         requests.add(&GetRights { folders: roots.to_vec() });
+        requests.add(&GetPermissions { folders: vec![folder.clone()] });
+        let parts = c2b_mailbox::Part::ALL.map(|part| FolderName::WellKnown(part.role_word(), Some(mailbox.clone())));
+        requests.add(&FindFolder { roots: parts.to_vec(), offset: 0, with_counters: true, traversal: Traversal::Deep });
+        requests.add(&FindFolder {
+            roots: vec![FolderName::WellKnown("publicfoldersroot", None)],
+            offset: 0,
+            with_counters: false,
+            traversal: Traversal::Public,
+        });
+        requests.add(&GetFolder { folders: vec![FolderName::Id(folder.clone())], with_counters: true });
+        requests.add(&Subscribe { folders: roots.to_vec() });
+        requests.add(&Subscribe { folders: Vec::new() });
+        requests.add(&GetStreamingEvents { subscriptions: vec!["JgBi<&=".to_owned(), "AAAA".to_owned()], minutes: 30 });
+        requests.add(&Unsubscribe { subscription: "JgBi<&=".to_owned() });
         for root in roots {
             for state in [None, Some("H4sIA<>".to_owned())] {
                 requests.add(&SyncFolderHierarchy { root: root.clone(), state });
             }
             for with_counters in [false, true] {
-                requests.add(&FindFolder { root: root.clone(), offset: 1000, with_counters });
+                requests.add(&FindFolder { roots: vec![root.clone()], offset: 1000, with_counters, traversal: Traversal::Deep });
             }
         }
+        let every = ListingShape { sizes: true, wishes: Wishes { read: true, facts: true, associated: true } };
+        let shapes = [ListingShape::default(), ListingShape { sizes: true, ..ListingShape::default() }, every];
         for state in [None, Some("H4sIA==".to_owned())] {
-            for with_sizes in [false, true] {
-                requests.add(&SyncFolderItems { folder: folder.clone(), state: state.clone(), changes_max: 512, with_sizes });
+            for shape in shapes {
+                requests.add(&SyncFolderItems { folder: folder.clone(), state: state.clone(), changes_max: 512, shape });
             }
         }
         for shape in [Shape::Mime, Shape::PlainMime, Shape::Everything, Shape::Listing] {
             requests.add(&GetItem { ids: ids.clone(), shape });
         }
         requests.add(&ExportItems { ids });
-        requests.add(&FindItem { folder, offset: 0 });
+        for associated in [false, true] {
+            let data = Arc::new(Mutex::new(Content::from_bytes(&[0, 255, 7]).unwrap()));
+            requests.add(&UploadItems { folder: folder.clone(), data, associated });
+        }
+        for (shape, associated) in shapes.into_iter().flat_map(|shape| [(shape, false), (shape, true)]) {
+            requests.add(&FindItem { folder: folder.clone(), offset: 0, shape, associated });
+        }
         requests.add(&GetAttachment { id: "AAMk=".to_owned() });
         requests.add(&ExpandDl { group: Address::parse("all@example.org").unwrap() });
         requests.add(&GetSearchableMailboxes);
@@ -174,7 +225,7 @@ mod tests {
     fn the_validation_notices_a_wrong_request() {
         let Some(schema) = schema() else { return };
         let mut requests = Requests::new(schema);
-        requests.add(&SyncFolderItems { folder: FolderId::new("A"), state: None, changes_max: 513, with_sizes: false });
+        requests.add(&SyncFolderItems { folder: FolderId::new("A"), state: None, changes_max: 513, shape: ListingShape::default() });
         assert!(requests.validate().unwrap_err().contains("MaxChangesReturned"));
     }
 }

@@ -1,6 +1,7 @@
 //! The SOAP envelope around every operation: request headers, faults, server version, and the list of
 //! response messages with their codes.
 
+use crate::body::Body;
 use crate::error::Failure;
 use crate::xml::{Element, XmlError, XmlReader, XmlWriter};
 use c2b_mailbox::{Address, Trouble};
@@ -29,6 +30,11 @@ pub(crate) trait Operation: Send + Sync + 'static {
 
     /// Reads an element of a response message, which is open, to its end. What is large goes to `spool_dir`.
     fn read(message: &mut Self::Message, element: &Element, xml: &mut XmlReader, spool_dir: &Path) -> Result<(), Failure>;
+
+    /// Says what becomes of a message that tells an error: the error, unless what came with it matters as well.
+    fn refused(_: Self::Message, failure: Failure) -> Result<Self::Message, Failure> {
+        Err(failure)
+    }
 }
 
 /// An answer and the version of the server that gave it.
@@ -48,8 +54,8 @@ pub(crate) struct ServerVersion {
 }
 
 /// Returns the request of an operation as a document.
-pub(crate) fn write<O: Operation>(operation: &O, impersonate: Option<&Address>) -> String {
-    let mut xml = XmlWriter::default();
+pub(crate) fn write<O: Operation>(operation: &O, impersonate: Option<&Address>) -> Body {
+    let mut xml = XmlWriter::document();
     xml.element("s:Envelope", &[("xmlns:s", SOAP), ("xmlns:t", TYPES), ("xmlns:m", MESSAGES)], |xml| {
         xml.element("s:Header", &[], |xml| {
             xml.empty("t:RequestServerVersion", &[("Version", SERVER_VERSION)]);
@@ -62,7 +68,7 @@ pub(crate) fn write<O: Operation>(operation: &O, impersonate: Option<&Address>) 
         });
         xml.element("s:Body", &[], |xml| operation.write(xml));
     });
-    format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>{}", xml.finish())
+    xml.finish()
 }
 
 /// Reads a document as the answer of an operation.
@@ -247,6 +253,9 @@ fn uncoded_fault(fault_code: &str, status: &Status) -> Failure {
         "no such operation",
     ]) {
         Trouble::Unsupported
+    } else if says(&["invalid", "malformed", "bad request", "not allowed"]) {
+        // Whoever says what is wrong with the request is in no passing trouble, whatever the fault's code.
+        Trouble::Refused
     } else if fault_code.ends_with("Server") || fault_code.ends_with("Receiver") {
         Trouble::Busy
     } else {
@@ -308,7 +317,7 @@ fn read_message<O: Operation>(message: &Element, xml: &mut XmlReader, spool_dir:
     let remark = message.attribute("ResponseClass") == Some("Warning") && status.code != "ErrorBatchProcessingStopped";
     let coded = status.code.starts_with("Error") && !remark;
     Ok(match refused {
-        _ if status.error || coded => Err(status.failure()),
+        _ if status.error || coded => O::refused(value, status.failure()),
         Some(failure) => Err(failure),
         None if overlong => Err(Failure::new(Trouble::Malformed, "answer", "a property is longer than 4 MiB").retrying(c2b_mailbox::Retry::No)),
         None => Ok(value),

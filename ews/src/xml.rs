@@ -10,7 +10,9 @@
 
 mod lossy;
 mod reader;
+mod splitter;
 mod writer;
 
 pub(crate) use reader::{Element, XmlError, XmlReader};
+pub(crate) use splitter::{SplitError, Splitter};
 pub(crate) use writer::XmlWriter;

@@ -103,6 +103,8 @@ pub struct ItemMeta {
     pub has_attachments: bool,
     /// `PidTagSearchKey`: survives moves; a copy shares it.
     pub search_key: Option<Vec<u8>>,
+    /// Whether it is associated with its folder (settings, views, rules) rather than something that people see in it.
+    pub associated: bool,
 }
 
 impl ItemMeta {
@@ -129,6 +131,7 @@ impl ItemMeta {
             categories: Vec::new(),
             has_attachments: false,
             search_key: None,
+            associated: false,
         }
     }
 }

@@ -10,18 +10,26 @@
 pub mod address;
 pub mod change;
 pub mod content;
+pub mod facts;
 pub mod folder;
 pub mod id;
 pub mod item;
 pub mod mailbox;
+pub mod part;
+pub mod public;
 pub mod render;
 pub mod source;
+pub mod watch;
 
 pub use address::{Address, AddressError};
-pub use change::{Change, FolderChange, FolderPage, Page};
+pub use change::{Change, FolderChange, FolderPage, Page, Told, Wishes};
 pub use content::{Content, ContentWriter};
+pub use facts::{Facts, Occurs};
 pub use folder::{Folder, Role};
 pub use id::{ChangeKey, Cursor, FolderId, FolderMark, ItemId};
 pub use item::{Fidelity, FlagStatus, Format, Importance, Item, ItemMeta, Readable};
 pub use mailbox::{Mailbox, MailboxKind};
+pub use part::{Part, Presence};
+pub use public::{PublicFolder, PublicTree};
 pub use source::{Bounds, CheckReport, Fetched, Finding, ItemRef, Level, Looked, Retry, Scope, Sight, Source, SourceError, Trouble};
+pub use watch::{Listener, Listening};

@@ -7,8 +7,12 @@
 //! * Errors say what they are about ([`Scope`]) and whether and when to try again ([`Retry`]).
 //!   A source makes each request once; repeating is the caller's one retry policy.
 
-use crate::{Address, Change, ChangeKey, Cursor, FolderId, FolderPage, Item, ItemId, ItemMeta, Mailbox, Page};
+use crate::public::Whereabouts;
+use crate::{
+    Address, Change, ChangeKey, Cursor, Facts, FolderId, FolderPage, Item, ItemId, ItemMeta, Listener, Mailbox, Page, PublicFolder, PublicTree, Wishes,
+};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::time::Duration;
@@ -31,8 +35,30 @@ pub trait Source: Send + Sync {
     /// keeps that order; callers must accept any order.
     async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<FolderPage, SourceError>;
 
+    /// Returns who may do what in folders, as text with a line for each; of those alone that tell it.
+    async fn permissions(&self, mailbox: &Address, folders: &[FolderId]) -> Result<Vec<(FolderId, String)>, SourceError>;
+
+    /// Walks the public folders that are named, and tells of the tree what those who keep it must know. Their items are
+    /// asked for as those of a mailbox, under the address of the organisation's public folders.
+    ///
+    /// `reader` is a mailbox in whose name they may be read where the account cannot in its own.
+    async fn public_folders(&self, reader: Option<&Address>, wanted: &[PublicFolder]) -> Result<PublicTree, SourceError>;
+
+    /// Asks where public folders are that were taken before and are not seen any more, one answer for each, in their order.
+    async fn seek_public_folders(&self, folders: &[FolderId]) -> Result<Vec<Whereabouts>, SourceError>;
+
+    /// Returns the domain that names the organisation whose public folders these are, where the source knows it.
+    fn organisation(&self) -> Option<String>;
+
     /// Returns the next page of item changes of a folder: all items when `cursor` is `None`.
-    async fn changes(&self, mailbox: &Address, folder: &FolderId, cursor: Option<&Cursor>) -> Result<Page<Change>, SourceError>;
+    async fn changes(&self, mailbox: &Address, folder: &FolderId, cursor: Option<&Cursor>, wishes: Wishes) -> Result<Page<Change>, SourceError>;
+
+    /// Returns why the associated items of this mailbox's folders are not told though they are wished for, as far as it
+    /// is known by now.
+    fn lacks_associated(&self, mailbox: &Address) -> Option<String> {
+        let _ = mailbox;
+        None
+    }
 
     /// Returns what items are like without their contents, one result for each, in any order.
     ///
@@ -44,8 +70,30 @@ pub trait Source: Send + Sync {
     /// `Err` means that nothing is known about any of them; a failure of one item is in its own [`Fetched`].
     async fn fetch(&self, mailbox: &Address, items: &[ItemRef]) -> Result<Vec<Fetched>, SourceError>;
 
+    /// Returns from when to when the certificate is good that the server showed last; none where none was seen, or looked at.
+    fn certificate(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        None
+    }
+
     /// How much one request takes best.
     fn bounds(&self) -> Bounds;
+
+    /// Tells `listener` of mailboxes in which something happened, until it wants to hear no more.
+    ///
+    /// A hint only: see [`crate::watch`]. What passes by itself is waited out here; `Err` means that there is nothing to
+    /// hear as things stand, which is the rule for a source that says nothing else.
+    async fn watch(&self, mailboxes: &[Address], listener: &dyn Listener) -> Result<(), SourceError> {
+        let _ = (mailboxes, listener);
+        Err(SourceError {
+            operation: "watch mailboxes".to_owned(),
+            scope: Scope::Connection,
+            trouble: Trouble::Unsupported,
+            code: "no notifications".to_owned(),
+            message: "the source tells of nothing by itself".to_owned(),
+            retry: Retry::No,
+            source: None,
+        })
+    }
 }
 
 /// How much one request takes best.
@@ -75,6 +123,8 @@ pub struct Looked {
 pub struct Sight {
     /// Its properties, as [`Source::fetch`] would give them.
     pub meta: ItemMeta,
+    /// How old it is.
+    pub facts: Facts,
     /// Whether its author still works on it; `None` when the source does not tell.
     pub draft: Option<bool>,
 }
@@ -86,6 +136,9 @@ pub struct ItemRef {
     pub id: ItemId,
     /// The state that the change feed reported.
     pub change_key: Option<ChangeKey>,
+    /// Take what can be had: a form whose own trouble does not pass may be missing when another form is there.
+    /// Otherwise the whole item fails with it, to be tried again.
+    pub settle: bool,
 }
 
 /// What came of fetching one item.
@@ -95,6 +148,8 @@ pub struct Fetched {
     pub id: ItemId,
     /// The item, or why not. `NotFound` means that it is gone since it was listed.
     pub result: Result<Item, SourceError>,
+    /// Why a form of the item is missing that may be had another time; only where [`ItemRef::settle`] allows it.
+    pub lacks: Option<SourceError>,
 }
 
 /// What an error is about: how far its consequences reach.

@@ -4,7 +4,7 @@
 //! million items costs the same memory as one of ten.
 
 use crate::archive::{Archive, Fault};
-use c2b_storagefmt::{CommitSeq, FolderKey, FolderRow, MailboxKey, Touched};
+use c2b_storagefmt::{CommitSeq, FolderKey, FolderRow, ItemRow, MailboxKey, Touched};
 use chrono::{DateTime, Utc};
 use lru::LruCache;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Trees kept; a walk has one mailbox in hand at a time, and a tree of 100 folders takes about 40 KB.
 const TREES_MAX: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
-/// Folder times kept, 48 bytes each.
+/// What is known of the items of so many folders is kept, 80 bytes each.
 const TIMES_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
 /// Items looked at to find the newest of a folder: about 0.1 s. A larger folder has the newest of these many.
@@ -33,8 +33,32 @@ pub struct FolderTree {
 /// The cache.
 pub struct Folders {
     trees: Mutex<LruCache<(MailboxKey, Frozen), Arc<FolderTree>>>,
-    times: Mutex<LruCache<(FolderKey, Frozen), DateTime<Utc>>>,
+    items: Mutex<LruCache<(FolderKey, Frozen), FolderItems>>,
     owners: Mutex<HashMap<FolderKey, MailboxKey>>,
+}
+
+/// What is told of a folder's items without listing them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FolderItems {
+    /// Time of the newest one; `None` when there is none.
+    pub newest: Option<DateTime<Utc>>,
+    /// Time of the newest of those that are associated with the folder; `None` when none was passed.
+    pub newest_associated: Option<DateTime<Utc>>,
+    /// Whether these are all of them: only the first ones of a large folder were looked at.
+    pub are_all: bool,
+    passed: usize,
+}
+
+impl FolderItems {
+    /// Takes notice of the next item. Of a large folder only the first ones count, and the first associated one behind them.
+    pub fn pass(&mut self, item: &ItemRow) {
+        let counts = self.passed < NEWEST_ITEMS_MAX;
+        self.passed += 1;
+        let newest = if item.meta.associated { &mut self.newest_associated } else { &mut self.newest };
+        if counts || (item.meta.associated && newest.is_none()) {
+            *newest = (*newest).max(Some(item.time));
+        }
+    }
 }
 
 impl FolderTree {
@@ -98,7 +122,7 @@ impl FolderTree {
 impl Folders {
     /// Returns an empty cache.
     pub fn new() -> Self {
-        Self { trees: Mutex::new(LruCache::new(TREES_MAX)), times: Mutex::new(LruCache::new(TIMES_MAX)), owners: Mutex::default() }
+        Self { trees: Mutex::new(LruCache::new(TREES_MAX)), items: Mutex::new(LruCache::new(TIMES_MAX)), owners: Mutex::default() }
     }
 
     /// Returns a mailbox's tree; `seq` is the commit that `frozen` means now.
@@ -120,29 +144,49 @@ impl Folders {
         locked(&self.owners).get(&key).copied()
     }
 
-    /// Returns the time of the newest item in a folder, or when the folder was first seen.
+    /// Returns what is told of a folder's items.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
-    pub fn newest(&self, archive: &impl Archive, mailbox: MailboxKey, row: &FolderRow, frozen: Frozen, seq: CommitSeq) -> Result<DateTime<Utc>, Fault> {
-        if let Some(time) = locked(&self.times).get(&(row.key, frozen)) {
-            return Ok(*time);
+    pub fn items(&self, archive: &impl Archive, mailbox: MailboxKey, folder: FolderKey, frozen: Frozen, seq: CommitSeq) -> Result<FolderItems, Fault> {
+        if let Some(known) = locked(&self.items).get(&(folder, frozen)) {
+            return Ok(*known);
         }
-        let mut newest = None;
-        for item in archive.items(mailbox, row.key, seq)?.take(NEWEST_ITEMS_MAX) {
-            newest = newest.max(Some(item?.time));
+        let mut rows = archive.items(mailbox, folder, seq)?;
+        let mut known = FolderItems::default();
+        for item in rows.by_ref().take(NEWEST_ITEMS_MAX) {
+            known.pass(&item?);
         }
-        let time = newest.unwrap_or(row.created);
-        locked(&self.times).put((row.key, frozen), time);
-        Ok(time)
+        known.are_all = rows.next().is_none();
+        locked(&self.items).put((folder, frozen), known);
+        Ok(known)
+    }
+
+    /// Returns what is told of a folder's items, and whether any is associated with it, however many there are.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn associated(&self, archive: &impl Archive, mailbox: MailboxKey, folder: FolderKey, frozen: Frozen, seq: CommitSeq) -> Result<FolderItems, Fault> {
+        let mut known = self.items(archive, mailbox, folder, frozen, seq)?;
+        if known.newest_associated.is_none() && !known.are_all {
+            for item in archive.items(mailbox, folder, seq)?.skip(NEWEST_ITEMS_MAX) {
+                known.pass(&item?);
+                if known.newest_associated.is_some() {
+                    break;
+                }
+            }
+            known.are_all = known.newest_associated.is_none();
+            locked(&self.items).put((folder, frozen), known);
+        }
+        Ok(known)
     }
 
     /// Forgets what the newest state was of what has been touched since.
     pub fn forget(&self, touched: &[Touched]) {
-        let (mut trees, mut times) = (locked(&self.trees), locked(&self.times));
+        let (mut trees, mut items) = (locked(&self.trees), locked(&self.items));
         for touched in touched {
             trees.pop(&(touched.mailbox, None));
-            times.pop(&(touched.folder, None));
+            items.pop(&(touched.folder, None));
         }
     }
 }
@@ -186,6 +230,7 @@ mod tests {
             file_name: name.replace('/', "_"),
             class: String::new(),
             role: None,
+            permissions: None,
             from: CommitSeq(1),
             until: None,
             created: DateTime::UNIX_EPOCH,

@@ -5,6 +5,7 @@
 
 use crate::archive::Archive;
 use crate::errno::{ViewError, errno};
+use crate::looks::{Look, Looks};
 use crate::node::Node;
 use crate::options::Options;
 use crate::tree::{Attr, Hold, Kind, Listing, Tree};
@@ -47,6 +48,7 @@ pub struct Usage {
 pub struct Adapter<A> {
     tree: Arc<Tree<A>>,
     usage: Arc<Usage>,
+    looks: Looks,
     options: Options,
     listings: Mutex<HashMap<u64, Arc<Mutex<Listing>>>>,
     next_handle: AtomicU64,
@@ -54,8 +56,8 @@ pub struct Adapter<A> {
 
 impl<A: Archive> Adapter<A> {
     /// Puts the adapter before a tree.
-    pub fn new(tree: Arc<Tree<A>>, usage: Arc<Usage>, options: Options) -> Self {
-        Self { tree, usage, options, listings: Mutex::default(), next_handle: AtomicU64::new(1) }
+    pub(crate) fn new(tree: Arc<Tree<A>>, usage: Arc<Usage>, looks: Looks, options: Options) -> Self {
+        Self { tree, usage, looks, options, listings: Mutex::default(), next_handle: AtomicU64::new(1) }
     }
 
     fn node(&self, ino: INodeNo) -> Result<Node, ViewError> {
@@ -85,6 +87,10 @@ impl<A: Archive> Adapter<A> {
             blksize: BLOCK_BYTES,
             flags: 0,
         }
+    }
+
+    fn note(&self, request: &Request, ino: INodeNo) {
+        self.looks.note(Look { uid: request.uid(), pid: request.pid(), ino: ino.0 });
     }
 
     fn listing(&self, handle: FileHandle) -> Result<Arc<Mutex<Listing>>, ViewError> {
@@ -155,7 +161,7 @@ impl<A: Archive> Filesystem for Adapter<A> {
 
     fn read(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         _handle: FileHandle,
         offset: u64,
@@ -165,16 +171,20 @@ impl<A: Archive> Filesystem for Adapter<A> {
         reply: ReplyData,
     ) {
         match self.node(ino).and_then(|node| self.tree.read(node, offset, size as usize)) {
-            Ok(bytes) => reply.data(&bytes),
+            Ok(bytes) => {
+                self.note(request, ino);
+                reply.data(&bytes);
+            }
             Err(error) => reply.error(report(&error)),
         }
     }
 
-    fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         let head = self.tree.head();
         let opened = self.node(ino).and_then(|node| Ok((self.tree.attr(&head, node)?.hold, self.tree.list(&head, node)?)));
         match opened {
             Ok((hold, listing)) => {
+                self.note(request, ino);
                 let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
                 self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(handle, Arc::new(Mutex::new(listing)));
                 let keep = if hold == Hold::Long { FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR } else { FopenFlags::empty() };

@@ -27,7 +27,8 @@ impl Head {
     pub fn load(archive: &impl Archive, seq: CommitSeq) -> Result<Self, Fault> {
         let time = archive.commit_time(seq)?.unwrap_or(archive.info().created);
         let rows: BTreeMap<_, _> = archive.mailboxes()?.into_iter().filter(|row| row.first <= seq).map(|row| (row.key, row)).collect();
-        let names = rows.values().map(|row| (row.address.as_str().to_owned(), row.key)).collect();
+        let named = rows.values().filter(|row| !row.address.is_of_public_folders());
+        let names = named.map(|row| (row.address.as_str().to_owned(), row.key)).collect();
         Ok(Self { seq, time, rows, names })
     }
 
@@ -41,7 +42,17 @@ impl Head {
         self.names.get(name).and_then(|key| self.rows.get(key))
     }
 
-    /// Returns all mailboxes.
+    /// Returns the mailboxes that have a folder of their own, by key.
+    pub fn named_mailboxes(&self) -> impl Iterator<Item = &MailboxRow> {
+        self.rows.values().filter(|row| !row.address.is_of_public_folders())
+    }
+
+    /// Returns what holds the public folders, if there is such.
+    pub fn public_folders(&self) -> Option<&MailboxRow> {
+        self.rows.values().find(|row| row.address.is_of_public_folders())
+    }
+
+    /// Returns all mailboxes, and what holds the public folders.
     pub fn mailboxes(&self) -> impl ExactSizeIterator<Item = &MailboxRow> {
         self.rows.values()
     }

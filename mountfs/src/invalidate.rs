@@ -8,7 +8,7 @@ use crate::archive::Archive;
 use crate::errno::ViewError;
 use crate::folders::FolderTree;
 use crate::node::{Node, View};
-use crate::tree::{Step, Tree};
+use crate::tree::{ASSOCIATED, Step, Tree};
 use c2b_storagefmt::{FolderKey, MailboxKey, Touched};
 use std::collections::{BTreeSet, HashSet};
 
@@ -33,6 +33,7 @@ pub fn notices<A: Archive>(tree: &Tree<A>, step: &Step) -> Result<Vec<Notice>, V
     for touched in touched {
         folders.insert(Notice::Folder(Node::Top(View::Latest, touched.mailbox)));
         folders.insert(folder(touched.folder));
+        folders.insert(associated(touched.folder));
         let Some(key) = touched.item else {
             mailboxes.insert(touched.mailbox);
             continue;
@@ -40,9 +41,15 @@ pub fn notices<A: Archive>(tree: &Tree<A>, step: &Step) -> Result<Vec<Notice>, V
         let at = |seq| tree.archive().item(key, seq).map_err(ViewError::catalogue("item"));
         let Some(old) = at(step.before)? else { continue };
         let new = at(step.after)?;
-        if new.is_none_or(|new| (new.folder, new.from, &new.file_name) != (old.folder, old.from, &old.file_name)) {
+        let was_in = if old.meta.associated { Node::Associated(View::Latest, old.folder) } else { Node::Folder(View::Latest, old.folder) };
+        if new.is_none_or(|new| (new.folder, new.from, new.meta.associated, &new.file_name) != (old.folder, old.from, old.meta.associated, &old.file_name)) {
             folders.insert(folder(old.folder));
-            names.insert(Notice::Name(Node::Folder(View::Latest, old.folder), old.file_name));
+            folders.insert(associated(old.folder));
+            names.insert(Notice::Name(was_in, old.file_name));
+        }
+        if old.meta.associated {
+            // It may have been the last one.
+            names.insert(Notice::Name(Node::Folder(View::Latest, old.folder), ASSOCIATED.to_owned()));
         }
     }
     for mailbox in mailboxes {
@@ -63,6 +70,10 @@ pub fn notices<A: Archive>(tree: &Tree<A>, step: &Step) -> Result<Vec<Notice>, V
 
 fn folder(key: FolderKey) -> Notice {
     Notice::Folder(Node::Folder(View::Latest, key))
+}
+
+fn associated(key: FolderKey) -> Notice {
+    Notice::Folder(Node::Associated(View::Latest, key))
 }
 
 fn parent(mailbox: MailboxKey, key: Option<FolderKey>) -> Node {

@@ -6,6 +6,7 @@
 //! * [`tree`]: names, attributes, listings and bytes, over the seam [`archive`]
 //! * [`invalidate`]: what a new commit makes untrue
 //! * [`fuse`]: the adapter to the kernel; [`errno`]: the one mapping of errors
+//! * `looks`, `witness`: who reads what, told to the daemon for its audit log
 //! * [`unlock`]: the key of a sealed storage
 //! * [`mountpoint`], [`kernel`], [`ready`], [`serve`], [`background`]: the life of a mount
 //!
@@ -20,6 +21,7 @@ pub mod fuse;
 pub mod head;
 pub mod invalidate;
 pub mod kernel;
+mod looks;
 pub mod mountpoint;
 pub mod node;
 pub mod options;
@@ -29,6 +31,7 @@ pub mod serve;
 pub mod stamp;
 pub mod tree;
 pub mod unlock;
+mod witness;
 pub mod xattr;
 
 pub use options::{Options, OptionsError};

@@ -6,6 +6,7 @@
 use c2b_mountfs::{MountError, Options, Request, background, mount, ready};
 use clap::Parser;
 use clap::error::ErrorKind;
+use nix::sys::resource::{Resource, setrlimit};
 use std::error::Error;
 use std::fs::File;
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    // Keys and mail must not be left in a core file. Where the kernel refuses, it is as without.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(err) => {

@@ -23,6 +23,9 @@
 //! | 9 | folder at a typed time | seconds 32, folder 28 |
 //! | 10 | item version | commit 24, item 36 |
 //! | 11 | item at a point | commit 24, item 36 |
+//! | 12 | associated items of a folder, latest | folder 60 |
+//! | 13 | of a folder at a point | commit 24, folder 36 |
+//! | 14 | of a folder at a typed time | seconds 32, folder 28 |
 //! | 15 | what does not fit above | hash 60 |
 
 use c2b_storagefmt::{CommitSeq, FolderKey, ItemKey, MailboxKey};
@@ -95,6 +98,8 @@ pub enum Node {
     Top(View, MailboxKey),
     /// A mailbox folder in one state.
     Folder(View, FolderKey),
+    /// The folder of the items that are associated with a mailbox folder, in one state.
+    Associated(View, FolderKey),
     /// A version of an item: the one that begins with this commit, in `latest/` and at typed times.
     Item(CommitSeq, ItemKey),
     /// An item at a listed point in time.
@@ -171,6 +176,9 @@ fn pack(node: Node) -> Option<u64> {
         Node::Folder(View::Latest, key) => join(7, &[(key.0, 60)]),
         Node::Folder(View::Past(Past::Point(seq)), key) => join(8, &[(seq.0, 24), (key.0, 36)]),
         Node::Folder(View::Past(Past::Typed(second)), key) => join(9, &[seconds(second), (key.0, 28)]),
+        Node::Associated(View::Latest, key) => join(12, &[(key.0, 60)]),
+        Node::Associated(View::Past(Past::Point(seq)), key) => join(13, &[(seq.0, 24), (key.0, 36)]),
+        Node::Associated(View::Past(Past::Typed(second)), key) => join(14, &[seconds(second), (key.0, 28)]),
         Node::Item(seq, key) => join(10, &[(seq.0, 24), (key.0, 36)]),
         Node::PointItem(seq, key) => join(11, &[(seq.0, 24), (key.0, 36)]),
     }
@@ -212,6 +220,9 @@ fn unpack(number: u64) -> Option<Node> {
         9 => Node::Folder(View::Past(typed(28)?), FolderKey(key & low(28))),
         10 => Node::Item(CommitSeq(key >> 36), ItemKey(key & low(36))),
         11 => Node::PointItem(CommitSeq(key >> 36), ItemKey(key & low(36))),
+        12 => Node::Associated(View::Latest, FolderKey(key)),
+        13 => Node::Associated(View::Past(point(36)), FolderKey(key & low(36))),
+        14 => Node::Associated(View::Past(typed(28)?), FolderKey(key & low(28))),
         _ => return None,
     })
 }
@@ -251,6 +262,7 @@ mod tests {
             (mailbox(), 0u16..10_000, 0u8..=12, 0u8..=31).prop_map(|(key, year, month, day)| Node::Date(key, Date { year, month, day })),
             (view(), mailbox()).prop_map(|(view, key)| Node::Top(view, key)),
             (view(), number()).prop_map(|(view, n)| Node::Folder(view, FolderKey(n))),
+            (view(), number()).prop_map(|(view, n)| Node::Associated(view, FolderKey(n))),
             (number(), number()).prop_map(|(seq, n)| Node::Item(CommitSeq(seq), ItemKey(n))),
             (number(), number()).prop_map(|(seq, n)| Node::PointItem(CommitSeq(seq), ItemKey(n))),
         ]

@@ -5,12 +5,14 @@ use crate::errno::ViewError;
 use crate::fuse::{Adapter, Usage};
 use crate::invalidate::{self, Notice};
 use crate::kernel::{self, KernelError};
+use crate::looks::Looks;
 use crate::mountpoint::{self, MountPointError};
 use crate::options::Options;
 use crate::ready::{self, ReadyError};
 use crate::scratch::Scratch;
 use crate::tree::{Step, Tree};
 use crate::unlock::{UnlockError, unlock};
+use crate::witness::Witness;
 use c2b_storagefmt::{Catalog, Error as StorageError};
 use fuser::{INodeNo, Notifier};
 use nix::unistd::geteuid;
@@ -20,7 +22,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -33,6 +35,9 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// How long open files may hold up our end after the mount is gone.
 const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long telling the daemon what was read last may hold up our end.
+const TELL_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why there is no mount.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +127,8 @@ pub fn mount(request: &Request, ready: impl FnOnce()) -> Result<(), MountError> 
     let signal_events = events.clone();
     spawn("signals", move || signals.forever().take_while(|signal| signal_events.send(Event::Signal(*signal)).is_ok()).for_each(drop))?;
 
-    let adapter = Adapter::new(tree.clone(), usage.clone(), request.options.clone());
+    let (looks, noted) = Looks::new();
+    let adapter = Adapter::new(tree.clone(), usage.clone(), looks, request.options.clone());
     let (session, mut unmount) = kernel::connect(adapter, &storage, &target, &request.options)?;
     let notifier = session.notifier();
     spawn("session", move || drop(events.send(Event::Ended(session.run()))))?;
@@ -134,6 +140,12 @@ pub fn mount(request: &Request, ready: impl FnOnce()) -> Result<(), MountError> 
     tracing::info!(storage = %storage.display(), mountpoint = %target.display(), "mounted");
     ready();
     let (stop, stopped) = mpsc::channel::<()>();
+    let (is_ending, (ended, witness_ended)) = (Arc::new(AtomicBool::new(false)), mpsc::channel::<()>());
+    let witness = Witness::new(tree.clone(), noted, is_ending.clone(), &storage, &target);
+    spawn("witness", move || {
+        witness.run();
+        drop(ended);
+    })?;
     spawn("follow", move || follow(&tree, &catalog, &usage, &notifier, &stopped))?;
 
     let result = match inbox.recv() {
@@ -150,6 +162,9 @@ pub fn mount(request: &Request, ready: impl FnOnce()) -> Result<(), MountError> 
         Err(_) => Ok(()),
     };
     drop(stop);
+    // It tells what is left.
+    is_ending.store(true, Ordering::Relaxed);
+    let _ = witness_ended.recv_timeout(TELL_WITHIN);
     drop(scratch);
     tracing::info!(mountpoint = %target.display(), "unmounted");
     result

@@ -26,6 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 /// Commit times kept: items of a listing share a few commits.
 const COMMITS_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
+/// The name of the folder with the public folders.
+const PUBLIC_FOLDERS: &str = "public-folders";
+
+/// The name of the folder with the items that are associated with the folder above. No folder's own name begins so.
+pub(crate) const ASSOCIATED: &str = ".associated";
+
 /// Typed times whose commit is kept; more are looked up again.
 const TYPED_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
@@ -156,6 +162,7 @@ impl<A: Archive> Tree<A> {
             Node::Root => match name {
                 "README.txt" => Node::Readme,
                 "mailboxes" => Node::Mailboxes,
+                PUBLIC_FOLDERS => Node::Mailbox(head.public_folders().ok_or(ViewError::Missing)?.key),
                 "storage" => Node::Storage,
                 _ => return Err(ViewError::Missing),
             },
@@ -176,10 +183,12 @@ impl<A: Archive> Tree<A> {
             Node::Folder(view, folder) => {
                 let mailbox = self.owner(head, folder)?;
                 match self.lookup_folder(head, view, mailbox, Some(folder), name) {
-                    Err(ViewError::Missing) => return self.lookup_item(head, view, folder, name),
+                    Err(ViewError::Missing) if name == ASSOCIATED => Node::Associated(view, folder),
+                    Err(ViewError::Missing) => return self.lookup_item(head, view, folder, false, name),
                     found => return found,
                 }
             }
+            Node::Associated(view, folder) => return self.lookup_item(head, view, folder, true, name),
             Node::Readme | Node::Report(..) | Node::Item(..) | Node::PointItem(..) => return Err(ViewError::NotFolder),
         };
         self.attr(head, node)
@@ -192,8 +201,8 @@ impl<A: Archive> Tree<A> {
     pub fn attr(&self, head: &Head, node: Node) -> Result<Attr, ViewError> {
         let folder = |modified, links, hold| Attr { node, kind: Kind::Folder, size: 0, modified, changed: modified, links, hold };
         match node {
-            Node::Root => Ok(folder(head.time, 4, Hold::Brief)),
-            Node::Mailboxes => Ok(folder(head.time, count(head.mailboxes().len()), Hold::Brief)),
+            Node::Root => Ok(folder(head.time, if head.public_folders().is_some() { 5 } else { 4 }, Hold::Brief)),
+            Node::Mailboxes => Ok(folder(head.time, count(head.named_mailboxes().count()), Hold::Brief)),
             Node::Storage => Ok(folder(head.time, 2, Hold::Brief)),
             Node::Readme => {
                 let created = self.archive.info().created;
@@ -219,6 +228,14 @@ impl<A: Archive> Tree<A> {
                 let tree = self.tree_of(head, view, mailbox)?;
                 self.folder_attr(head, view, mailbox, &tree, tree.get(key).ok_or(ViewError::Stale)?)
             }
+            Node::Associated(view, key) => {
+                let mailbox = self.owner(head, key)?;
+                let row = self.tree_of(head, view, mailbox)?.get(key).ok_or(ViewError::Stale)?.from;
+                let seq = self.seq_of(head, view)?;
+                let items = self.folders.associated(&self.archive, mailbox, key, frozen(view, seq), seq).map_err(ViewError::catalogue("items"))?;
+                let modified = items.newest_associated.ok_or(ViewError::Missing)?;
+                Ok(Attr { changed: self.commit_time(row)?, ..folder(modified, 2, hold(head, view)) })
+            }
             Node::Item(..) | Node::PointItem(..) => self.item_attr(node, Hold::Long, &self.item(node)?),
         }
     }
@@ -230,7 +247,7 @@ impl<A: Archive> Tree<A> {
     pub fn xattrs(&self, head: &Head, node: Node) -> Result<Vec<xattr::Pair>, ViewError> {
         match node {
             Node::Mailbox(key) | Node::At(key) | Node::Date(key, _) | Node::Top(_, key) => Ok(xattr::of_mailbox(&mailbox(head, key)?.address)),
-            Node::Folder(view, key) => {
+            Node::Folder(view, key) | Node::Associated(view, key) => {
                 let owner = self.owner(head, key)?;
                 let tree = self.tree_of(head, view, owner)?;
                 Ok(xattr::of_folder(&mailbox(head, owner)?.address, &tree.path(key), tree.get(key).ok_or(ViewError::Stale)?))
@@ -249,11 +266,26 @@ impl<A: Archive> Tree<A> {
         }
     }
 
+    /// Returns whose mail a node is or holds, and which item it is; none where it is nobody's, or gone.
+    pub(crate) fn whose(&self, head: &Head, node: Node) -> Option<(String, Option<ItemKey>)> {
+        let (key, item) = match node {
+            Node::Mailbox(key) | Node::At(key) | Node::Date(key, _) | Node::Top(_, key) => (key, None),
+            Node::Folder(_, key) | Node::Associated(_, key) => (self.owner(head, key).ok()?, None),
+            Node::Item(..) | Node::PointItem(..) => {
+                let row = self.item(node).ok()?;
+                (row.mailbox, Some(row.key))
+            }
+            Node::Root | Node::Readme | Node::Mailboxes | Node::Storage | Node::Report(..) => return None,
+        };
+        Some((mailbox(head, key).ok()?.address.to_string(), item))
+    }
+
     /// Returns the folder that holds a node; the root where that is not known.
     pub fn parent(&self, head: &Head, node: Node) -> Node {
         match node {
             Node::Root | Node::Readme | Node::Mailboxes | Node::Storage => Node::Root,
             Node::Report(..) => Node::Storage,
+            Node::Mailbox(key) if head.public_folders().is_some_and(|row| row.key == key) => Node::Root,
             Node::Mailbox(_) => Node::Mailboxes,
             Node::At(key) | Node::Top(View::Latest, key) => Node::Mailbox(key),
             Node::Date(key, date) => dates::parent(key, date),
@@ -265,6 +297,7 @@ impl<A: Archive> Tree<A> {
                     Err(_) => Node::Root,
                 }
             }
+            Node::Associated(view, key) => Node::Folder(view, key),
             Node::Item(..) | Node::PointItem(..) => Node::Root,
         }
     }
@@ -282,23 +315,26 @@ impl<A: Archive> Tree<A> {
     }
 
     /// Finds an item by the key in its file name: one read, however large the folder is.
-    fn lookup_item(&self, head: &Head, view: View, folder: FolderKey, name: &str) -> Result<Attr, ViewError> {
+    fn lookup_item(&self, head: &Head, view: View, folder: FolderKey, associated: bool, name: &str) -> Result<Attr, ViewError> {
         let key = key_in(name).ok_or(ViewError::Missing)?;
         let found = self.archive.item(key, self.seq_of(head, view)?).map_err(ViewError::catalogue("item"))?;
-        let row = found.filter(|row| row.folder == folder && row.file_name == name).ok_or(ViewError::Missing)?;
+        let is_it = |row: &ItemRow| row.folder == folder && row.meta.associated == associated && row.file_name == name;
+        let row = found.filter(is_it).ok_or(ViewError::Missing)?;
         self.item_attr(item_node(view, &row), hold(head, view), &row)
     }
 
     fn folder_attr(&self, head: &Head, view: View, mailbox: MailboxKey, tree: &FolderTree, row: &FolderRow) -> Result<Attr, ViewError> {
         let seq = self.seq_of(head, view)?;
-        let modified = self.folders.newest(&self.archive, mailbox, row, frozen(view, seq), seq).map_err(ViewError::catalogue("items"))?;
+        let items = self.folders.items(&self.archive, mailbox, row.key, frozen(view, seq), seq).map_err(ViewError::catalogue("items"))?;
+        let folders = tree.children(Some(row.key)).len() + usize::from(items.newest_associated.is_some());
         Ok(Attr {
             node: Node::Folder(view, row.key),
             kind: Kind::Folder,
             size: 0,
-            modified,
+            modified: items.newest.unwrap_or(row.created),
             changed: self.commit_time(row.from)?,
-            links: count(tree.children(Some(row.key)).len()),
+            // Whether the rest of a large folder has associated items nobody knows yet.
+            links: if items.are_all || items.newest_associated.is_some() { count(folders) } else { 1 },
             hold: hold(head, view),
         })
     }

@@ -5,6 +5,7 @@
 use crate::options::Options;
 use c2b_storagefmt::machine_key::{self, MachineKeyError};
 use c2b_storagefmt::{Error as StorageError, ProbeKind, RecoveryKey, Unlock, probe};
+use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +14,12 @@ use zeroize::Zeroizing;
 
 /// Where the daemon keeps this machine's key when nobody says otherwise.
 pub(crate) const MACHINE_KEY: &str = "/var/lib/c2b/machine.key";
+
+/// Where the service manager keeps the credentials of a daemon that runs, for root to read.
+const DAEMON_CREDENTIALS: &str = "/run/credentials/c2bd.service";
+
+/// The name of the credential with the machine's key.
+const CREDENTIAL: &str = "machine.key";
 
 /// The permissions of group and others.
 const MODE_OTHERS: u32 = 0o077;
@@ -53,12 +60,23 @@ pub(crate) fn unlock(storage: &Path, options: &Options) -> Result<Unlock, Unlock
     let found = probe(storage).map_err(|err| UnlockError::Look(Box::new(err)))?;
     match (found.kind, &options.passfile) {
         (ProbeKind::Storage(info), Some(file)) if info.sealed => from_file(file),
-        (ProbeKind::Storage(info), None) if info.sealed => {
-            let file = options.keyfile.as_deref().unwrap_or(Path::new(MACHINE_KEY));
-            machine_key::read(file).map(Unlock::Machine).map_err(UnlockError::Sealed)
-        }
+        (ProbeKind::Storage(info), None) if info.sealed => machine_key(options.keyfile.as_deref()).map(Unlock::Machine).map_err(UnlockError::Sealed),
         // What is no storage is refused, with its reason, when it is opened.
         _ => Ok(Unlock::Open),
+    }
+}
+
+/// Reads this machine's key: from the file that is named, else from the first place that has it. As with the daemon,
+/// credentials go before the file.
+fn machine_key(file: Option<&Path>) -> Result<Zeroizing<[u8; 32]>, MachineKeyError> {
+    if let Some(file) = file {
+        return machine_key::read(file);
+    }
+    let own = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let places = own.into_iter().chain([PathBuf::from(DAEMON_CREDENTIALS)]).map(|folder| folder.join(CREDENTIAL));
+    match places.into_iter().find(|path| path.exists()) {
+        Some(credential) => machine_key::read_credential(&credential),
+        None => machine_key::read(Path::new(MACHINE_KEY)),
     }
 }
 

@@ -31,6 +31,7 @@ pub fn of_folder(address: &Address, path: &str, row: &FolderRow) -> Vec<Pair> {
         ("class", Some(row.class.clone())),
         ("role", row.role.as_ref().map(|role| role.as_str().to_owned())),
         ("key", Some(row.key.to_string())),
+        ("permissions", row.permissions.clone()),
         ("source-id", Some(row.id.to_string())),
     ];
     present(pairs)
@@ -57,6 +58,7 @@ pub fn of_item(address: &Address, path: &str, row: &ItemRow) -> Vec<Pair> {
         ("flag", meta.flag.map(|flag| flag_word(flag).to_owned())),
         ("importance", meta.importance.map(|importance| importance_word(importance).to_owned())),
         ("categories", Some(list(&meta.categories, "; "))),
+        ("associated", meta.associated.then(|| "true".to_owned())),
         ("attachments", Some(meta.has_attachments.to_string())),
         ("fidelity", Some(fidelity_word(row.fidelity).to_owned())),
         ("rendered", Some(row.rendered.to_string())),

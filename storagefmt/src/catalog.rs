@@ -214,13 +214,23 @@ impl Catalog {
         ChangeMark(self.shared.index().change_mark(change_key.as_str()))
     }
 
-    /// Returns the server ids of everything that is in a folder now, with the marks of their states.
+    /// Returns the server ids of everything that is in a folder now, with the marks of their states; of associated items
+    /// only where asked for.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn live_ids(&self, mailbox: MailboxKey, folder: FolderKey) -> Result<Vec<(ItemId, Option<ChangeMark>)>, Error> {
+    pub fn live_ids(&self, mailbox: MailboxKey, folder: FolderKey, associated: bool) -> Result<Vec<(ItemId, Option<ChangeMark>)>, Error> {
         let items = self.items(mailbox, folder, Moment::Latest)?;
+        let items = items.filter(|item| associated || !item.as_ref().is_ok_and(|item| item.meta.associated));
         items.map(|item| item.map(|item| (item.meta.id, item.meta.change_key.map(|change_key| self.change_mark(&change_key))))).collect()
+    }
+
+    /// Returns how many items are in a folder now.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn live_items(&self, mailbox: MailboxKey, folder: FolderKey) -> Result<u64, Error> {
+        Ok(self.shared.index().scan_all(Table::ItemsLive, &Key::mailbox(mailbox).u64(folder.0).0)?.len() as u64)
     }
 
     /// Returns where an enumeration of changes stands.
@@ -425,6 +435,7 @@ impl Catalog {
             role,
             from: CommitSeq(from),
             until: (until != 0).then_some(CommitSeq(until)),
+            permissions: record.permissions.clone(),
             created: self.commit_time(CommitSeq(record.created))?.unwrap_or(self.info().created),
         })
     }
@@ -479,6 +490,7 @@ pub(crate) fn lost_folder(key: FolderKey, from: u64) -> FolderRecord {
         class: String::new(),
         role: None,
         created: from,
+        permissions: None,
     }
 }
 

@@ -31,7 +31,7 @@ use knife::{Knife, Pieces};
 use source::{Memory, Source, Stream, WINDOW_BYTES};
 use std::io::{self, Read, Seek, SeekFrom};
 
-pub(crate) use self::base64::{Encoder, Lines};
+pub(crate) use self::base64::{Encoder, Lines, STANDARD, STANDARD_NO_PAD};
 
 /// Shortest part that gets chunks of its own, in bytes; shorter ones stay with the headers: naming a chunk costs some 60 bytes, text of this length 150.
 const PART_BYTES_MIN: u64 = 512;

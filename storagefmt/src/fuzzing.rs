@@ -36,6 +36,9 @@ pub fn records(input: &[u8]) {
             Record::Failure(record) => {
                 let _ = crate::Failure::from(record);
             }
+            Record::Waiting(record) => {
+                let _ = record.waiting();
+            }
             _ => {}
         }
     }

@@ -39,6 +39,11 @@ pub(crate) const INDEX_OLD: &str = "index.old";
 /// Folders and files that an interrupted creation may leave, and what file systems put at their root.
 const FURNITURE: [&str; 11] = [LOCK, INDEX, INDEX_NEW, INDEX_OLD, "packs", "incoming", "keys", "reserve", "tmp", README, "lost+found"];
 
+/// The feature of records of items that wait: who does not know it cannot read all records.
+pub(crate) const WAITING: &str = "waiting";
+/// The features that this program knows of those without which nothing may be done.
+const INCOMPATIBLE: [&str; 1] = [WAITING];
+
 /// The text of [`README`].
 const README_TEXT: &str = "This folder is a c2b storage: a backup of mailboxes. Do not change, rename or delete anything in it; \
 to read it, mount it with `c2bctl mount` or `mount.c2b`.\n\
@@ -102,7 +107,8 @@ pub(crate) fn read_description(dir: &Path, store: &dyn Store, access: Access) ->
     }
     let description: Description = toml::from_str(&text).map_err(|err| damaged(err.message().to_owned()))?;
     let Features { incompatible, read_only, .. } = &description.features;
-    if let Some(flag) = incompatible.first().or(read_only.first().filter(|_| access == Access::Write)) {
+    let unknown = incompatible.iter().find(|flag| !INCOMPATIBLE.contains(&flag.as_str()));
+    if let Some(flag) = unknown.or(read_only.first().filter(|_| access == Access::Write)) {
         return Err(newer(format!("{VERSION} with {flag}")));
     }
     let created = DateTime::parse_from_rfc3339(&description.created).map_err(|err| damaged(format!("created: {err}")))?;
@@ -160,14 +166,30 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the description: from now on the folder is a storage.
-pub(crate) fn write_description(store: &dyn Store, uuid: Uuid, created: DateTime<Utc>, sealed: bool) -> Result<StorageInfo, Error> {
+/// Writes the description, with the features without which nothing may be done: from now on the folder is a storage.
+pub(crate) fn write_description(store: &dyn Store, info: &StorageInfo, incompatible: &[&str]) -> Result<(), Error> {
+    let StorageInfo { uuid, version, created, sealed } = info;
+    let created = created.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    let flags = incompatible.iter().map(|flag| format!("\"{flag}\"")).collect::<Vec<_>>().join(", ");
     let text = format!(
-        "# Written once by c2b; see README.txt.\nformat = {VERSION}\nuuid = \"{uuid}\"\ncreated = \"{}\"\nsealed = {sealed}\n\n[features]\ncompatible = []\nread_only = []\nincompatible = []\n",
-        created.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+        "# Written by c2b; see README.txt.\nformat = {version}\nuuid = \"{uuid}\"\ncreated = \"{created}\"\nsealed = {sealed}\n\n[features]\ncompatible = []\nread_only = []\nincompatible = [{flags}]\n"
     );
-    store::put(store, DESCRIPTION, text.as_bytes()).map_err(Error::file("write", DESCRIPTION))?;
-    Ok(StorageInfo { uuid, version: VERSION, created, sealed })
+    store::put(store, DESCRIPTION, text.as_bytes()).map_err(Error::file("write", DESCRIPTION))
+}
+
+/// Writes a description that was lost. Nobody knows which features it named: so it names all.
+pub(crate) fn write_description_anew(store: &dyn Store, info: &StorageInfo) -> Result<(), Error> {
+    write_description(store, info, &INCOMPATIBLE)
+}
+
+/// Makes sure that programs which do not know [`WAITING`] leave the storage alone.
+pub(crate) fn require_waiting(store: &dyn Store, info: &StorageInfo) -> Result<(), Error> {
+    let bytes = store::get(store, DESCRIPTION).map_err(Error::file("read", DESCRIPTION))?.unwrap_or_default();
+    let features: Option<Description> = std::str::from_utf8(&bytes).ok().and_then(|text| toml::from_str(text).ok());
+    if features.is_some_and(|description| description.features.incompatible.iter().any(|flag| flag == WAITING)) {
+        return Ok(());
+    }
+    write_description(store, info, &[WAITING])
 }
 
 /// Makes sure that the packs are of the storage that the description names, by a majority: one may have been put here by mistake.
@@ -286,7 +308,8 @@ mod tests {
             furnish(dir.path(), &store).unwrap();
             assert!(matches!(read(dir.path()), Err(Error::NotAStorage { .. })));
         }
-        let info = write_description(&store, STORAGE, DateTime::UNIX_EPOCH, true).unwrap();
+        let info = StorageInfo { uuid: STORAGE, version: VERSION, created: DateTime::UNIX_EPOCH, sealed: true };
+        write_description(&store, &info, &[]).unwrap();
         assert_eq!(read(dir.path()).unwrap(), info);
         assert!(info.sealed && info.uuid == STORAGE && info.version == 2);
         assert!(matches!(furnish(dir.path(), &store), Err(Error::AlreadyAStorage { .. })));
@@ -318,13 +341,23 @@ mod tests {
     fn flags_of_newer_programs_are_respected() {
         let dir = tempfile::tempdir().unwrap();
         let store = DirStore::new(dir.path());
-        write_description(&store, STORAGE, DateTime::UNIX_EPOCH, false).unwrap();
+        let info = StorageInfo { uuid: STORAGE, version: VERSION, created: DateTime::UNIX_EPOCH, sealed: false };
+        write_description(&store, &info, &[]).unwrap();
         let text = fs::read_to_string(dir.path().join(DESCRIPTION)).unwrap();
         fs::write(dir.path().join(DESCRIPTION), text.replace("read_only = []", "read_only = [\"x\"]")).unwrap();
         assert!(read(dir.path()).is_ok());
         assert!(matches!(read_description(dir.path(), &store, Access::Write), Err(Error::NewerFormat { .. })));
-        fs::write(dir.path().join(DESCRIPTION), text.replace("incompatible = []", "incompatible = [\"x\"]")).unwrap();
-        assert!(matches!(read(dir.path()), Err(Error::NewerFormat { .. })));
+        for unknown in ["[\"x\"]", "[\"waiting\", \"x\"]"] {
+            fs::write(dir.path().join(DESCRIPTION), text.replace("incompatible = []", &format!("incompatible = {unknown}"))).unwrap();
+            assert!(matches!(read(dir.path()), Err(Error::NewerFormat { .. })));
+        }
+        fs::write(dir.path().join(DESCRIPTION), &text).unwrap();
+        for _ in 0..2 {
+            require_waiting(&store, &info).unwrap();
+            let flagged = fs::read_to_string(dir.path().join(DESCRIPTION)).unwrap();
+            assert_eq!(flagged, text.replace("incompatible = []", "incompatible = [\"waiting\"]"));
+            assert_eq!(read_description(dir.path(), &store, Access::Write).unwrap(), info);
+        }
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub use reseal::{ResealPending, ResealReport, ResealRun, ResealStep};
 pub use retention::{Decision, RetentionPlan, RetentionPolicy, RetentionRule, RuleCount};
 pub use row::{
     ChangeMark, CursorScope, Erasure, Failure, FolderRow, ItemRow, Known, MailboxCounts, MailboxRow, Pending, Point, Probe, ProbeKind, Put, PutOutcome,
-    StorageInfo, StorageStats, Touched,
+    StorageInfo, StorageStats, Touched, Waiting,
 };
 pub use seal::{Argon2Params, CopyState, KeyStore, RecoveryKey, Rotated, SealError, Unlock, WrapInfo, WrapKind};
 pub use writer::{Sealing, StorageKeys, Writer};

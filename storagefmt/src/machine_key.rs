@@ -66,7 +66,19 @@ pub fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, MachineKeyError> {
     if mode & MODE_OTHERS != 0 {
         return Err(MachineKeyError::Exposed { path: path_buf(), mode });
     }
-    let text = Zeroizing::new(fs::read(path).map_err(fail)?);
+    read_credential(path)
+}
+
+/// Reads a machine key that the service manager passed: who may read it is not in the file's mode.
+///
+/// # Errors
+/// [`MachineKeyError`], but never that it is exposed.
+pub fn read_credential(path: &Path) -> Result<Zeroizing<[u8; 32]>, MachineKeyError> {
+    let path_buf = || path.to_owned();
+    let text = Zeroizing::new(fs::read(path).map_err(|err| match err.kind() {
+        io::ErrorKind::NotFound => MachineKeyError::Missing { path: path_buf() },
+        _ => MachineKeyError::Read { path: path_buf(), err },
+    })?);
     let digits = text.strip_suffix(b"\n").unwrap_or(&text);
     from_digits(digits).ok_or_else(|| MachineKeyError::Damaged { path: path_buf() })
 }

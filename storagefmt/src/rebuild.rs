@@ -62,7 +62,7 @@ pub fn rebuild(dir: &Path, key: &Unlock, progress: &mut dyn FnMut(RebuildProgres
     store.sweep().map_err(Error::file("clear", dir.join("tmp")))?;
     incoming::land(&store)?;
     if told {
-        layout::write_description(&store, info.uuid, info.created, info.sealed)?;
+        layout::write_description_anew(&store, &info)?;
         report.damages.push(Damage { what: format!("{} was missing: it was made anew", layout::DESCRIPTION), items: Vec::new() });
     }
     let (keys, _) = unlock(&store, &info, key)?;

@@ -126,7 +126,8 @@ fn describe(dir: &Path, store: &dyn Store, found: Found, report: &mut RepairRepo
         quarantine(store, layout::DESCRIPTION, &reason, report)?;
     }
     report.made.push(format!("{}, from the packs: {reason}", layout::DESCRIPTION));
-    layout::write_description(store, info.uuid, info.created, info.sealed)
+    layout::write_description_anew(store, &info)?;
+    Ok(info)
 }
 
 /// Repairs all packs, with the help of the index; where that is damaged, with one that is made anew first.

@@ -47,6 +47,8 @@ pub struct FolderRow {
     pub class: String,
     /// The well-known role, when it has one.
     pub role: Option<Role>,
+    /// Who may do what in it, a line for each; `None` when that was never read.
+    pub permissions: Option<String>,
     /// The first commit in which this version holds.
     pub from: CommitSeq,
     /// The first commit in which it holds no more; `None` while it holds.
@@ -149,6 +151,21 @@ pub struct Failure {
     pub last_seen: DateTime<Utc>,
     /// When to try again; `None` when trying again is of no use.
     pub next_try: Option<DateTime<Utc>>,
+}
+
+/// An item that was seen and is not of an age yet that is backed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its id at the source.
+    pub id: ItemId,
+    /// The folder in which it was seen.
+    pub folder: FolderKey,
+    /// The state that was seen.
+    pub change_key: Option<ChangeKey>,
+    /// Its size as the server reports it, in bytes.
+    pub size: Option<u64>,
+    /// From when its age counts.
+    pub since: DateTime<Utc>,
 }
 
 /// A point in time of a mailbox: the end of a cycle that changed something.

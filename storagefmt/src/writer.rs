@@ -13,6 +13,7 @@ mod loss;
 mod packs;
 pub(crate) mod recover;
 mod room;
+mod waiting;
 
 use crate::ballast;
 pub use keys::StorageKeys;
@@ -64,6 +65,8 @@ pub struct Writer {
     claims: Weak<Claims>,
     /// What an erasure that is under way does not want to be referred to.
     barred: Weak<Barred>,
+    /// Whether the storage's description says that items wait.
+    waiting_required: bool,
     _lock: Lock,
 }
 
@@ -163,6 +166,7 @@ impl Writer {
             state: BatchState::Good,
             claims: Weak::new(),
             barred: Weak::new(),
+            waiting_required: false,
             _lock: lock,
         })
     }
@@ -232,7 +236,19 @@ impl Writer {
         self.record(mailbox, &Record::Cursor(CursorRecord { mailbox: mailbox.0, folder, cursor: cursor.map(|cursor| cursor.as_str().to_owned()) }))
     }
 
-    /// Records a failure; it replaces an earlier one of the same item.
+    /// Returns where an enumeration of changes stands, once the open batch is committed.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn cursor(&self, mailbox: MailboxKey, scope: CursorScope) -> Result<Option<Cursor>, Error> {
+        let place = self.rows.row::<Place>(Table::Cursors, &cursor_key(mailbox, scope))?;
+        match place.map_or(Ok(None), |place| self.rows.record(place))?.as_deref() {
+            Some(Record::Cursor(record)) => Ok(record.cursor.as_ref().map(Cursor::new)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Records a failure; it replaces an earlier one of the same item, and ends its waiting.
     ///
     /// # Errors
     /// When the mailbox is unknown or the index cannot be read.
@@ -240,6 +256,7 @@ impl Writer {
         self.ready()?;
         let record = Record::Failure(FailureRecord::new(mailbox.0, &failure));
         let held = self.rows.row::<Place>(Table::Failures, &self.rows.text_key(mailbox, failure.id.as_str()))?;
+        self.end_waiting(mailbox, &failure.id, None)?;
         if held.map_or(Ok(None), |place| self.rows.record(place))?.as_deref() == Some(&record) {
             return Ok(());
         }
@@ -272,6 +289,15 @@ impl Writer {
         }
         self.introduce(mailbox)?;
         self.record(mailbox, &Record::Point(PointRecord { mailbox: mailbox.0 }))
+    }
+
+    /// Returns how many items of a mailbox are there, those of the open batch included.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn live_items(&self, mailbox: MailboxKey) -> Result<u64, Error> {
+        let row: Option<MailboxRowValue> = self.rows.row(Table::Mailboxes, &Key::mailbox(mailbox))?;
+        Ok(row.map_or(0, |row| row.items))
     }
 
     /// Returns what the open batch holds.

@@ -106,7 +106,8 @@ fn flags_and_moves_fetch_no_body() {
     client.categorise_all(&mails(&bench, mailbox, "Inbox"), "Projects");
     let counters = counted(&bench);
     assert_eq!((bodies(&counters), versions(&bench) - before), ((0, 0), items as u64));
-    assert_eq!(of(&counters, "GetItem"), (items as u64).div_ceil(100).max(pages), "{counters}");
+    // Each page's last look may be a small one.
+    assert!(of(&counters, "GetItem") <= (items as u64).div_ceil(100) + pages, "{counters}");
     settle(&bench);
 
     let before = versions(&bench);

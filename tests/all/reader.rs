@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use c2b_mailbox::{Address, Content, Fidelity, Folder, FolderId, Format, Item, ItemId, ItemMeta, Readable};
 use c2b_storagefmt::{
-    Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Writer, check, rebuild,
+    Argon2Params, Catalog, CommitSeq, ContentId, Contents, Error, FolderKey, ItemRow, MailboxKey, Moment, Sealing, Unlock, Waiting, Writer, check, rebuild,
 };
 use c2b_tests::{files, shared};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -181,6 +181,10 @@ fn both_readers_understand_another_writer() {
 
         let report = rebuild(&storage, &unlock, &mut |_| {}).unwrap();
         assert_eq!(report.damages, Vec::new(), "{name}");
+        let waiting = run(&python, &storage, &secret, &["waiting"]);
+        let theirs: Vec<Value> = text(&waiting.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(theirs, waiting_of_bob(&storage, &unlock), "{name}");
+        assert_eq!(theirs.len(), 2, "{name}");
         let (catalog, contents) = Catalog::open_reader(&storage, &root.path().join(format!("{name}-scratch")), &unlock).unwrap();
         let ours = history(&catalog);
         let mut found: Vec<Value> = ours
@@ -203,6 +207,19 @@ fn both_readers_understand_another_writer() {
         expected.sort_by_key(Value::to_string);
         assert_eq!(found, expected, "{name}");
     }
+}
+
+/// What waits in the folder of another writer's storage in which something does, in the order of ids.
+fn waiting_of_bob(storage: &Path, unlock: &Unlock) -> Vec<Value> {
+    let mut writer = Writer::open(storage, unlock).unwrap();
+    let bob = writer.mailbox(&Address::parse("bob@example.org").unwrap()).unwrap();
+    let mut waiting = writer.waiting(bob, FolderKey(4), DateTime::<Utc>::MAX_UTC, 10).unwrap();
+    waiting.sort_by(|a, b| a.id.cmp(&b.id));
+    let line = |one: Waiting| {
+        let since = one.since.timestamp_micros();
+        json!({ "mailbox": "bob@example.org", "id": one.id, "since": since, "folder": one.folder.0, "change_key": one.change_key, "size": one.size })
+    };
+    waiting.into_iter().map(line).collect()
 }
 
 /// A storage in its own folder, and what was put in.

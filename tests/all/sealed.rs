@@ -79,6 +79,10 @@ fn without_this_machines_key_it_is_locked_until_somebody_unlocks_it() {
     let ctl = bench.ctl();
     let problem = show(&bench)["problem"].to_string();
     assert!(problem.contains("c2bctl storage unlock vault"), "{problem}");
+    // The key sealed the connection's password, too.
+    let refused = ctl.run(&["connection", "check", "lab"]);
+    assert!(refused.code == 5 && refused.stderr.contains("connection edit lab --password-file"), "{refused:#?}");
+    ctl.ok(&["connection", "edit", "lab", "--password-file", &bench.text("password")]);
     let refused = ctl.run(&["job", "start", "all", "--wait"]);
     assert!(refused.code == 5 && refused.stderr.contains("storage unlock vault"), "{refused:#?}");
     // What needs no key can be looked at all the same.

@@ -9,6 +9,7 @@ Prints markdown tables and writes results.json. Environment:
   C2B_BENCH_SEED       its seed (1)
   C2B_BENCH_DIR        work folder; the company is kept in it for the next run ($TMPDIR/c2b-bench)
   C2B_BENCH_PEERS      names of peers to run, of Copy TarZstd TarZstdLong Restic Borg (those installed)
+  C2B_BENCH_FOREIGN    mailboxes that exchangelib fetches, to compare speeds (5)
   C2B_BENCH_KEEP       keep archives and logs
 
 Wall clocks mean something on an idle machine only; the report says how much other programs used.
@@ -23,6 +24,7 @@ import tempfile
 import time
 
 import fetch
+import foreign
 import machine
 import peers
 import product
@@ -32,6 +34,7 @@ MESSAGES = int(os.environ.get("C2B_BENCH_MESSAGES", "50000"))
 MAILBOXES = int(os.environ.get("C2B_BENCH_MAILBOXES", str(max(3, MESSAGES // 500))))
 SEED = int(os.environ.get("C2B_BENCH_SEED", "1"))
 BASE = os.path.abspath(os.environ.get("C2B_BENCH_DIR", os.path.join(tempfile.gettempdir(), "c2b-bench")))
+FOREIGN = int(os.environ.get("C2B_BENCH_FOREIGN", "5"))
 PEERS = os.environ.get("C2B_BENCH_PEERS")
 
 
@@ -107,7 +110,10 @@ def ours(company, work, results):
     lab = product.Lab(company, work)
     try:
         say("floor of the network")
-        results["backup"]["network floor"] = {"first": machine.aside(fetch.floor, lab, sorted(os.listdir(company)))}
+        mailboxes = sorted(name for name in os.listdir(company) if "@" in name)
+        results["backup"]["network floor"] = {"first": machine.aside(fetch.floor, lab, mailboxes)}
+        say("exchangelib")
+        results["exchangelib"] = machine.aside(scripted, lab, company, mailboxes)
         lab.stop()
         # A new process, so that neither counters nor caches of the lab know the floor.
         lab = product.Lab(company, work)
@@ -125,6 +131,16 @@ def ours(company, work, results):
             daemon.stop()
     finally:
         lab.stop()
+
+
+def scripted(lab, company, mailboxes):
+    """Fetches some of the mailboxes with exchangelib; returns its figures, or none where it cannot be had."""
+    some = mailboxes[:: max(1, len(mailboxes) // FOREIGN)][:FOREIGN]
+    figures = foreign.fetch(lab, some)
+    if figures is not None:
+        figures["mailboxes"] = len(some)
+        figures["bytes"] = machine.size(*(os.path.join(company, name) for name in some))[1]
+    return figures
 
 
 def read_ours(company, work, daemon, results):

@@ -198,6 +198,7 @@ def make(target, keys):
     c3.records(ann, [[15, [[3, 1, 2]]], [15, [[3, 2, 0]]], [17, [[3, 2]]], [15, [[2, 1, 0]]], [16, [[2, 1]]]])
     lost = [[19, [[blake3.blake3(content).digest(), "a bad disk", NOW]]] for content in (broken, gone)]
     c3.records(bob, [mailbox(bob, "bob@example.org"), folder(bob, 4, "Eingang", None, 2), [5, [[5]]], [15, [[4, 2, 0]]], *lost])
+    c3.records(bob, [[21, [[bob, f"W-{n}", NOW - n, 4, "1", 70]]] for n in (1, 2)])
     zoes, zoes_record = c3.block(zoe, [secret + third])
     c3.records(zoe, [mailbox(zoe, "zoe@example.org"), folder(zoe, 5, "Inbox", None, 3), item(zoe, 5, 10, 1, "zoe", secret), recipe(secret, [(3, zoes, 0, len(secret))], [len(secret)]), zoes_record])
     c3.records(0, [[18, [[eve, "eve@example.org", NOW, "root", 1, 1, 5, 10, []]]]])
@@ -207,6 +208,8 @@ def make(target, keys):
     again, again_record = c4.block(bob, [gone])
     fleeting = [folder(bob, 6, "fleeting", None, 4), item(bob, 6, 11, 1, "fleeting", gone), [5, [[11]]], [3, [[bob, 6]]]]
     c4.records(bob, [mailbox(bob, "bob@example.org"), recipe(gone, [(4, again, 0, len(gone))], [len(gone)]), again_record, *fleeting])
+    # One item waits no more, another since another time; of a third nobody knows the state.
+    c4.records(bob, [[21, [[bob, "W-1"]]], [21, [[bob, "W-2", NOW - 9, 4, "2"]]], [21, [[bob, "W-3", NOW, 4, None, 7, "?"]]]])
     c4.records(0, [[18, [[zoe, "zoe@example.org", NOW, "root", 1, 1]]]])
 
     # Commit 1 as it was, replaced but still there; then 1 and 2 made anew: eve's frames are holes, a freed recipe is a null.
@@ -252,7 +255,7 @@ def main():
     (target / "tmp").mkdir()
     (target / "storage.toml").write_text(
         f'format = 2\nuuid = "{STORAGE}"\ncreated = "2026-11-21T10:00:00.000000Z"\nsealed = {"true" if keys else "false"}\n\n'
-        "[features]\ncompatible = []\nread_only = []\nincompatible = []\n"
+        "[features]\ncompatible = []\nread_only = []\nincompatible = [\"waiting\"]\n"
     )
     for address, path, name, version, state, data in expected:
         print(json.dumps({"mailbox": address, "folder": path, "file_name": name, "version": version, "state": state, "data": data and data.hex()}, ensure_ascii=False))

@@ -38,6 +38,7 @@ import c2b_codings
 from c2b_keys import KeyDestroyed, Keys, NotAuthentic
 
 FORMAT = 2
+FEATURES = {"waiting"}
 FRAME_LIMIT = 1 << 28
 BLOCK, RECORDS, DIRECTORY = 1, 2, 3
 PACK_NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{4}|[1-9a-f][0-9a-f]{4,7})-([0-9a-f]{8})\.pack")
@@ -220,7 +221,7 @@ class Mailbox:
 
     def __init__(self, key):
         self.key, self.address = key, f"mailbox-{key}@lost.invalid"
-        self.folders, self.versions, self.recipes, self.grants, self.lost = {}, {}, {}, {}, {}
+        self.folders, self.versions, self.recipes, self.grants, self.lost, self.waiting = {}, {}, {}, {}, {}, {}
 
     def apply(self, number, fields, seq):
         """Format, Finding what holds, step 5."""
@@ -252,6 +253,11 @@ class Mailbox:
         elif number == 19:
             self.lost[bytes(fields[0])] = fields[1]
             self.recipes.pop(bytes(fields[0]), None)
+        elif number == 21:
+            fields = [*fields, *[None] * 6][:6]
+            self.waiting.pop(fields[1], None)
+            if fields[2] is not None:
+                self.waiting[fields[1]] = fields
 
     def end(self, key, seq):
         versions = self.versions.get(key, [])
@@ -305,8 +311,8 @@ class Storage:
             raise Refused(f"{path} is not a storage: {err}") from err
         if description["format"] != FORMAT:
             raise Refused(f"format {description['format']} is not known here" + (" (it was a preview)" if description["format"] == 1 else ""))
-        if flags := description.get("features", {}).get("incompatible"):
-            raise Refused(f"unknown features: {flags}")
+        if flags := set(description.get("features", {}).get("incompatible", [])) - FEATURES:
+            raise Refused(f"unknown features: {sorted(flags)}")
         self.uuid = uuid.UUID(description["uuid"])
         self.sealed = description["sealed"]
         if secret and not self.sealed:
@@ -498,6 +504,13 @@ def command_list(storage, as_json):
             print(mailbox.address, mailbox.path(version), version.file_name, size, version.number, state, sep="\t")
 
 
+def command_waiting(storage):
+    for mailbox in sorted(storage.mailboxes.values(), key=lambda mailbox: mailbox.address):
+        for _, name, since, folder, change_key, size in sorted(mailbox.waiting.values()):
+            if mailbox.key not in storage.erased:
+                print(json.dumps({"mailbox": mailbox.address, "id": name, "since": since, "folder": folder, "change_key": change_key, "size": size}))
+
+
 def command_extract(storage, target, exports, versions):
     for mailbox, version, _ in rows(storage):
         if version.until is None:
@@ -562,6 +575,7 @@ def main():
     extract.add_argument("dir")
     extract.add_argument("--exports", action="store_true")
     extract.add_argument("--versions", action="store_true")
+    commands.add_parser("waiting")
     commands.add_parser("verify").add_argument("--json", action="store_true")
     args = parser.parse_args()
     given = [(kind, file) for kind in ("password", "recovery_key", "machine_key") if (file := getattr(args, f"{kind}_file"))]
@@ -573,6 +587,8 @@ def main():
         return 2
     if args.command == "list":
         command_list(storage, args.json)
+    elif args.command == "waiting":
+        command_waiting(storage)
     elif args.command == "extract":
         command_extract(storage, args.dir, args.exports, args.versions)
     else:

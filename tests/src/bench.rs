@@ -23,6 +23,13 @@ impl Bench {
         Self::over(dir, lab_args)
     }
 
+    /// Serves a generated company with archives, recoverable items, public folders and an item of every class.
+    pub fn everything(mailboxes: u32, messages: u32, lab_args: &[&str]) -> Self {
+        let dir = folder();
+        Lab::generate_with(&dir.path().join("org"), mailboxes, messages, 7, &["--everything"]);
+        Self::over(dir, lab_args)
+    }
+
     /// Serves the organisation that `fill` puts into an empty folder.
     pub fn organisation(fill: impl FnOnce(&Path), lab_args: &[&str]) -> Self {
         let dir = folder();
@@ -69,8 +76,9 @@ impl Bench {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("and made private");
     }
 
-    /// Starts the daemon again after it was killed or stopped.
+    /// Starts the daemon again; one that still runs is killed before, lest it answers in the new one's place.
     pub fn restart_daemon(&mut self) {
+        self.daemon.kill();
         self.daemon = Daemon::start(self.dir.path());
     }
 

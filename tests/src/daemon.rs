@@ -18,8 +18,18 @@ pub struct Daemon {
 impl Daemon {
     /// Starts a daemon whose configuration, state and socket are below `dir`; waits until it answers.
     pub fn start(dir: &Path) -> Self {
+        Self::start_logging(dir, None)
+    }
+
+    /// Starts one that logs all that it can.
+    pub fn start_verbose(dir: &Path) -> Self {
+        Self::start_logging(dir, Some("trace"))
+    }
+
+    fn start_logging(dir: &Path, filter: Option<&str>) -> Self {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("c2bd.log")).expect("the log can be opened");
         let child = Command::new(program("c2bd"))
+            .envs(filter.map(|filter| ("C2BD_LOG", filter)))
             .arg("--foreground")
             .arg("--config")
             .arg(dir.join("etc"))
@@ -64,6 +74,11 @@ impl Daemon {
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("a process id fits");
         kill(Pid::from_raw(pid), signal).expect("c2bd can be signalled");
+    }
+
+    /// Returns its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns the most memory it has held, in bytes.

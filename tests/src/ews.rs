@@ -59,9 +59,18 @@ impl Ews {
 
     /// Moves many items into a well-known folder.
     pub fn move_all(&self, ids: &[String], folder: &str) {
+        self.move_to(ids, &format!(r#"<t:DistinguishedFolderId Id="{folder}"/>"#));
+    }
+
+    /// Moves many items into the folder with an id.
+    pub fn move_all_into(&self, ids: &[String], folder: &str) {
+        self.move_to(ids, &format!(r#"<t:FolderId Id="{folder}"/>"#));
+    }
+
+    fn move_to(&self, ids: &[String], folder: &str) {
         for ids in ids.chunks(100) {
             let ids: String = ids.iter().map(|id| format!(r#"<t:ItemId Id="{id}"/>"#)).collect();
-            self.ask(&format!(r#"<m:MoveItem><m:ToFolderId><t:DistinguishedFolderId Id="{folder}"/></m:ToFolderId><m:ItemIds>{ids}</m:ItemIds></m:MoveItem>"#));
+            self.ask(&format!(r"<m:MoveItem><m:ToFolderId>{folder}</m:ToFolderId><m:ItemIds>{ids}</m:ItemIds></m:MoveItem>"));
         }
     }
 

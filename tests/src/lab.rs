@@ -27,6 +27,8 @@ pub struct LabItem {
     pub id: String,
     /// Message class.
     pub class: String,
+    /// Whether it is an associated (FAI) item.
+    pub is_associated: bool,
     /// SHA-256 of the MIME as served, in hexadecimal; empty when it has none.
     pub sha256: String,
     /// Length of it in bytes.
@@ -36,10 +38,16 @@ pub struct LabItem {
 impl Lab {
     /// Generates a company into `org`.
     pub fn generate(org: &Path, mailboxes: u32, messages: u32, seed: u64) {
+        Self::generate_with(org, mailboxes, messages, seed, &[]);
+    }
+
+    /// Generates a company with further arguments, for instance `--everything`.
+    pub fn generate_with(org: &Path, mailboxes: u32, messages: u32, seed: u64, args: &[&str]) {
         let status = Command::new(program("c2b-lab"))
             .arg("generate")
             .arg(org)
             .args(["--mailboxes", &mailboxes.to_string(), "--messages", &messages.to_string(), "--seed", &seed.to_string()])
+            .args(args)
             .stdout(Stdio::null())
             .status()
             .expect("c2b-lab generate starts");
@@ -70,7 +78,8 @@ impl Lab {
 
     /// Returns the server's address without path.
     pub fn base(&self) -> String {
-        self.url.trim_end_matches("/EWS/Exchange.asmx").to_owned()
+        let path = "/EWS/Exchange.asmx".len();
+        self.url.get(..self.url.len().saturating_sub(path)).unwrap_or_default().to_owned()
     }
 
     /// Returns the counters as JSON.
@@ -98,9 +107,33 @@ impl Lab {
         post(&format!("{}/lab/reset-sync-states", self.base()));
     }
 
+    /// Puts a message into an inbox, as delivery does.
+    pub fn deliver(&self, mailbox: &str, mime: &[u8]) {
+        post_body(&format!("{}/lab/deliver?mailbox={mailbox}", self.base()), mime);
+    }
+
+    /// Forgets all subscriptions, as a failover does.
+    pub fn lose_subscriptions(&self) {
+        post(&format!("{}/lab/lose-subscriptions", self.base()));
+    }
+
     /// Lists the items of a mailbox, sorted.
     pub fn items(&self, mailbox: &str) -> Vec<LabItem> {
-        let list = get(&format!("{}/lab/items?mailbox={mailbox}", self.base()));
+        self.list(mailbox, &format!("mailbox={mailbox}"))
+    }
+
+    /// Lists the items of a mailbox's archive, sorted.
+    pub fn archived(&self, mailbox: &str) -> Vec<LabItem> {
+        self.list(mailbox, &format!("mailbox={mailbox}&store=archive"))
+    }
+
+    /// Lists the items of the public folders, sorted.
+    pub fn public(&self) -> Vec<LabItem> {
+        self.list("", "store=public")
+    }
+
+    fn list(&self, mailbox: &str, query: &str) -> Vec<LabItem> {
+        let list = get(&format!("{}/lab/items?{query}", self.base()));
         let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
         let rows = list.as_array().expect("the lab lists items as an array");
         let mut items: Vec<LabItem> = rows
@@ -110,6 +143,7 @@ impl Lab {
                 folder: text(row, "folder"),
                 id: text(row, "id"),
                 class: text(row, "class"),
+                is_associated: row["is_associated"].as_bool().unwrap_or(false),
                 sha256: text(row, "mime_sha256"),
                 length: row["mime_bytes"].as_u64().unwrap_or(0),
             })
@@ -168,5 +202,9 @@ fn get(url: &str) -> Value {
 }
 
 fn post(url: &str) {
-    crate::ews::block_on(async { reqwest::Client::new().post(url).send().await?.error_for_status() }).expect("the lab answers");
+    post_body(url, b"");
+}
+
+fn post_body(url: &str, body: &[u8]) {
+    crate::ews::block_on(async { reqwest::Client::new().post(url).body(body.to_vec()).send().await?.error_for_status() }).expect("the lab answers");
 }

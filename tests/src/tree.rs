@@ -7,21 +7,39 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Returns every file below a folder, sorted by path relative to it.
+///
+/// A folder below that vanishes while it is walked (a view follows its archive) has none.
 pub fn files(root: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+    walk(root).0
+}
+
+/// Returns every folder below one, sorted by path relative to it.
+pub fn folders(root: &Path) -> Vec<PathBuf> {
+    walk(root).1
+}
+
+fn walk(root: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {
-        for entry in std::fs::read_dir(&dir).unwrap_or_else(|err| panic!("failed to list {}: {err}", dir.display())) {
+        let entries = match std::fs::read_dir(&dir) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound && dir != root => continue,
+            entries => entries.unwrap_or_else(|err| panic!("failed to list {}: {err}", dir.display())),
+        };
+        for entry in entries {
             let entry = entry.unwrap_or_else(|err| panic!("failed to list {}: {err}", dir.display()));
+            let path = entry.path().strip_prefix(root).expect("it is below").to_owned();
             if entry.file_type().expect("an entry has a type").is_dir() {
                 open.push(entry.path());
+                folders.push(path);
             } else {
-                found.push(entry.path().strip_prefix(root).expect("it is below").to_owned());
+                files.push(path);
             }
         }
     }
-    found.sort();
-    found
+    files.sort();
+    folders.sort();
+    (files, folders)
 }
 
 /// Returns the SHA-256 of a file in hexadecimal and its length in bytes.

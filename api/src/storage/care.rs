@@ -2,13 +2,15 @@
 
 use super::Subset;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A line of the stream of long work: `R` is what comes at its end, `I` what it finds on its way.
+/// A line of the stream of long work, with what comes at its end and what it finds on its way.
 ///
 /// The work stops at its next step when the caller hangs up; a rebuild runs to its end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "event")]
+#[schemars(rename = "{R}Event")]
 pub enum CareEvent<R, I = NoItem> {
     /// How far it is.
     Progress {
@@ -43,11 +45,11 @@ pub enum CareEvent<R, I = NoItem> {
 }
 
 /// Work that finds nothing on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NoItem {}
 
 /// What progress counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProgressUnit {
     /// Packs: the files that hold everything.
@@ -64,7 +66,7 @@ pub enum ProgressUnit {
 }
 
 /// What long work does at the moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkStage {
     /// All of it: it has no stages.
@@ -91,7 +93,7 @@ impl WorkStage {
 }
 
 /// How thorough a check is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageCheck {
     /// Reads and verifies every byte, not only the structure.
@@ -103,7 +105,7 @@ pub struct StorageCheck {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageCheckReport {
     /// Packs looked at.
@@ -131,7 +133,7 @@ pub struct StorageCheckReport {
 }
 
 /// One damaged place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DamageInfo {
     /// Which file, where, and what is wrong with it.
@@ -141,7 +143,7 @@ pub struct DamageInfo {
 }
 
 /// An item that a damage touches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DamagedItem {
     /// Mailbox.
@@ -158,7 +160,7 @@ pub struct DamagedItem {
 }
 
 /// What a rebuild did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageRebuildReport {
     /// Packs read.
@@ -172,7 +174,7 @@ pub struct StorageRebuildReport {
 }
 
 /// What a repair did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageRepairReport {
     /// Packs looked at.
@@ -192,7 +194,7 @@ pub struct StorageRepairReport {
 }
 
 /// A version that is lost for good.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct LostItem {
     /// The item.

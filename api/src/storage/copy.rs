@@ -1,11 +1,12 @@
 //! A copy of a storage: self-contained, incremental, resumable.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Brings the copy in a folder up to date, or makes it there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageCopy {
     /// The copy's folder, an absolute path: missing, empty, or a copy of this storage.
@@ -13,7 +14,7 @@ pub struct StorageCopy {
 }
 
 /// What was copied.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageCopyReport {
     /// Files copied.

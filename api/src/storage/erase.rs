@@ -1,10 +1,11 @@
 //! Erasing one mailbox from all history, with a record that it was done.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Erases a mailbox: at once and for ever unreadable in a sealed storage, gone from every moment in any.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageErase {
     /// Its address.
@@ -15,7 +16,7 @@ pub struct StorageErase {
 }
 
 /// What was lost, or would be.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageEraseReport {
     /// Whether nothing was done.
@@ -37,7 +38,7 @@ pub struct StorageEraseReport {
 }
 
 /// The record of an erasure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ErasedInfo {
     /// The mailbox's address.
@@ -55,7 +56,7 @@ pub struct ErasedInfo {
 }
 
 /// Lets an erased mailbox be backed up again, from nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageAllow {
     /// Its address.

@@ -1,9 +1,10 @@
 //! Freeing: what retention marked and what was erased gives its space back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Frees space. It goes in steps beside backups and readers, stops when the caller hangs up, and goes on where it was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageFree {
     /// Only says what would be freed.
@@ -12,7 +13,7 @@ pub struct StorageFree {
 }
 
 /// What was freed, or would be.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageFreeReport {
     /// Whether nothing was done.
@@ -30,7 +31,7 @@ pub struct StorageFreeReport {
 }
 
 /// Space that is not free yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PendingSpace {
     /// How much, in bytes.
@@ -43,7 +44,7 @@ pub struct PendingSpace {
 }
 
 /// Why space is not free yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PendingReason {
     /// Too little of a pack is unused to write the rest anew.

@@ -2,6 +2,7 @@
 
 use crate::span::Span;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,7 +11,7 @@ const UNDO_DEFAULT: Span = Span::days(7);
 
 /// What is removed when. The clock is when a version was replaced or a deletion was seen, never the item's own date.
 /// The newest version of a living item is never removed. Rules are alternatives: what one of them names is marked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RetentionPolicy {
     /// Versions that were replaced longer ago than this.
@@ -43,7 +44,7 @@ pub struct PolicyError {
 }
 
 /// Why a version goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetentionRule {
     /// It was replaced long enough ago.
@@ -55,7 +56,7 @@ pub enum RetentionRule {
 }
 
 /// Marks versions by the policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoragePrune {
     /// Only says what would be marked, each with its rule.
@@ -67,7 +68,7 @@ pub struct StoragePrune {
 }
 
 /// One version that goes, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct RetentionDecision {
     /// Mailbox.
@@ -92,7 +93,7 @@ pub struct RetentionDecision {
 }
 
 /// What was marked, or would be.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StoragePruneReport {
     /// Whether nothing was done.
@@ -111,7 +112,7 @@ pub struct StoragePruneReport {
 }
 
 /// How many versions go by a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct RuleCount {
     /// The rule.
@@ -121,7 +122,7 @@ pub struct RuleCount {
 }
 
 /// What was undone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageUnpruneReport {
     /// Versions that stay after all.

@@ -2,10 +2,11 @@
 
 use crate::secret::Secret;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What opens a sealed storage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Credential {
     /// One of its passwords.
@@ -15,7 +16,7 @@ pub enum Credential {
 }
 
 /// Opens a sealed storage on this host. The daemon then keeps a key of its own for it, so that it needs nobody after a reboot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageUnlock {
     /// What opens it.
@@ -23,7 +24,7 @@ pub struct StorageUnlock {
 }
 
 /// A password, not itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PasswordInfo {
     /// What it is called.
@@ -33,7 +34,7 @@ pub struct PasswordInfo {
 }
 
 /// Something that opens a sealed storage, not itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct KeyInfo {
     /// What it is.
@@ -46,7 +47,7 @@ pub struct KeyInfo {
 }
 
 /// A kind of [`KeyInfo`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyKind {
     /// People type it.
@@ -58,7 +59,7 @@ pub enum KeyKind {
 }
 
 /// One more password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PasswordAdd {
     /// What it is called.
@@ -68,7 +69,7 @@ pub struct PasswordAdd {
 }
 
 /// Another password in the place of one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PasswordChange {
     /// The present password, which says which one it is.
@@ -78,7 +79,7 @@ pub struct PasswordChange {
 }
 
 /// One password fewer. The last one can go too: the recovery key stays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PasswordRemove {
     /// Which one.
@@ -86,7 +87,7 @@ pub struct PasswordRemove {
 }
 
 /// A new recovery key; the one before opens nothing any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct RecoveryKey {
     /// The key, given this once.
@@ -94,7 +95,7 @@ pub struct RecoveryKey {
 }
 
 /// New keys for a sealed storage.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StorageRotate {
     /// A password that goes on opening the storage; all others must be added again.
@@ -103,7 +104,7 @@ pub struct StorageRotate {
 }
 
 /// What a rotation did. All new data uses the new key; the old data is sealed anew in the background.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StorageRotateReport {
     /// The number of the new key.
@@ -119,7 +120,7 @@ pub struct StorageRotateReport {
 }
 
 /// How far the sealing of old data with the newest key is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ResealInfo {
     /// Bytes that the newest key seals.

@@ -1,13 +1,15 @@
 //! A part of a storage's packs, so that a check of every byte can be spread over many days: `3/30`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 /// The `part`-th of `parts` parts of about the same size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("examples" = ["3/30"]))]
 pub struct Subset {
     part: NonZeroU32,
     parts: NonZeroU32,

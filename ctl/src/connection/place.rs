@@ -56,11 +56,7 @@ pub(crate) struct PlaceArgs {
 impl PlaceArgs {
     /// Returns where mailboxes are listed; paths are made absolute.
     pub(crate) fn mailboxes(&self) -> Result<Vec<MailboxPlace>, Error> {
-        let whole = |place: &MailboxPlace| match place {
-            MailboxPlace::File(path) => Ok(MailboxPlace::File(absolute(path)?)),
-            place => Ok(place.clone()),
-        };
-        self.places.iter().map(whole).collect()
+        whole(&self.places)
     }
 
     /// Returns the directory.
@@ -81,6 +77,15 @@ impl PlaceArgs {
         let Some(user) = &self.ldap_user else { return Ok(None) };
         password::read(self.ldap_password_file.as_deref(), &format!("Password of {user} at the directory: ")).map(Some)
     }
+}
+
+/// Makes the paths of places absolute.
+pub(super) fn whole(places: &[MailboxPlace]) -> Result<Vec<MailboxPlace>, Error> {
+    let whole = |place: &MailboxPlace| match place {
+        MailboxPlace::File(path) => Ok(MailboxPlace::File(absolute(path)?)),
+        place => Ok(place.clone()),
+    };
+    places.iter().map(whole).collect()
 }
 
 /// Adds where the server and its mailboxes are.
@@ -118,7 +123,8 @@ fn words(place: &MailboxPlace) -> String {
     }
 }
 
-fn parse_place(text: &str) -> Result<MailboxPlace, String> {
+/// Reads a place.
+pub(super) fn parse_place(text: &str) -> Result<MailboxPlace, String> {
     match text.split_once(':') {
         None if text == "ldap" => Ok(MailboxPlace::Ldap),
         None if text == "searchable" => Ok(MailboxPlace::Searchable),

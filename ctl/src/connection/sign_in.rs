@@ -3,12 +3,13 @@
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts::Facts;
-use crate::noun::{NameArgs, Noun};
+use crate::noun::NameArgs;
 use crate::password;
-use crate::session::{Nothing, Session};
+use crate::session::Session;
 use c2b_api::Secret;
-use c2b_api::client::Method;
 use c2b_api::connection::{ConnectionDefinition, KerberosDefinition, OAuthDefinition, SignInEvent, SignInKind};
+use c2b_api::route::{self, Nothing};
+use chrono::NaiveDate;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
@@ -40,6 +41,9 @@ pub(crate) struct SignInArgs {
     /// What to ask the token service for, when it is not all that the application may do at the server
     #[arg(long, requires = "client_id")]
     scope: Option<String>,
+    /// The last day on which the application's secret is good, so that checks can warn in time
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "client_id")]
+    secret_expires: Option<NaiveDate>,
     /// The service's Kerberos principal, when it is not HTTP/ and the host of the URL
     #[arg(long, value_name = "PRINCIPAL")]
     kerberos_service: Option<String>,
@@ -49,7 +53,7 @@ pub(crate) struct SignInArgs {
 }
 
 /// Reads the word of a way to sign in.
-fn kinds() -> impl TypedValueParser<Value = SignInKind> {
+pub(super) fn kinds() -> impl TypedValueParser<Value = SignInKind> {
     let kind = |word: String| SignInKind::ALL.into_iter().find(|kind| kind.word() == word).ok_or("not a way to sign in");
     PossibleValuesParser::new(SignInKind::ALL.map(SignInKind::word)).try_map(kind)
 }
@@ -68,7 +72,8 @@ impl SignInArgs {
     /// Returns the application.
     pub(super) fn oauth(&self) -> Option<OAuthDefinition> {
         let client_id = self.client_id.clone()?;
-        Some(OAuthDefinition { client_id, tenant: self.tenant.clone(), token_url: self.token_url.clone(), scope: self.scope.clone() })
+        let (tenant, token_url, scope) = (self.tenant.clone(), self.token_url.clone(), self.scope.clone());
+        Some(OAuthDefinition { client_id, tenant, token_url, scope, secret_expires: self.secret_expires })
     }
 
     /// Returns what Kerberos is to use.
@@ -108,6 +113,9 @@ pub(super) fn show(facts: &mut Facts, definition: &ConnectionDefinition) {
         facts.add("application", &oauth.client_id);
         let service = oauth.token_url.clone().or_else(|| oauth.tenant.as_ref().map(|tenant| format!("tenant {tenant} at Entra ID")));
         facts.add("token service", service.unwrap_or_default());
+        if let Some(day) = oauth.secret_expires {
+            facts.add("secret good until", day.to_string());
+        }
     }
     if let Some(kerberos) = &definition.kerberos {
         let ticket = if kerberos.system_ticket { "ticket cache or client keytab of the daemon" } else { "by password" };
@@ -118,7 +126,7 @@ pub(super) fn show(facts: &mut Facts, definition: &ConnectionDefinition) {
 
 /// Shows the code to type, and waits until somebody did.
 pub(super) async fn sign_in(session: &Session, args: &NameArgs) -> Result<Exit, Error> {
-    let lines = session.object_lines(Method::POST, Noun::Connection, &args.name, "/sign-in", None::<&Nothing>).await?;
+    let lines = session.lines_of(&route::connection::SIGN_IN, &args.name, None::<&Nothing>).await?;
     tokio::select! {
         end = follow(session, &args.name, lines) => end,
         result = tokio::signal::ctrl_c() => {

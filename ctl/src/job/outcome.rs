@@ -58,8 +58,9 @@ pub(super) fn summary(job: &JobStatus) -> String {
     let mut text = format!("job {} {word}", human::text::line(&job.definition.name));
     if let Some(run) = job.run.as_ref().filter(|run| !run.mailboxes.is_empty()) {
         let totals = &run.totals;
+        let excluded = if totals.excluded > 0 { format!(", {} excluded", count(totals.excluded)) } else { String::new() };
         text += &format!(
-            ": {}, {} scanned, {} stored, {} failed, {} ({} new)",
+            ": {}, {} scanned, {} stored{excluded}, {} failed, {} ({} new)",
             nouns(run.mailboxes.len() as u64, "mailbox", "mailboxes"),
             count(totals.scanned),
             count(totals.stored),

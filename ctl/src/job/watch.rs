@@ -3,11 +3,11 @@
 use super::outcome;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::noun::Noun;
 use crate::progress::Progress;
 use crate::session::Session;
-use c2b_api::client::{Lines, Method};
+use c2b_api::client::Lines;
 use c2b_api::job::{JobState, JobStatus};
+use c2b_api::route;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,7 +23,7 @@ pub(super) async fn wait(session: &Session, name: &str) -> Result<Exit, Error> {
 /// Watches a job, or all that run now.
 pub(super) async fn watch(session: &Session, name: Option<&str>) -> Result<Exit, Error> {
     if let Some(name) = name {
-        let job: JobStatus = session.get_object(Noun::Job, name, "").await?;
+        let job: JobStatus = session.ask_of(&route::job::SHOW, name).await?;
         if job.state != JobState::Active {
             if session.output.is_json() {
                 session.output.value(&job)?;
@@ -33,7 +33,7 @@ pub(super) async fn watch(session: &Session, name: Option<&str>) -> Result<Exit,
         }
         return follow(session, &[name.to_owned()]).await;
     }
-    let jobs: Vec<JobStatus> = session.get(Noun::Job.collection()).await?;
+    let jobs: Vec<JobStatus> = session.ask(&route::job::LIST).await?;
     let active = jobs.iter().filter(|job| job.state == JobState::Active);
     let names: Vec<String> = active.map(|job| job.definition.name.clone()).collect();
     if names.is_empty() {
@@ -48,7 +48,7 @@ async fn follow(session: &Session, names: &[String]) -> Result<Exit, Error> {
     // A few states in flight: a slow terminal slows the reading, not the daemon.
     let (sender, mut receiver) = mpsc::channel(16);
     for name in names {
-        let lines = session.object_lines(Method::GET, Noun::Job, name, "/watch", None::<&()>).await?;
+        let lines = session.lines_of(&route::job::WATCH, name, None::<&()>).await?;
         tokio::spawn(read(lines, sender.clone()));
     }
     drop(sender);

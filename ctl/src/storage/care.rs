@@ -7,8 +7,9 @@ use crate::human;
 use crate::human::count::nouns;
 use crate::noun::{NameArgs, parse_name};
 use crate::output::{Output, Paint};
-use crate::session::{Nothing, Session};
+use crate::session::Session;
 use crate::table::{Cell, Table};
+use c2b_api::route::{self, Nothing};
 use c2b_api::storage::{DamagedItem, StorageCheck, StorageCheckReport, StorageRebuildReport, StorageRepairReport, Subset};
 use clap::Args;
 
@@ -56,7 +57,7 @@ pub(super) async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, E
     let name = &args.name;
     let request = StorageCheck { read_data: args.read_data || args.subset.is_some(), subset: args.subset };
     let interrupted = "nothing was changed; what was verified stays noted";
-    let report: StorageCheckReport = follow(session, Long { name, below: "/check", body: Some(&request), verb: "checking", interrupted }).await?;
+    let report: StorageCheckReport = follow(session, Long { name, route: &route::storage::CHECK, body: Some(&request), verb: "checking", interrupted }).await?;
     let output = &session.output;
     let mut table = Table::new(&["MAILBOX", "FOLDER", "SUBJECT", "DATE", "KEY", "DAMAGE"]).missable(&["KEY"]);
     for damage in &report.damages {
@@ -103,7 +104,8 @@ pub(super) async fn check(session: &Session, args: &CheckArgs) -> Result<Exit, E
 /// Makes a storage's index anew.
 pub(super) async fn rebuild(session: &Session, name: &str) -> Result<Exit, Error> {
     let interrupted = "the daemon goes on with it: `c2bctl storage show` tells when it is done";
-    let report: StorageRebuildReport = follow(session, Long { name, below: "/rebuild", body: None::<&Nothing>, verb: "reading", interrupted }).await?;
+    let report: StorageRebuildReport =
+        follow(session, Long { name, route: &route::storage::REBUILD, body: None::<&Nothing>, verb: "reading", interrupted }).await?;
     let output = &session.output;
     output.done(&format!(
         "made the index of storage {name} anew: {} read, {} in {}",
@@ -126,7 +128,8 @@ pub(super) async fn rebuild(session: &Session, name: &str) -> Result<Exit, Error
 pub(super) async fn repair(session: &Session, args: &RepairArgs) -> Result<Exit, Error> {
     let name = &args.storage.name;
     let interrupted = "what was put aside is put aside; the same command goes on with the rest";
-    let report: StorageRepairReport = follow(session, Long { name, below: "/repair", body: None::<&Nothing>, verb: "repairing", interrupted }).await?;
+    let report: StorageRepairReport =
+        follow(session, Long { name, route: &route::storage::REPAIR, body: None::<&Nothing>, verb: "repairing", interrupted }).await?;
     let output = &session.output;
     for what in &report.made {
         output.line(&format!("made anew: {}", human::text::line(what)))?;

@@ -11,6 +11,7 @@ use crate::human::time::time;
 use crate::noun::parse_name;
 use crate::output::Paint;
 use crate::session::Session;
+use c2b_api::route;
 use c2b_api::storage::{StorageCopy, StorageCopyReport};
 use clap::Args;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ pub(super) async fn copy(session: &Session, args: &CopyArgs) -> Result<Exit, Err
     let name = &args.name;
     let request = StorageCopy { path: absolute(&args.path)? };
     let interrupted = "what is copied stays copied; the same command goes on from there";
-    let report: StorageCopyReport = follow(session, Long { name, below: "/copy", body: Some(&request), verb: "copying", interrupted }).await?;
+    let report: StorageCopyReport = follow(session, Long { name, route: &route::storage::COPY, body: Some(&request), verb: "copying", interrupted }).await?;
     let path = request.path.display();
     let state = report.last_commit.map(|at| format!("; its last commit is of {}", time(at))).unwrap_or_default();
     let output = &session.output;

@@ -5,12 +5,13 @@ use crate::ask;
 use crate::connection::absolute;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::noun::{Noun, parse_name};
+use crate::noun::parse_name;
 use crate::output::{Output, Paint};
 use crate::password::{self, SecretArgs};
 use crate::session::Session;
 use c2b_api::ErrorCode;
 use c2b_api::Secret;
+use c2b_api::route;
 use c2b_api::storage::{Credential, StorageCreate, StorageCreated, StorageInfo};
 use clap::Args;
 use std::path::PathBuf;
@@ -109,11 +110,11 @@ pub(super) fn show_recovery_key(output: &Output, key: &Secret) -> Result<(), Err
 
 /// Asks for the password of a sealed storage when the daemon says that it needs one and somebody is there.
 async fn attach(session: &Session, request: StorageCreate) -> Result<StorageCreated, Error> {
-    match session.create(Noun::Storage, &request).await {
+    match session.tell(&route::storage::CREATE, &request).await {
         Err(Error::Api(error)) if error.code == ErrorCode::Locked && request.credential.is_none() && ask::can_ask() => {
             let password = password::read(None, &format!("Password of the storage in {}: ", request.path.display()))?;
             let request = StorageCreate { credential: Some(Credential::Password(password)), ..request };
-            session.create(Noun::Storage, &request).await
+            session.tell(&route::storage::CREATE, &request).await
         }
         answer => answer,
     }

@@ -7,9 +7,10 @@ use crate::exit::Exit;
 use crate::human::count::{count, nouns};
 use crate::human::size::size;
 use crate::human::time::time;
-use crate::noun::{NameArgs, Noun, parse_name};
+use crate::noun::{NameArgs, parse_name};
 use crate::session::Session;
 use crate::table::{Cell, Table};
+use c2b_api::route;
 use c2b_api::storage::{ErasedInfo, StorageAllow, StorageErase, StorageEraseReport};
 use clap::Args;
 
@@ -95,7 +96,7 @@ pub(super) async fn erase(session: &Session, args: &EraseArgs) -> Result<Exit, E
 /// Lists the records of erasures.
 pub(super) async fn erased(session: &Session, args: &ErasedArgs) -> Result<Exit, Error> {
     let name = &args.storage.name;
-    let records: Vec<ErasedInfo> = session.get_object(Noun::Storage, name, "/erased").await?;
+    let records: Vec<ErasedInfo> = session.ask_of(&route::storage::ERASED, name).await?;
     if session.output.is_json() {
         session.output.value(&records)?;
         return Ok(Exit::OK);
@@ -110,7 +111,7 @@ pub(super) async fn erased(session: &Session, args: &ErasedArgs) -> Result<Exit,
 /// Lets a mailbox be backed up again.
 pub(super) async fn allow(session: &Session, args: &AllowArgs) -> Result<Exit, Error> {
     let AllowArgs { name, mailbox } = args;
-    let records: Vec<ErasedInfo> = session.send_object(Noun::Storage, name, "/allow", &StorageAllow { mailbox: mailbox.clone() }).await?;
+    let records: Vec<ErasedInfo> = session.tell_of(&route::storage::ALLOW, name, &StorageAllow { mailbox: mailbox.clone() }).await?;
     if session.output.is_json() {
         session.output.value(&records)?;
     }
@@ -121,7 +122,7 @@ pub(super) async fn allow(session: &Session, args: &AllowArgs) -> Result<Exit, E
 async fn ask_daemon(session: &Session, name: &str, mailbox: &str, dry_run: bool) -> Result<StorageEraseReport, Error> {
     let request = StorageErase { mailbox: mailbox.to_owned(), dry_run };
     let interrupted = "an erasure that has begun is ended by the daemon: see `c2bctl storage erased`";
-    follow(session, Long { name, below: "/erase", body: Some(&request), verb: "erasing in", interrupted }).await
+    follow(session, Long { name, route: &route::storage::ERASE, body: Some(&request), verb: "erasing in", interrupted }).await
 }
 
 fn lost(report: &StorageEraseReport) -> String {

@@ -3,11 +3,11 @@
 use crate::error::Error;
 use crate::human;
 use crate::human::count::count;
-use crate::noun::Noun;
 use crate::output::Output;
 use crate::progress::PackBar;
 use crate::session::Session;
-use c2b_api::client::{Lines, Method};
+use c2b_api::client::Lines;
+use c2b_api::route::Route;
 use c2b_api::storage::{CareEvent, NoItem, ProgressUnit, WorkStage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 pub(super) struct Long<'a, B> {
     /// Which storage.
     pub(super) name: &'a str,
-    /// What is done there: `/check`.
-    pub(super) below: &'static str,
+    /// What is done there.
+    pub(super) route: &'static Route,
     /// How.
     pub(super) body: Option<&'a B>,
     /// What stands before the bar: `checking`.
@@ -37,7 +37,7 @@ pub(super) async fn follow_found<B: Serialize + Sync, R: Serialize + Deserialize
     long: Long<'_, B>,
     found: impl FnMut(I),
 ) -> Result<R, Error> {
-    let lines = session.object_lines(Method::POST, Noun::Storage, long.name, long.below, long.body).await?;
+    let lines = session.lines_of(long.route, long.name, long.body).await?;
     tokio::select! {
         report = read(session, lines, long.verb, found) => report,
         result = tokio::signal::ctrl_c() => {

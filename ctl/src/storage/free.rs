@@ -8,6 +8,7 @@ use crate::human::count::nouns;
 use crate::human::size::size;
 use crate::noun::parse_name;
 use crate::session::Session;
+use c2b_api::route;
 use c2b_api::storage::{PendingReason, PendingSpace, StorageFree, StorageFreeReport};
 use clap::Args;
 
@@ -36,7 +37,7 @@ pub(super) async fn free(session: &Session, args: &FreeArgs) -> Result<Exit, Err
     let name = &args.name;
     let request = StorageFree { dry_run: args.dry_run };
     let interrupted = "what is freed stays freed; the same command goes on from there";
-    let report: StorageFreeReport = follow(session, Long { name, below: "/free", body: Some(&request), verb: "freeing", interrupted }).await?;
+    let report: StorageFreeReport = follow(session, Long { name, route: &route::storage::FREE, body: Some(&request), verb: "freeing", interrupted }).await?;
     let output = &session.output;
     output.done(&if report.dry_run { format!("storage {name} would free") } else { format!("freed in storage {name}") })?;
     let mut facts = Facts::default();

@@ -7,11 +7,12 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::human::count::nouns;
 use crate::human::time::time;
-use crate::noun::{NameArgs, Noun, parse_name};
+use crate::noun::{NameArgs, parse_name};
 use crate::output::Paint;
 use crate::password::{self, SecretArgs};
 use crate::session::Session;
 use crate::table::Table;
+use c2b_api::route;
 use c2b_api::storage::{
     Credential, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, StorageInfo, StorageRotate, StorageRotateReport, StorageUnlock,
 };
@@ -156,7 +157,7 @@ pub(super) async fn unlock(session: &Session, args: &UnlockArgs) -> Result<Exit,
         true => Credential::RecoveryKey(args.secret.read(&format!("Recovery key of storage {name}: "))?),
         false => Credential::Password(args.secret.read(&format!("Password of storage {name}: "))?),
     };
-    let info: StorageInfo = session.send_object(Noun::Storage, name, "/unlock", &StorageUnlock { credential }).await?;
+    let info: StorageInfo = session.tell_of(&route::storage::UNLOCK, name, &StorageUnlock { credential }).await?;
     if session.output.is_json() {
         session.output.value(&info)?;
     }
@@ -185,7 +186,7 @@ pub(super) async fn recovery_key(session: &Session, args: &RecoveryKeyArgs) -> R
         declined: format!("the recovery key of storage {name} stays as it was"),
     };
     ask::agree(args.yes, step)?;
-    let key: RecoveryKey = session.post_object(Noun::Storage, name, "/recovery-key").await?;
+    let key: RecoveryKey = session.ask_of(&route::storage::RECOVERY_KEY, name).await?;
     if session.output.is_json() {
         session.output.value(&key)?;
         return Ok(Exit::OK);
@@ -207,7 +208,7 @@ pub(super) async fn rotate_keys(session: &Session, args: &RotateKeysArgs) -> Res
     };
     ask::agree(args.yes, step)?;
     let password = if args.secret.is_given() || ask::can_ask() { Some(args.secret.read(&format!("Password of storage {name}: "))?) } else { None };
-    let report: StorageRotateReport = session.send_object(Noun::Storage, name, "/rotate-keys", &StorageRotate { password }).await?;
+    let report: StorageRotateReport = session.tell_of(&route::storage::ROTATE_KEYS, name, &StorageRotate { password }).await?;
     let output = &session.output;
     if output.is_json() {
         output.value(&report)?;
@@ -229,7 +230,7 @@ pub(super) async fn rotate_keys(session: &Session, args: &RotateKeysArgs) -> Res
 }
 
 async fn list(session: &Session, name: &str) -> Result<Exit, Error> {
-    let passwords: Vec<PasswordInfo> = session.get_object(Noun::Storage, name, "/passwords").await?;
+    let passwords: Vec<PasswordInfo> = session.ask_of(&route::storage::PASSWORDS, name).await?;
     if session.output.is_json() {
         session.output.value(&passwords)?;
         return Ok(Exit::OK);
@@ -248,7 +249,7 @@ async fn list(session: &Session, name: &str) -> Result<Exit, Error> {
 async fn add(session: &Session, args: &AddArgs) -> Result<Exit, Error> {
     let AddArgs { name, label, secret } = args;
     let password = secret.read_new(&format!("New password {label} of storage {name}: "), "The same again: ")?;
-    let passwords: Vec<PasswordInfo> = session.send_object(Noun::Storage, name, "/passwords/add", &PasswordAdd { label: label.clone(), password }).await?;
+    let passwords: Vec<PasswordInfo> = session.tell_of(&route::storage::PASSWORD_ADD, name, &PasswordAdd { label: label.clone(), password }).await?;
     told(session, &passwords, &format!("password {label} opens storage {name}"))
 }
 
@@ -261,7 +262,7 @@ async fn change(session: &Session, args: &ChangeArgs) -> Result<Exit, Error> {
             (present, password::read_new(args.new_password_file.as_deref(), "New password: ", "The same again: ")?)
         }
     };
-    let passwords: Vec<PasswordInfo> = session.send_object(Noun::Storage, name, "/passwords/change", &PasswordChange { present, password }).await?;
+    let passwords: Vec<PasswordInfo> = session.tell_of(&route::storage::PASSWORD_CHANGE, name, &PasswordChange { present, password }).await?;
     told(session, &passwords, &format!("storage {name} opens with the new password, and no more with the old one"))
 }
 
@@ -275,7 +276,7 @@ async fn remove(session: &Session, args: &RemoveArgs) -> Result<Exit, Error> {
         declined: format!("password {label} of storage {name} stays"),
     };
     ask::agree(args.yes, step)?;
-    let passwords: Vec<PasswordInfo> = session.send_object(Noun::Storage, name, "/passwords/remove", &PasswordRemove { label: label.clone() }).await?;
+    let passwords: Vec<PasswordInfo> = session.tell_of(&route::storage::PASSWORD_REMOVE, name, &PasswordRemove { label: label.clone() }).await?;
     told(session, &passwords, &format!("password {label} opens storage {name} no more"))
 }
 

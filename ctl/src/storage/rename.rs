@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::noun::{Noun, parse_name};
+use crate::noun::parse_name;
 use crate::session::Session;
+use c2b_api::route;
 use c2b_api::storage::{StorageEdit, StorageInfo};
 use clap::Args;
 
@@ -28,7 +29,7 @@ pub(crate) struct RenameArgs {
 /// Renames a storage.
 pub(super) async fn rename(session: &Session, args: &RenameArgs) -> Result<Exit, Error> {
     let edit = StorageEdit { name: Some(args.new.clone()), ..StorageEdit::default() };
-    let info: StorageInfo = session.put_object(Noun::Storage, &args.name, &edit).await?;
+    let info: StorageInfo = session.tell_of(&route::storage::EDIT, &args.name, &edit).await?;
     if session.output.is_json() {
         session.output.value(&info)?;
     }

@@ -8,11 +8,12 @@ use crate::facts::Facts;
 use crate::human::count::{count, nouns};
 use crate::human::size::size;
 use crate::human::time::{time, time_or_dash};
-use crate::noun::{NameArgs, Noun, parse_name};
+use crate::noun::{NameArgs, parse_name};
 use crate::output::Paint;
 use crate::session::Session;
 use crate::table::Table;
 use c2b_api::Span;
+use c2b_api::route;
 use c2b_api::storage::{RetentionDecision, RetentionPolicy, StorageEdit, StorageInfo, StoragePrune, StoragePruneReport, StorageUnpruneReport};
 use clap::{Args, Subcommand};
 use std::str::FromStr;
@@ -37,6 +38,14 @@ Examples:
   c2bctl storage retention set archive --versions-max 50 --every 1d --undo 14d
   c2bctl storage retention set archive --every off
   c2bctl storage retention set archive --keep-all";
+const EXAMPLES_THAW: &str = "\
+When a fifth of a mailbox is deleted or rewritten in one cycle, as by somebody who destroys or encrypts it, nothing is
+removed from the storage any more: neither marked nor freed. Look at the mailbox, for instance in a mount at a moment
+before, and thaw.
+
+Examples:
+  c2bctl storage show archive
+  c2bctl storage retention thaw archive";
 const EXAMPLES_PRUNE: &str = "\
 Marked versions are still there, and `storage unprune` undoes the marks, until `storage free` frees them.
 
@@ -60,6 +69,9 @@ pub(crate) struct RetentionArgs {
 #[derive(Subcommand, Debug)]
 enum RetentionCommand {
     Set(SetArgs),
+    /// Let retention go on that a suspicious change froze
+    #[command(after_help = EXAMPLES_THAW)]
+    Thaw(NameArgs),
 }
 
 /// Set which past versions of a storage go when
@@ -133,10 +145,20 @@ impl<T: Copy> Rule<T> {
     }
 }
 
+async fn thaw(session: &Session, name: &str) -> Result<Exit, Error> {
+    let info: StorageInfo = session.ask_of(&route::storage::THAW, name).await?;
+    if session.output.is_json() {
+        session.output.value(&info)?;
+    }
+    session.output.done(&format!("retention of storage {name} goes on"))?;
+    Ok(Exit::OK)
+}
+
 /// Shows or sets the policy.
 pub(super) async fn retention(session: &Session, args: &RetentionArgs) -> Result<Exit, Error> {
     match (&args.command, &args.name) {
         (Some(RetentionCommand::Set(args)), _) => set(session, args).await,
+        (Some(RetentionCommand::Thaw(args)), _) => thaw(session, &args.name).await,
         (None, Some(name)) => show(session, name).await,
         (None, None) => Err(Error::usage("no storage is named", "see `c2bctl storage retention --help`")),
     }
@@ -147,7 +169,7 @@ pub(super) async fn prune(session: &Session, args: &PruneArgs) -> Result<Exit, E
     let name = &args.name;
     let request = StoragePrune { dry_run: args.dry_run, trust_clock: args.trust_clock };
     let interrupted = "what is marked can be undone with `c2bctl storage unprune`; the same command goes on with the rest";
-    let long = Long { name, below: "/prune", body: Some(&request), verb: "looking through", interrupted };
+    let long = Long { name, route: &route::storage::PRUNE, body: Some(&request), verb: "looking through", interrupted };
     let mut table = Table::new(&["MAILBOX", "FOLDER", "SUBJECT", "DATE", "KEY", ">VERSION", ">SIZE", "SINCE", "RULE"]).missable(&["KEY", "DATE"]);
     let (mut shown, mut more) = (0, 0_u64);
     let report: StoragePruneReport = follow_found(session, long, |decision: RetentionDecision| {
@@ -185,7 +207,7 @@ pub(super) async fn prune(session: &Session, args: &PruneArgs) -> Result<Exit, E
 /// Undoes the marks.
 pub(super) async fn unprune(session: &Session, args: &UnpruneArgs) -> Result<Exit, Error> {
     let name = &args.storage.name;
-    let report: StorageUnpruneReport = session.post_object(Noun::Storage, name, "/unprune").await?;
+    let report: StorageUnpruneReport = session.ask_of(&route::storage::UNPRUNE, name).await?;
     if session.output.is_json() {
         session.output.value(&report)?;
     }
@@ -197,7 +219,7 @@ pub(super) async fn unprune(session: &Session, args: &UnpruneArgs) -> Result<Exi
 }
 
 async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
-    let info: StorageInfo = session.get_object(Noun::Storage, name, "").await?;
+    let info: StorageInfo = session.ask_of(&route::storage::SHOW, name).await?;
     let output = &session.output;
     if output.is_json() {
         output.value(&info.retention)?;
@@ -234,7 +256,7 @@ async fn set(session: &Session, args: &SetArgs) -> Result<Exit, Error> {
     }
     let mut policy = RetentionPolicy::default();
     if !args.keep_all {
-        let StorageInfo { retention: before, .. } = session.get_object(Noun::Storage, name, "").await?;
+        let StorageInfo { retention: before, .. } = session.ask_of(&route::storage::SHOW, name).await?;
         policy = before.clone();
         Rule::replace(args.superseded_after, &mut policy.superseded_after);
         Rule::replace(args.deleted_after, &mut policy.deleted_after);
@@ -247,7 +269,7 @@ async fn set(session: &Session, args: &SetArgs) -> Result<Exit, Error> {
         }
     }
     let edit = StorageEdit { retention: Some(policy), ..StorageEdit::default() };
-    let info: StorageInfo = session.put_object(Noun::Storage, name, &edit).await?;
+    let info: StorageInfo = session.tell_of(&route::storage::EDIT, name, &edit).await?;
     if session.output.is_json() {
         session.output.value(&info.retention)?;
     }

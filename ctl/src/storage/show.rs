@@ -9,10 +9,10 @@ use crate::human;
 use crate::human::count::nouns;
 use crate::human::size::size;
 use crate::human::time::{time, time_or_dash};
-use crate::noun::Noun;
 use crate::output::Paint;
 use crate::session::Session;
 use crate::table::{Cell, Table};
+use c2b_api::route;
 use c2b_api::storage::{KeyInfo, KeyKind, ResealInfo, StorageInfo};
 
 /// Makes the table of storages.
@@ -43,7 +43,7 @@ pub(crate) fn table(storages: &[StorageInfo]) -> Table {
 
 /// Shows one storage.
 pub(super) async fn show(session: &Session, name: &str) -> Result<Exit, Error> {
-    let info: StorageInfo = session.get_object(Noun::Storage, name, "").await?;
+    let info: StorageInfo = session.ask_of(&route::storage::SHOW, name).await?;
     if session.output.is_json() {
         session.output.value(&info)?;
         return Ok(Exit::OK);
@@ -74,6 +74,9 @@ fn facts(info: &StorageInfo) -> Facts {
     }
     if let Some(reseal) = &info.resealing {
         facts.add("resealing", resealing(reseal));
+    }
+    for suspicion in &info.frozen {
+        facts.add_painted("retention frozen", Paint::Bad, format!("since {}: {suspicion}", time(suspicion.since)));
     }
     for stuck in &info.reseal_stuck {
         facts.add_painted("not resealed", Paint::Warning, stuck);

@@ -139,7 +139,7 @@ fn the_answer_is_of_another_version() {
     assert_snapshot!(run(&daemon, "status"), @"
     exit 1
     --- stderr
-    error: failed to understand the daemon's answer: missing field `started` at line 1 column 15
+    error: failed to understand the daemon's answer: missing field `now` at line 1 column 15
     hint: c2bctl and c2bd may be of different versions: restart the daemon after an upgrade with `systemctl restart c2bd`
     ");
 }
@@ -164,6 +164,7 @@ fn a_mistyped_name_is_told_the_nearest() {
         ("GET /v1/jobs/nigthly", Answer::Json(404, sample::error("not-found", "there is no job nigthly", ""))),
         ("POST /v1/jobs/nigthly/start", Answer::Json(404, sample::error("not-found", "there is no job nigthly", ""))),
         ("GET /v1/jobs/xyz", Answer::Json(404, sample::error("not-found", "there is no job xyz", ""))),
+        ("POST /v1/storages/archiv/mount", Answer::Json(404, sample::error("not-found", "there is no storage archiv", "did you mean archive?"))),
         ("GET /v1/storages/archiv", Answer::Json(404, sample::error("not-found", "there is no storage archiv", "did you mean archive?"))),
         ("GET /v1/connections/main", Answer::Json(404, sample::error("not-found", "there is no connection main", ""))),
         ("POST /v1/jobs", Answer::Json(404, sample::error("not-found", "there is no storage archvie", ""))),
@@ -245,7 +246,7 @@ fn wrong_usage() {
     $ stauts
     error: unrecognized subcommand 'stauts'
 
-      tip: a similar subcommand exists: 'status'
+      tip: some similar subcommands exist: 'audit', 'status'
     $ job lst
     error: unrecognized subcommand 'lst'
 
@@ -261,7 +262,7 @@ fn wrong_usage() {
       tip: a similar argument exists: '--wait'
     $ job create x --connection c --storage s --mailbox a
     error: the following required arguments were not provided:
-      <--one-time|--continuous>
+      <--one-time|--continuous|--idle <HH:MM:SS>>
     $ job create x --connection c --storage s --one-time
     error: the following required arguments were not provided:
       <--mailbox <ADDRESS>...|--all-except [<ADDRESS>...]>
@@ -274,17 +275,17 @@ fn wrong_usage() {
     $ job create x --connection c --storage s --mailbox a --continuous --idle 90s
     error: invalid value '90s' for '--idle <HH:MM:SS>': "90s" is not a time: expected hh:mm:ss, for instance 00:01:00
     $ job edit nightly
-    error: nothing is to be changed
-    hint: see `c2bctl job edit --help` for what can be
+    error: nothing is to be changed, and there is no terminal for an editor
+    hint: see `c2bctl job edit --help` for what can be changed
     $ job edit nightly --stop
-    error: nothing is to be changed
-    hint: see `c2bctl job edit --help` for what can be
+    error: nothing is to be changed, and there is no terminal for an editor
+    hint: see `c2bctl job edit --help` for what can be changed
     $ connection create x --kind imap --url u --user u
     error: invalid value 'imap' for '--kind <KIND>'
       [possible values: ews]
     $ completions tcsh
     error: invalid value 'tcsh' for '<SHELL>'
-      [possible values: bash, elvish, fish, powershell, zsh]
+      [possible values: bash, zsh, fish]
 
       tip: a similar value exists: 'zsh'
     "#);

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world fails")]
 
+mod api;
+mod completions;
 mod daemon;
 mod errors;
 mod help;
+mod hostile;
 mod json;
+mod monitor;
 mod mount;
 mod nouns;
 mod password;

@@ -27,7 +27,7 @@ fn mount(daemon: &Daemon, exit: u8, args: &[&str]) -> Run {
 }
 
 fn daemon() -> Daemon {
-    Daemon::new([("GET /v1/storages/archive", Answer::Json(200, sample::storage()))])
+    Daemon::new([("POST /v1/storages/archive/mount", Answer::Json(200, sample::storage()))])
 }
 
 #[test]

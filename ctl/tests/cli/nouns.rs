@@ -40,7 +40,7 @@ fn status() {
 
 #[test]
 fn status_of_a_new_daemon_says_what_comes_next() {
-    let status = json!({ "version": "0.1.0", "started": "2026-11-21T20:00:00Z", "pid": 1, "bad-news": [], "jobs": [], "storages": [], "connections": [] });
+    let status = json!({ "version": "0.1.0", "now": "2026-11-21T22:11:00Z", "started": "2026-11-21T20:00:00Z", "pid": 1, "bad-news": [], "jobs": [], "storages": [], "connections": [] });
     assert_snapshot!(run(&daemon("GET /v1/status", status), "status"), @"
     exit 0
     --- stdout
@@ -333,6 +333,7 @@ fn job_show() {
       storage       archive
       mailboxes     all that the connection lists
       type          one-time
+      items         of any age
       state         inactive
       last success  -
       next run      -
@@ -349,6 +350,7 @@ fn job_show() {
       storage       archive
       mailboxes     all that the connection lists
       type          one-time
+      items         of any age
       state         finished with warnings
       last success  2026-11-21 22:12:05
       next run      -
@@ -364,9 +366,9 @@ fn job_show() {
       speed      1.0 MiB/s, 51.5 items/s
       throttled  1 min 01 s at the server's request
 
-    MAILBOX            PHASE  KNOWN  STORED  UNCHANGED  FAILED  LEFT     BYTES
-    alice@example.org  done   1,000     998          0       2     0  19.0 MiB
-    bob@example.org    done       0       0          0       0     0       0 B
+    MAILBOX            PHASE  KNOWN  STORED  UNCHANGED  EXCLUDED  FAILED  LEFT     BYTES
+    alice@example.org  done   1,000     998          0         0       2     0  19.0 MiB
+    bob@example.org    done       0       0          0         0       0     0       0 B
 
     problems
       carol@example.org: there is no such mailbox (no-mailbox)
@@ -383,6 +385,163 @@ fn job_start() {
     started job nightly; see how it goes with `c2bctl job watch nightly`
     ");
     asked(&daemon, "POST /v1/jobs/nightly/start", json!({}));
+}
+
+#[test]
+fn job_start_outside_of_its_periods() {
+    let mut armed = sample::job_ended("inactive", "starts at 2026-11-22 22:00 +01:00", 0, json!([]));
+    armed["definition"]["activity"] = json!({"daily": {"from": "22:00", "to": "06:00"}});
+    armed["next-run"] = json!("2026-11-22T21:00:00Z");
+    let daemon = daemon("POST /v1/jobs/nightly/start", armed);
+    assert_snapshot!(run(&daemon, "job start nightly --now"), @"
+    exit 0
+    --- stdout
+    job nightly follows its activity periods again: it starts at 2026-11-22 22:00 +01:00
+    ");
+    asked(&daemon, "POST /v1/jobs/nightly/start", json!({"now": true}));
+}
+
+#[test]
+fn job_schedule() {
+    let daemon = daemon("GET /v1/jobs/nightly/schedule?n=2", sample::schedule());
+    assert_snapshot!(run(&daemon, "job schedule nightly -n 2"), @"
+    exit 0
+    --- stdout
+    activity periods of job nightly in Europe/Warsaw
+    BEGINS                       ENDS                         LASTS       BEGINS (UTC)      ENDS (UTC)
+    Fri 2026-03-27 22:00 +01:00  Sat 2026-03-28 06:00 +01:00  8 h 00 min  2026-03-27 21:00  2026-03-28 05:00
+    Sat 2026-03-28 22:00 +01:00  Sun 2026-03-29 06:00 +02:00  7 h 00 min  2026-03-28 21:00  2026-03-29 04:00
+    ");
+}
+
+#[test]
+fn job_create_with_activity_periods() {
+    for (flags, activity) in [
+        ("--daily", json!({"daily": {}})),
+        (
+            "--daily --every 3 --first-day 2026-12-01 --between 22:00-06:00",
+            json!({"daily": {"every": 3, "from": "22:00", "to": "06:00", "start": "2026-12-01"}}),
+        ),
+        ("--weekly mon,friday --rearm", json!({"rearm": true, "weekly": {"on": ["monday", "friday"]}})),
+        ("--monthly 15 last --last-day 2027-01-31", json!({"monthly": {"on": [15, "last"], "end": "2027-01-31"}})),
+        (
+            "--custom 2026-12-24T18:00/2026-12-27T06:00 --time-zone Europe/Warsaw --catch-up",
+            json!({
+                "time-zone": "Europe/Warsaw", "catch-up": true, "custom": [{"from": "2026-12-24T18:00", "to": "2026-12-27T06:00"}]
+            }),
+        ),
+    ] {
+        let daemon = daemon("POST /v1/jobs", sample::job_new());
+        let said = run(&daemon, &format!("job create nightly --connection main --storage archive --all-except --one-time {flags}")).to_string();
+        assert!(said.contains("exit 0"), "{said}");
+        assert_eq!(daemon.requests().last().unwrap().body["activity"], activity, "{flags}");
+    }
+    for (flags, complaint) in [
+        ("--daily --every 2", "give start"),
+        ("--rearm", "give --daily, --weekly, --monthly or --custom"),
+        ("--daily --weekly mon", "cannot be used with"),
+        ("--daily --between 22-6", "expected hh:mm"),
+        ("--monthly 32", "expected 1 to 31"),
+        ("--custom 2026-12-27T06:00/2026-12-24T18:00", "ends before it begins"),
+    ] {
+        let daemon = daemon("POST /v1/jobs", sample::job_new());
+        let said = run(&daemon, &format!("job create nightly --connection main --storage archive --all-except --one-time {flags}")).to_string();
+        assert!(said.contains("exit 2") && said.contains(complaint), "{flags}: {said}");
+    }
+}
+
+#[test]
+fn job_history() {
+    let daemon = daemon("GET /v1/jobs/nightly/history?n=2", sample::history());
+    assert_snapshot!(run(&daemon, "job history nightly -n 2"), @"
+    exit 0
+    --- stdout
+    STARTED                    TOOK  END       SCANNED  STORED  FAILED  DELETED    BYTES       NEW  DETAIL
+    2026-11-21 21:00:00         5 s  failed          0       0       0        2  1.4 MiB  19.5 KiB  the server refused the password
+    2026-11-20 21:00:00  1 h 30 min  finished    1,000     250       0        2  1.4 MiB  19.5 KiB  -
+    ");
+}
+
+#[test]
+fn job_show_toml() {
+    let daemon = daemon("GET /v1/jobs/nightly/definition", json!({"text": "name = \"nightly\"\ncontinuity = \"one-time\"\n"}));
+    assert_eq!(run(&daemon, "job show nightly --toml").stdout, "name = \"nightly\"\ncontinuity = \"one-time\"\n");
+}
+
+#[test]
+fn job_apply() {
+    let applied = json!([{"name": "one", "outcome": "created"}, {"name": "two", "outcome": "changed"}, {"name": "three", "outcome": "unchanged"}]);
+    let daemon = daemon("POST /v1/apply", applied);
+    let file = daemon.dir().join("jobs.toml");
+    std::fs::write(&file, "[[job]]\n").unwrap();
+    assert_snapshot!(run(&daemon, &format!("job apply -f {} --stop", file.display())), @"
+    exit 0
+    --- stdout
+    made job one
+    changed job two
+    job three is like that already
+    ");
+    asked(&daemon, "POST /v1/apply", json!({"text": "[[job]]\n", "file": file, "stop": true}));
+    let missing = run(&daemon, "job apply -f /nowhere/jobs.toml");
+    assert!(missing.exit == 1 && missing.stderr.contains("failed to read /nowhere/jobs.toml"), "{missing}");
+}
+
+#[test]
+fn job_failures_are_csv_that_a_spreadsheet_takes() {
+    let mut failures = sample::failures();
+    failures[0]["subject"] = json!("=HYPERLINK(\"x\"), now");
+    let daemon = daemon("GET /v1/jobs/nightly/failures", failures);
+    let csv = run(&daemon, "job failures nightly --csv").stdout;
+    assert!(csv.starts_with("mailbox,folder,item,subject,date,size,code,message,attempts,first-seen,last-seen,next-try,job\n"), "{csv}");
+    assert!(csv.contains(",\"'=HYPERLINK(\"\"x\"\"), now\","), "{csv}");
+}
+
+#[test]
+fn config_check() {
+    let daemon = daemon("GET /v1/status", sample::status());
+    let etc = daemon.dir().join("etc");
+    std::fs::create_dir_all(etc.join("jobs")).unwrap();
+    let check = |text: &str| {
+        std::fs::write(etc.join("jobs/nightly.toml"), text).unwrap();
+        run(&daemon, &format!("config check {}", etc.join("jobs/nightly.toml").display()))
+    };
+    let good = "connection = \"main\"\nstorage = \"archive\"\ncontinuity = \"one-time\"\nsource = { all-except = [] }\n";
+    let found = check(good);
+    if found.stderr.contains("failed to start") {
+        // The daemon's program is not built where this package's tests run alone.
+        return;
+    }
+    assert_eq!((found.exit, found.stdout.as_str()), (0, "1 definition reads well\n"), "{found}");
+    let found = check(&good.replace("storage", "storrage"));
+    assert!(
+        found.exit == 4 && found.stderr.contains("nightly.toml:2: unknown field `storrage`") && found.stderr.contains("did you mean `storage`?"),
+        "{found}"
+    );
+    assert!(daemon.requests().is_empty(), "the daemon was asked");
+}
+
+#[test]
+fn alert_list() {
+    let daemon = daemon("GET /v1/alerts", sample::alerts());
+    assert_snapshot!(run(&daemon, "alert list"), @"
+    exit 0
+    --- stdout
+    KIND     WHERE        SINCE                WHAT                             WHAT TO DO
+    failure  job nightly  2026-11-21 20:00:00  the server refused the password  give another one
+
+    TOLD BY  TO                   LAST WORKED          WAITING  PROBLEM
+    mail     ann@example.org      2026-11-21 20:00:05        0  -
+    hook     /usr/local/bin/tell  -                          1  it ended with exit status: 3
+    ");
+}
+
+#[test]
+fn alert_test_says_which_way_does_not_work() {
+    let tests =
+        json!([{"channel": "mail", "to": "ann@example.org"}, {"channel": "hook", "to": "/bin/tell", "error": "/bin/tell ended with exit status: 3: no"}]);
+    let daemon = daemon("POST /v1/alerts/test", tests);
+    let said = run(&daemon, "alert test");
+    assert!(said.exit == 1 && said.stdout.contains("mail to ann@example.org: handed over") && said.stderr.contains("exit status: 3"), "{said}");
 }
 
 #[test]
@@ -430,6 +589,28 @@ fn job_failures() {
     MAILBOX            FOLDER          SUBJECT              DATE                      SIZE  CODE               WHY                              TRIES  NEXT TRY
     alice@example.org  Inbox/Projekte  Re: �[2Jbudget 2027  2026-03-01 08:00:00  150.0 MiB  ErrorItemCorrupt   the server cannot read the item      3  2026-11-21 23:00:00
     bob@example.org    Calendar        -                    -                            -  ErrorAccessDenied  no rights                            1  not again
+    ");
+}
+
+#[test]
+fn job_coverage() {
+    let daemon = daemon("GET /v1/jobs/nightly/coverage", sample::coverage());
+    assert_snapshot!(run(&daemon, "job coverage nightly"), @"
+    exit 0
+    --- stdout
+    MAILBOX            PART      STATE                      WHY
+    alice@example.org  archive   not available              Access is denied (ErrorAccessDenied)
+    alice@example.org  calendar  excluded by configuration  the job leaves it out
+    bob@example.org    archive   not available              the mailbox has none
+    ");
+    assert_snapshot!(run(&daemon, "job coverage nightly --all"), @"
+    exit 0
+    --- stdout
+    MAILBOX            PART      STATE                      WHY
+    alice@example.org  primary   included                   -
+    alice@example.org  archive   not available              Access is denied (ErrorAccessDenied)
+    alice@example.org  calendar  excluded by configuration  the job leaves it out
+    bob@example.org    archive   not available              the mailbox has none
     ");
 }
 

@@ -9,6 +9,23 @@ pub(crate) fn connection() -> Value {
     })
 }
 
+pub(crate) fn access() -> Value {
+    json!({
+        "caller": { "user": "anna", "uid": 1000, "role": "admin", "session": "login 3 of anna" }, "file": "/etc/c2b/access.toml",
+        "grants": [{ "role": "viewer", "users": [], "groups": ["helpdesk"] }, { "role": "admin", "users": ["anna"], "groups": ["backup-admins"] }],
+        "warnings": []
+    })
+}
+
+pub(crate) fn audit() -> Value {
+    json!([
+        { "seq": 7, "time": "2026-11-21T22:15:07Z", "user": "anna", "uid": 1000, "pid": 4711, "session": "login 3 of anna", "action": "storage erase",
+          "object": "archive", "mailboxes": ["alice@example.org"], "outcome": "done" },
+        { "seq": 9, "time": "2026-11-21T22:16:10Z", "user": "bob", "uid": 1001, "pid": 4712, "session": "login 4 of bob", "action": "mount",
+          "object": "archive", "detail": "at /mnt", "outcome": "refused: bob has the role viewer; this needs restorer" }
+    ])
+}
+
 pub(crate) fn connection_insecure() -> Value {
     json!({
         "name": "lab", "kind": "ews", "url": "http://10.0.0.5/EWS/Exchange.asmx", "user": "backup", "insecure": true,
@@ -74,7 +91,7 @@ pub(crate) fn job_new() -> Value {
 
 pub(crate) fn mailbox(address: &str, phase: &str, known: u64, stored: u64, failed: u64) -> Value {
     json!({
-        "address": address, "phase": phase, "known": known, "stored": stored, "unchanged": 0, "failed": failed,
+        "address": address, "phase": phase, "known": known, "stored": stored, "unchanged": 0, "excluded": 0, "failed": failed,
         "left": known - stored - failed, "bytes": stored * 20_000
     })
 }
@@ -86,8 +103,8 @@ pub(crate) fn job_running(stored: u64) -> Value {
     job["detail"] = json!("running");
     job["run"] = json!({
         "started": "2026-11-21T22:10:00Z", "ended": null, "cycle": 1,
-        "totals": { "scanned": stored, "stored": stored, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "new-bytes": stored * 7_000 },
-        "cycle-totals": { "scanned": stored, "stored": stored, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "new-bytes": stored * 7_000 },
+        "totals": { "scanned": stored, "stored": stored, "excluded": 0, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "new-bytes": stored * 7_000 },
+        "cycle-totals": { "scanned": stored, "stored": stored, "excluded": 0, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "new-bytes": stored * 7_000 },
         "mailboxes": [mailbox("alice@example.org", "items", 1000, stored, 0), mailbox("bob@example.org", "waiting", 0, 0, 0)],
         "problems": [], "items-per-sec": 51.5, "bytes-per-sec": 1_030_000.0, "remaining-secs": if stored > 50 { Some(95) } else { None }, "throttled-secs": 0
     });
@@ -133,9 +150,23 @@ pub(crate) fn failures() -> Value {
     ])
 }
 
+pub(crate) fn coverage() -> Value {
+    json!([
+        {
+            "mailbox": "alice@example.org",
+            "parts": [
+                { "part": "primary", "state": "included" },
+                { "part": "archive", "state": "not-available", "reason": "Access is denied (ErrorAccessDenied)", "warning": true },
+                { "part": "calendar", "state": "excluded-by-configuration", "reason": "the job leaves it out" }
+            ]
+        },
+        { "mailbox": "bob@example.org", "parts": [{ "part": "archive", "state": "not-available", "reason": "the mailbox has none" }] }
+    ])
+}
+
 pub(crate) fn status() -> Value {
     json!({
-        "version": "0.1.0", "started": "2026-11-21T20:00:00Z", "pid": 4242,
+        "version": "0.1.0", "api-version": "1.0", "now": "2026-11-21T22:11:00Z", "started": "2026-11-21T20:00:00Z", "pid": 4242,
         "bad-news": ["storage old cannot be used: format 7 is newer than this program", "connection lab: certificates are not checked"],
         "jobs": [job_running(500)], "storages": [storage(), storage_broken()], "connections": [connection(), connection_insecure()]
     })
@@ -262,4 +293,44 @@ pub(crate) fn copy_done(files: u64) -> Value {
     let report =
         json!({ "files": files, "files-present": 40, "files-removed": 0, "bytes": files * 1_048_576, "damages": [], "last-commit": "2026-11-21T22:15:07Z" });
     json!({ "event": "done", "report": report })
+}
+
+/// Two nights, between which clocks are put forward.
+pub(crate) fn schedule() -> Value {
+    json!({"time-zone": "Europe/Warsaw", "periods": [
+        {"start": "2026-03-27T21:00:00Z", "end": "2026-03-28T05:00:00Z", "local-start": "2026-03-27T22:00:00+01:00", "local-end": "2026-03-28T06:00:00+01:00"},
+        {"start": "2026-03-28T21:00:00Z", "end": "2026-03-29T04:00:00Z", "local-start": "2026-03-28T22:00:00+01:00", "local-end": "2026-03-29T06:00:00+02:00"},
+    ]})
+}
+
+/// Two cycles, the later one first.
+pub(crate) fn history() -> Value {
+    let totals = |scanned: u64, stored: u64| json!({"scanned": scanned, "stored": stored, "excluded": 0, "failed": 0, "deleted": 2, "bytes": 1_500_000, "new-bytes": 20_000});
+    json!([
+        {"cycle": 2, "started": "2026-11-21T21:00:00Z", "ended": "2026-11-21T21:00:05Z", "end": "failed", "detail": "the server refused the password", "totals": totals(0, 0)},
+        {"cycle": 1, "started": "2026-11-20T21:00:00Z", "ended": "2026-11-20T22:30:00Z", "end": "finished", "totals": totals(1000, 250)},
+    ])
+}
+
+/// What is in force.
+pub(crate) fn config() -> Value {
+    json!({
+        "folder": "/etc/c2b", "time-zone": "Europe/Warsaw", "bad": [], "metrics": { "listen": null, "textfile": null }, "access": [], "alerts": [],
+        "connections": [], "storages": [],
+        "jobs": [{
+            "name": "nightly", "owner": "root", "connection": "main", "storage": "archive", "disabled": false, "continuity": "one-time",
+            "source": { "only": ["a@example.org"] }, "age": "any", "contacts-always": false, "leave-out": [], "associated": false, "public-folders": [], "activity": null
+        }]
+    })
+}
+
+/// A job that fails, told by mail, and not by a command that does not work.
+pub(crate) fn alerts() -> Value {
+    json!({
+        "open": [{"kind": "failure", "object": "job nightly", "message": "the server refused the password", "hint": "give another one", "since": "2026-11-21T20:00:00Z"}],
+        "channels": [
+            {"name": "mail", "to": "ann@example.org", "worked": "2026-11-21T20:00:05Z", "waiting": 0},
+            {"name": "hook", "to": "/usr/local/bin/tell", "problem": "it ended with exit status: 3", "waiting": 1},
+        ]
+    })
 }

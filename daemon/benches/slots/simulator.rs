@@ -13,6 +13,7 @@ mod server;
 mod world;
 
 pub(crate) use client::Plan;
+pub(crate) use dice::Dice;
 pub(crate) use node::Curve;
 pub(crate) use server::{Budget, Limit, Meter, Server, Tenants};
-pub(crate) use world::{Run, World};
+pub(crate) use world::{Ended, Run, World};

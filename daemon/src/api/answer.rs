@@ -3,15 +3,11 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+pub(super) use c2b_api::route::Nothing;
 use c2b_api::{ApiError, ErrorCode};
-use serde::Serialize;
 
 /// What a handler returns.
 pub(super) type Answer<T> = Result<Json<T>, Refusal>;
-
-/// The answer when there is nothing to say: `{}`.
-#[derive(Serialize)]
-pub(super) struct Nothing {}
 
 /// An error on its way out.
 pub(super) struct Refusal(ApiError);
@@ -22,6 +18,10 @@ impl Refusal {
     }
 }
 
+/// The code of an error, beside an answer for who looks at it on its way out.
+#[derive(Clone)]
+pub(super) struct Code(pub(super) String);
+
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
         Self(error)
@@ -31,6 +31,9 @@ impl From<ApiError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self.0)).into_response()
+        let code = Code(crate::failure::code_word(self.0.code));
+        let mut response = (status, Json(self.0)).into_response();
+        response.extensions_mut().insert(code);
+        response
     }
 }

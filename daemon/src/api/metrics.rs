@@ -8,5 +8,5 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
 pub(super) async fn show(State(daemon): State<Arc<Daemon>>) -> Response {
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&daemon.status().await)).into_response()
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&daemon.status().await, &daemon.tally)).into_response()
 }

@@ -14,8 +14,9 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use c2b_api::ApiError;
 use c2b_api::storage::{
-    ErasedInfo, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, StorageAllow, StorageCheck, StorageCopy, StorageCreate, StorageCreated,
-    StorageEdit, StorageErase, StorageFree, StorageInfo, StoragePrune, StorageRotate, StorageRotateReport, StorageUnlock, StorageUnpruneReport,
+    ErasedInfo, MountReport, PasswordAdd, PasswordChange, PasswordInfo, PasswordRemove, RecoveryKey, StorageAllow, StorageCheck, StorageCopy, StorageCreate,
+    StorageCreated, StorageEdit, StorageErase, StorageFree, StorageInfo, StorageMount, StoragePrune, StorageRotate, StorageRotateReport, StorageUnlock,
+    StorageUnpruneReport,
 };
 use std::sync::Arc;
 
@@ -141,6 +142,10 @@ pub(super) async fn prune(
     Ok(stream::lines(stream::received(events)))
 }
 
+pub(super) async fn thaw(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Path(name): Path<String>) -> Answer<StorageInfo> {
+    Ok(Json(daemon.storages.thaw(&daemon.storage_name(&name)?, &peer.user).await?))
+}
+
 pub(super) async fn unprune(State(daemon): State<Arc<Daemon>>, ConnectInfo(peer): ConnectInfo<Peer>, Path(name): Path<String>) -> Answer<StorageUnpruneReport> {
     Ok(Json(daemon.storages.unprune(&daemon.storage_name(&name)?, &peer.user).await?))
 }
@@ -186,6 +191,17 @@ pub(super) async fn copy(
 ) -> Result<Response, Refusal> {
     let events = daemon.storages.copy(&daemon.storage_name(&name)?, body, &peer.user).await?;
     Ok(stream::lines(stream::received(events)))
+}
+
+/// Says where a storage is to who mounts it: the mount is a process of the caller's own.
+pub(super) async fn mount(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>, Body(_): Body<StorageMount>) -> Answer<StorageInfo> {
+    let storage = daemon.storages.get(&daemon.storage_name(&name)?)?;
+    Ok(Json(daemon.storages.info(&storage).await))
+}
+
+/// Takes what a mount tells of itself: the gate has recorded it.
+pub(super) async fn told(Body(_): Body<MountReport>) -> Answer<Nothing> {
+    Ok(Json(Nothing {}))
 }
 
 fn refuse_while_running(daemon: &Daemon, name: &Name) -> Result<(), ApiError> {

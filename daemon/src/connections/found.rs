@@ -69,7 +69,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let found = FoundServers::open(dir.path()).unwrap();
         let name: Name = "main".parse().unwrap();
-        let server = FoundServer { address: "a@b".to_owned(), url: "https://x/".to_owned(), told_by: "https://y/".to_owned() };
+        let server = FoundServer {
+            address: "a@b".to_owned(),
+            url: "https://x/".to_owned(),
+            told_by: "https://y/".to_owned(),
+            public_folders: None,
+            public_folder_server: None,
+        };
         found.put(&name, &server).unwrap();
         assert_eq!(found.get(&name, "a@b"), Some(server));
         assert_eq!(found.get(&name, "c@d"), None);

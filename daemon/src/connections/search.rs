@@ -47,7 +47,13 @@ pub fn code(error: &DiscoveryError) -> ErrorCode {
 
 fn found(address: &Address, settings: &Settings) -> Option<FoundServer> {
     let url = settings.ews_urls.first()?.to_string();
-    Some(FoundServer { address: address.to_string(), url, told_by: settings.endpoint.as_ref().map(ToString::to_string).unwrap_or_default() })
+    Some(FoundServer {
+        address: address.to_string(),
+        url,
+        told_by: settings.endpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
+        public_folders: settings.public_folders.clone(),
+        public_folder_server: settings.rpc_server.clone(),
+    })
 }
 
 /// A place that did not lead on is no fault as long as another one did.

@@ -4,12 +4,13 @@ use crate::clock::Clock;
 use crate::definition::connection::sign_in::token_url;
 use crate::failure;
 use crate::name::Name;
-use crate::secret::{SecretError, Secrets};
-use c2b_api::connection::{ConnectionDefinition, KerberosDefinition, SignInKind};
+use crate::secret::{Kind, SecretError, Secrets};
+use c2b_api::connection::{ConnectionDefinition, Expiry, KerberosDefinition, SignInKind};
 use c2b_api::{ApiError, ErrorCode};
 use c2b_ews::auth::oauth::{Grant, Keeper, OAuth, WallClock};
-use c2b_ews::auth::{Account, Negotiate};
+use c2b_ews::auth::{Account, Negotiate, certificate_expiry};
 use c2b_ews::{Secret, SignIn};
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use url::Url;
@@ -53,6 +54,7 @@ pub(super) fn sign_in(
         client_id: oauth.client_id.clone(),
         scope: oauth.scope.clone().unwrap_or_else(|| usual_scope(url)),
         grant,
+        secret_expires: oauth.secret_expires,
         clock: WallClock::new(move || clock.now()),
     }))
 }
@@ -65,15 +67,20 @@ fn usual_scope(url: &Url) -> String {
 }
 
 /// Keeps the refresh token of a connection where the passwords of others are.
-#[derive(Debug)]
 struct RefreshToken {
     name: Name,
     secrets: Secrets,
 }
 
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RefreshToken({})", self.name)
+    }
+}
+
 impl Keeper for RefreshToken {
     fn load(&self) -> io::Result<Option<Secret>> {
-        match self.secrets.get(&self.name) {
+        match self.secrets.get(Kind::CONNECTION, &self.name) {
             Ok(token) => Ok(Some(token)),
             Err(SecretError::Missing { .. }) => Ok(None),
             Err(error) => Err(io::Error::other(error)),
@@ -81,9 +88,18 @@ impl Keeper for RefreshToken {
     }
 
     fn keep(&self, refresh_token: &Secret) -> io::Result<()> {
-        let text = std::str::from_utf8(refresh_token.expose()).map_err(io::Error::other)?;
-        self.secrets.put(&self.name, text).map_err(io::Error::other)
+        self.secrets.put(Kind::CONNECTION, &self.name, refresh_token.expose()).map_err(io::Error::other)
     }
+}
+
+/// Returns when what a connection signs in with ends, where that is known.
+pub(super) fn expiry(definition: &ConnectionDefinition, secret: Option<&Secret>) -> Option<Expiry> {
+    let (what, time) = match definition.sign_in {
+        SignInKind::OauthSecret => ("client secret", definition.oauth.as_ref()?.secret_expires?.and_hms_opt(23, 59, 59)?.and_utc()),
+        SignInKind::OauthCertificate => ("client certificate", certificate_expiry(secret?)?),
+        _ => return None,
+    };
+    Some(Expiry { what: what.to_owned(), since: None, time })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The keys of definition files. Unknown keys are errors everywhere.
 
 use c2b_api::Size;
+use c2b_api::activity::Activity;
 use c2b_api::connection::{ConnectionKind, KerberosDefinition, LdapDefinition, MailboxPlace, OAuthDefinition, SignInKind};
-use c2b_api::job::{Continuity, Selection};
+use c2b_api::filter::Filter;
+use c2b_api::job::{Continuity, PublicFolder, Selection};
 use c2b_api::storage::RetentionPolicy;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -78,6 +80,9 @@ pub struct StorageFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct JobFile {
+    /// Its name; without it, it is that of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The Unix user who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -89,4 +94,16 @@ pub struct JobFile {
     pub continuity: Continuity,
     /// Which mailboxes.
     pub source: Selection,
+    /// Which items and folders of them; without it all.
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
+    /// Which public folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_folders: Vec<PublicFolder>,
+    /// When it is active; without it, when it is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
+    /// Keeps it from running.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
 }

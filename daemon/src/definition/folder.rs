@@ -1,12 +1,12 @@
 //! The definitions in force, and the folder that holds their files.
 
 use crate::atomic::{self, FileError};
+use crate::definition::check::named;
 use crate::definition::text::{self, BadFile};
 use crate::definition::{Connection, Defined, Job, Storage};
 use crate::name::Name;
 use crate::peer;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,11 @@ pub trait Kept: Defined {
 }
 
 impl Definitions {
+    /// Returns the folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Opens the folder, making it if need be, and reads all files.
     ///
     /// # Errors
@@ -135,14 +140,10 @@ impl Definitions {
         }
         paths.sort();
         for path in paths.iter().filter(|path| is_definition(path)) {
-            let Some(stem) = path.file_stem().and_then(OsStr::to_str) else {
-                bad.push(BadFile::whole(path, "the file's name is not UTF-8"));
-                continue;
-            };
-            let name: Name = match stem.parse() {
+            let name = match named(path) {
                 Ok(name) => name,
                 Err(error) => {
-                    bad.push(BadFile::whole(path, format!("{error}")));
+                    bad.push(error);
                     continue;
                 }
             };
@@ -189,12 +190,14 @@ impl Kept for Job {
     }
 }
 
-fn is_definition(path: &Path) -> bool {
+/// Returns whether a file of this name is a definition.
+pub(super) fn is_definition(path: &Path) -> bool {
     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     !hidden && path.extension().is_some_and(|extension| extension == "toml")
 }
 
-fn read<T: Defined>(path: &Path, name: &Name) -> Result<T, BadFile> {
+/// Reads an object's file.
+pub(super) fn read<T: Defined>(path: &Path, name: &Name) -> Result<T, BadFile> {
     let text = std::fs::read_to_string(path).map_err(|error| BadFile::whole(path, format!("cannot be read: {error}")))?;
     let file = text::parse(path, &text)?;
     T::check(name, file, &owner(path)).map_err(|wrong| text::locate(path, &text, wrong))

@@ -2,12 +2,13 @@
 
 use crate::definition::Wrong;
 use crate::nearest;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A definition file that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BadFile {
     /// The file.
     pub path: PathBuf,

@@ -5,21 +5,25 @@
 //! Fetches of several pages and folders overlap. A page's cursor is handed over when all items of it
 //! and of the pages before are. A page that speaks of an item which is being fetched waits for that.
 
+mod aside;
 mod seen;
 
 use super::cycle::{Cycle, Halt};
 use super::fetch::{Done, Outcome, Step, Wanted};
+use super::filter::Decision;
 use super::flight::Flight;
 use super::ledger::{Ledger, Try};
 use super::limits::REQUESTS_MAILBOX_MAX;
 use super::listing::{Listed, Seen};
 use super::moves::Moves;
 use super::plan::{Action, Planned};
+use super::position::{Position, Positions};
 use super::problem;
 use super::progress::MailboxIndex;
 use super::recent::{Held, Recent};
+use aside::Aside;
 use c2b_mailbox::{Address, ChangeKey, Cursor, Fidelity, Item, ItemId, SourceError};
-use c2b_storagefmt::{ChangeMark, CursorScope, Failure, FolderKey, MailboxKey, Moment, Writer};
+use c2b_storagefmt::{ChangeMark, CursorScope, Failure, FolderKey, MailboxKey, Moment, PutOutcome, Writer};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
@@ -77,7 +81,7 @@ struct OpenPage {
     number: u64,
     folder: FolderKey,
     outstanding: usize,
-    cursor: Option<Cursor>,
+    position: Option<Position>,
 }
 
 impl Applier {
@@ -132,14 +136,34 @@ impl Applier {
         }
     }
 
-    /// Tries items of the ledger again.
+    /// Tries items of the ledger again. What this cycle tried before is not counted twice.
     pub(crate) async fn retry(&mut self, failures: Vec<Failure>) -> Result<(), Halt> {
         self.retries = true;
-        for failure in failures {
+        let holds = self.holds(failures.iter().map(|failure| failure.id.clone()).collect()).await?;
+        let (mut known, mut again, mut held_before) = (0, 0, 0);
+        for (failure, held) in failures.into_iter().zip(holds) {
             let page = self.open_page(failure.folder, None);
-            let wanted = Wanted { id: failure.id, change_key: failure.change_key, folder: failure.folder, size: failure.size, page };
-            self.want(wanted);
+            let was_tried = failure.last_seen >= self.cycle.full.until;
+            let Failure { id, change_key, folder, size, .. } = failure;
+            // One that is held in the state that was tried is there, but for what it lacks.
+            let counted = was_tried && held.as_ref().is_some_and(|held| held.is(folder, self.change(change_key.as_ref())));
+            match (was_tried, counted) {
+                (false, _) => known += 1,
+                (true, true) => {}
+                (true, false) => {
+                    again += 1;
+                    held_before += u64::from(held.is_some());
+                }
+            }
+            self.want(Wanted { id, change_key, folder, size, page, decision: Some(Decision::Take), associated: false, counted });
         }
+        self.cycle.progress.known(self.index, known);
+        self.cycle.progress.again(self.index, again, held_before);
+        self.run_queued().await
+    }
+
+    /// Fetches what is queued, to the end.
+    async fn run_queued(&mut self) -> Result<(), Halt> {
         let (_, nothing) = tokio::sync::mpsc::channel(1);
         self.run(nothing).await
     }
@@ -159,24 +183,33 @@ impl Applier {
 
     async fn take(&mut self, step: Listed) -> Result<(), Halt> {
         match step {
-            Listed::Page { folder, planned, cursor, last } => self.page(folder, planned, cursor, last).await,
-            Listed::Complete { folder, seen, cursor } => self.complete(folder, &seen, cursor).await,
+            Listed::Page { folder, planned, position, last } => self.page(folder, planned, position, last).await,
+            Listed::Complete { folder, seen, associated, position } => self.complete(folder, &seen, associated, position).await,
         }
     }
 
-    async fn page(&mut self, folder: FolderKey, planned: Vec<Planned>, cursor: Option<Cursor>, last: bool) -> Result<(), Halt> {
+    async fn page(&mut self, folder: FolderKey, planned: Vec<Planned>, position: Option<Position>, last: bool) -> Result<(), Halt> {
         let holds = self.holds(planned.iter().map(|one| one.id.clone()).collect()).await?;
         let mut rows = self.rows(folder, &planned, &holds).await?;
-        let page = self.open_page(folder, cursor);
+        let reads = self.other_reads(folder, &planned, &holds).await?;
+        let page = self.open_page(folder, position);
         let now = self.cycle.clock.now();
         if self.marks.folder != Some(folder) {
             self.marks = Marks { folder: Some(folder), ..Marks::default() };
         }
         let mut unchanged = 0;
+        let mut aside = Aside::default();
         for (one, held) in planned.into_iter().zip(holds) {
-            let Planned { id, change_key, size, action } = one;
+            let Planned { id, change_key, told, action } = one;
             let row = rows.remove(&id);
             self.marks.items.remove(&id);
+            // A listing that tells read states tells of marks, too.
+            let action = reads.get(&id).map_or(action, |read| Action::Mark(*read));
+            // A mark says nothing about how old the item is, and of what may be associated age does not decide.
+            let is_told = action == Action::Look && (told.associated.is_some() || !self.cycle.sieve.takes_associated());
+            let associated = told.associated == Some(true);
+            let decision = self.cycle.sieve.decide(told.facts.as_ref().filter(|_| is_told), associated);
+            let is_taken = decision.is_none_or(|decision| decision == Decision::Take);
             let is_current = held.as_ref().is_some_and(|held| held.is(folder, self.change(change_key.as_ref())));
             match (action, held) {
                 (Action::Drop, held) => {
@@ -188,19 +221,35 @@ impl Applier {
                 // First of all, since Exchange keeps the change key of an item when only its read state changes.
                 (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
                     self.mark(folder, id.clone(), held.change, None, read).await?;
-                    self.cycle.progress.marked(self.index);
                     self.marks.items.insert(id, (change_key, read));
                 }
                 (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
-                (Action::Look | Action::Mark(_), _) if self.ledger.rests(&id, change_key.as_ref(), now) => self.cycle.progress.failed(self.index),
+                (Action::Look | Action::Mark(_), held) if is_taken && self.ledger.rests(&id, change_key.as_ref(), now) => {
+                    self.cycle.progress.failed(self.index, held.is_some());
+                }
                 (action, held) => {
-                    let wanted = Wanted { id, change_key, folder, size, page };
+                    let wanted = Wanted { id, change_key, folder, size: told.size, page, decision, associated, counted: false };
+                    let is_here = held.as_ref().is_some_and(|held| held.folder == folder);
                     match (action, &mut self.moves) {
+                        // It may be one that left, which is not deleted then.
+                        (_, Some(moves)) if !is_taken && held.is_none() => {
+                            moves.wait(wanted.clone());
+                            self.expect(&wanted);
+                        }
+                        _ if !is_taken && (held.is_none() || is_here) => aside.add(wanted, is_here),
+                        _ if !is_taken => {
+                            self.expect(&wanted);
+                            self.looks.push_back(wanted);
+                        }
                         (Action::Look, Some(moves)) if held.is_none() && self.ledger.get(&wanted.id).is_none() => {
                             moves.wait(wanted.clone());
                             self.expect(&wanted);
                         }
                         (Action::Look, _) if row.is_some() && self.ledger.get(&wanted.id).is_none() => {
+                            self.expect(&wanted);
+                            self.looks.push_back(wanted);
+                        }
+                        _ if decision.is_none() => {
                             self.expect(&wanted);
                             self.looks.push_back(wanted);
                         }
@@ -212,6 +261,7 @@ impl Applier {
         if unchanged > 0 {
             self.cycle.progress.unchanged(self.index, unchanged);
         }
+        self.set_aside(aside).await?;
         if last {
             // No further page can report a change of contents under the marks' change keys: now they hold.
             for (id, (change_key, read)) in std::mem::take(&mut self.marks.items) {
@@ -223,8 +273,16 @@ impl Applier {
 
     /// Records a read state. The item counts as held with `held`; `change_key` is recorded when it is given.
     async fn mark(&mut self, folder: FolderKey, id: ItemId, held: Option<ChangeMark>, change_key: Option<ChangeKey>, read: bool) -> Result<(), Halt> {
-        let (mailbox, item) = (self.mailbox, id.clone());
-        let work = move |writer: &mut Writer| writer.set_read(mailbox, &item, change_key.as_ref(), read).map(drop);
+        let (mailbox, item, index, progress) = (self.mailbox, id.clone(), self.index, self.cycle.progress.clone());
+        let work = move |writer: &mut Writer| {
+            match writer.set_read(mailbox, &item, change_key.as_ref(), read)? {
+                // It was counted when the mark was reported.
+                _ if change_key.is_some() => {}
+                None | Some(PutOutcome::Unchanged) => progress.unchanged(index, 1),
+                Some(_) => progress.marked(index),
+            }
+            Ok(())
+        };
         let ticket = self.cycle.submit(work).await?;
         self.recent.note(id, ticket, Some(Held { folder, change: held }));
         Ok(())
@@ -238,25 +296,26 @@ impl Applier {
             let item = id.clone();
             self.cycle.submit(move |writer| writer.clear_failure(mailbox, &item)).await?;
         }
-        if held.is_some_and(|held| held.folder == folder) {
-            let (index, progress) = (self.index, self.cycle.progress.clone());
-            let work = move |writer: &mut Writer| {
-                if writer.delete_item(mailbox, &item)? {
-                    progress.deleted(index);
-                }
-                Ok(())
-            };
-            let ticket = self.cycle.submit(work).await?;
-            self.recent.note(id, ticket, None);
+        if held.is_none_or(|held| held.folder != folder) {
+            return self.stop_waiting(folder, id).await;
         }
+        let (index, progress) = (self.index, self.cycle.progress.clone());
+        let work = move |writer: &mut Writer| {
+            if writer.delete_item(mailbox, &item)? {
+                progress.deleted(index);
+            }
+            Ok(())
+        };
+        let ticket = self.cycle.submit(work).await?;
+        self.recent.note(id, ticket, None);
         Ok(())
     }
 
-    /// Ends what a complete listing of a folder did not report.
-    async fn complete(&mut self, folder: FolderKey, seen: &Seen, cursor: Cursor) -> Result<(), Halt> {
+    /// Ends what a complete listing of a folder did not report, though it was about such items.
+    async fn complete(&mut self, folder: FolderKey, seen: &Seen, associated: bool, position: Position) -> Result<(), Halt> {
         let mailbox = self.mailbox;
         self.recent.prune(self.cycle.storage.committed());
-        let live = self.cycle.read(move |catalog| catalog.live_ids(mailbox, folder)).await?;
+        let live = self.cycle.read(move |catalog| catalog.live_ids(mailbox, folder, associated)).await?;
         let mut deleted = 0;
         for (id, change) in live.into_iter().filter(|(id, _)| !seen.contains(id)) {
             let committed = Some(Held { folder, change });
@@ -264,11 +323,17 @@ impl Applier {
             deleted += 1;
             self.drop_item(folder, id, held).await?;
         }
-        for id in self.ledger.within(folder).into_iter().filter(|id| !seen.contains(id)) {
+        let unseen: Vec<ItemId> = self.ledger.within(folder).into_iter().filter(|id| !seen.contains(id)).collect();
+        if !unseen.is_empty() && !associated {
+            // They may be what this listing was not about, and others passed.
+            self.forget_other_positions(folder).await?;
+        }
+        for id in unseen {
             self.drop_item(folder, id, None).await?;
         }
-        tracing::info!(job = %self.cycle.job, mailbox = %self.address, folder = folder.0, listed = seen.len(), deleted, "resync");
-        self.open_page(folder, Some(cursor));
+        self.forget_unseen(folder, seen).await?;
+        tracing::info!(job = %self.cycle.job, cycle = self.cycle.progress.cycle(), mailbox = %self.address, folder = folder.0, listed = seen.len(), deleted, "resync");
+        self.open_page(folder, Some(position));
         Ok(())
     }
 
@@ -281,7 +346,7 @@ impl Applier {
         };
         self.waiting -= usize::from(waited);
         let done = done?;
-        let mut seen = Vec::new();
+        let (mut seen, mut aside) = (Vec::new(), Aside::default());
         for (wanted, outcome) in done.known {
             let (id, page) = (wanted.id.clone(), wanted.page);
             match outcome {
@@ -289,16 +354,20 @@ impl Applier {
                     seen.push((wanted, *sight));
                     continue;
                 }
+                Outcome::Unseen if wanted.is_left_out() => {
+                    aside.add(wanted, false);
+                }
                 Outcome::Unseen => {
                     self.queue.push_back(wanted);
                     continue;
                 }
-                Outcome::Item(item) => self.store(wanted, *item).await?,
+                Outcome::Item(item, lacks) => self.store(wanted, *item, lacks).await?,
                 Outcome::Gone => self.lose_sight(wanted).await?,
                 Outcome::Failed(error) => self.fail(wanted, &error).await?,
             }
             self.finish(&id, page);
         }
+        self.set_aside(aside).await?;
         if !seen.is_empty() {
             self.judge(seen).await?;
         }
@@ -308,23 +377,22 @@ impl Applier {
         Ok(())
     }
 
-    async fn store(&mut self, wanted: Wanted, mut item: Item) -> Result<(), Halt> {
-        let Wanted { id, change_key, folder, .. } = wanted;
+    /// Hands an item over. What it lacks is tried for again later, as an item that failed is.
+    async fn store(&mut self, wanted: Wanted, mut item: Item, lacks: Option<SourceError>) -> Result<(), Halt> {
+        let Wanted { id, change_key, folder, associated, counted, .. } = wanted;
         let received = item.readable.as_ref().map_or(0, |readable| readable.content.len()) + item.export.as_ref().map_or(0, c2b_mailbox::Content::len);
         self.cycle.progress.received(self.index, received);
         item.meta.id = id.clone();
+        item.meta.associated |= associated;
         // The parts of an item are fetched one after another, and each is of the listed state or a newer one. Of a
         // newer one the next listing tells, under another change key; so the listed one is kept.
         item.meta.change_key = change_key.or(item.meta.change_key);
         let change = self.change(item.meta.change_key.as_ref());
-        let failure = if item.fidelity == Fidelity::Partial {
-            let one = Try {
-                id: id.clone(),
-                folder,
-                change_key: item.meta.change_key.clone(),
-                code: "partial".to_owned(),
-                message: "a part of the item could not be fetched; the rest is stored".to_owned(),
-            };
+        let failure = if item.fidelity == Fidelity::Partial || lacks.is_some() {
+            let (code, why) =
+                lacks.map_or_else(|| ("partial".to_owned(), String::new()), |error| (error.code.clone(), format!(": {}", problem::chain(&error))));
+            let message = format!("a part of the item could not be fetched; the rest is stored{why}");
+            let one = Try { id: id.clone(), folder, change_key: item.meta.change_key.clone(), code, message };
             Some(self.ledger.fail(one, &self.cycle.job, self.cycle.clock.now(), |failure| {
                 failure.subject.clone_from(&item.meta.subject);
                 failure.date = item.meta.received.or(item.meta.modified);
@@ -340,7 +408,11 @@ impl Applier {
             if let Some(failure) = failure {
                 writer.put_failure(mailbox, failure)?;
             }
-            progress.put(index, &put);
+            if counted {
+                progress.completed(&put);
+            } else {
+                progress.put(index, &put);
+            }
             Ok(())
         };
         let ticket = self.cycle.submit(work).await?;
@@ -350,7 +422,7 @@ impl Applier {
 
     /// Ends an item that is gone since it was listed.
     async fn lose_sight(&mut self, wanted: Wanted) -> Result<(), Halt> {
-        let Wanted { id, .. } = wanted;
+        let Wanted { id, folder, counted, .. } = wanted;
         let (mailbox, index, progress) = (self.mailbox, self.index, self.cycle.progress.clone());
         let had_failed = self.ledger.clear(&id);
         let held = self.holds(vec![id.clone()]).await?.pop().flatten();
@@ -364,13 +436,17 @@ impl Applier {
             };
             let ticket = self.cycle.submit(work).await?;
             self.recent.note(id, ticket, None);
+        } else {
+            self.stop_waiting(folder, id).await?;
         }
-        self.cycle.progress.unchanged(self.index, 1);
+        if !counted {
+            self.cycle.progress.unchanged(self.index, 1);
+        }
         Ok(())
     }
 
     async fn fail(&mut self, wanted: Wanted, error: &SourceError) -> Result<(), Halt> {
-        let Wanted { id, change_key, folder, .. } = wanted;
+        let Wanted { id, change_key, folder, counted, .. } = wanted;
         let (mailbox, item) = (self.mailbox, id.clone());
         let stored = self
             .cycle
@@ -379,6 +455,7 @@ impl Applier {
                 None => Ok(None),
             })
             .await?;
+        let is_held = stored.is_some();
         let one = Try { id, folder, change_key, code: error.code.clone(), message: problem::chain(error) };
         let failure = self.ledger.fail(one, &self.cycle.job, self.cycle.clock.now(), |failure| {
             if let Some(row) = stored {
@@ -388,10 +465,12 @@ impl Applier {
             }
         });
         tracing::warn!(
-            job = %self.cycle.job, mailbox = %self.address, folder = folder.0, item = %failure.id, code = %failure.code, attempts = failure.attempts, "item failed"
+            job = %self.cycle.job, cycle = self.cycle.progress.cycle(), mailbox = %self.address, folder = folder.0, item = %failure.id, code = %failure.code, attempts = failure.attempts, "item failed"
         );
         self.cycle.submit(move |writer| writer.put_failure(mailbox, failure)).await?;
-        self.cycle.progress.failed(self.index);
+        if !counted {
+            self.cycle.progress.failed(self.index, is_held);
+        }
         Ok(())
     }
 
@@ -408,10 +487,10 @@ impl Applier {
         change_key.map(|change_key| self.cycle.storage.catalog().change_mark(change_key))
     }
 
-    fn open_page(&mut self, folder: FolderKey, cursor: Option<Cursor>) -> u64 {
+    fn open_page(&mut self, folder: FolderKey, position: Option<Position>) -> u64 {
         let number = self.next_page;
         self.next_page += 1;
-        self.pages.push_back(OpenPage { number, folder, outstanding: 0, cursor });
+        self.pages.push_back(OpenPage { number, folder, outstanding: 0, position });
         number
     }
 
@@ -442,12 +521,26 @@ impl Applier {
     /// Hands over the cursors of pages that are done, in their order.
     async fn close_pages(&mut self) -> Result<(), Halt> {
         while let Some(page) = self.pages.pop_front_if(|page| page.outstanding == 0) {
-            if let Some(cursor) = page.cursor {
-                let (mailbox, folder) = (self.mailbox, page.folder);
-                self.cycle.submit(move |writer| writer.set_cursor(mailbox, CursorScope::Folder(folder), Some(&cursor))).await?;
+            if let Some(position) = page.position {
+                let (mailbox, scope) = (self.mailbox, CursorScope::Folder(page.folder));
+                let work = move |writer: &mut Writer| {
+                    let stored = Positions::of(writer.cursor(mailbox, scope)?);
+                    writer.set_cursor(mailbox, scope, Some(&stored.with(position)))
+                };
+                self.cycle.submit(work).await?;
             }
         }
         Ok(())
+    }
+
+    /// Forgets where listings by other filters stand in a folder: they must meet again what they passed.
+    async fn forget_other_positions(&mut self, folder: FolderKey) -> Result<(), Halt> {
+        let (mailbox, scope, filter) = (self.mailbox, CursorScope::Folder(folder), self.cycle.sieve.text());
+        let work = move |writer: &mut Writer| {
+            let stored = Positions::of(writer.cursor(mailbox, scope)?);
+            writer.set_cursor(mailbox, scope, stored.only(&filter).as_ref())
+        };
+        self.cycle.submit(work).await.map(drop)
     }
 
     /// Starts as many requests as there may be.

@@ -5,11 +5,13 @@
 //! looks like the connection's, while the connection answers others, is the item's, folder's or
 //! mailbox's own: so a message that crashes the server costs itself and not the backup.
 
+use super::filter::Sieve;
 use super::flight::{Flight, Room};
 use super::full::Interval;
 use super::limits::{ConnectionLimits, Pass};
 use super::problem;
 use super::progress::Progress;
+use super::public::PublicJob;
 use super::queue::MailboxQueue;
 use super::retry::{Tried, Verdict, is_throttling, verdict};
 use super::weigh::{Weigh, of_error};
@@ -22,6 +24,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Failures of one request after which it is asked whose fault they are.
@@ -37,10 +40,13 @@ pub(crate) const RECOVERIES_MAX: u32 = 5;
 /// The shared state of one cycle.
 pub(crate) struct Cycle {
     pub(crate) job: String,
+    pub(crate) connection: String,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) storage: StorageWriter,
     pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) queue: Arc<MailboxQueue>,
+    /// How many mailboxes wait for their turn.
+    pub(crate) queued: watch::Sender<usize>,
     pub(crate) clock: Clock,
     pub(crate) progress: Arc<Progress>,
     /// Cancelled by a stop, and when the cycle is lost.
@@ -48,8 +54,12 @@ pub(crate) struct Cycle {
     pub(crate) flight: Flight,
     pub(crate) lost: OnceLock<Problem>,
     pub(crate) contacted: AtomicBool,
+    /// The public folders of the job, once it is known where they belong.
+    pub(crate) public: OnceLock<PublicJob>,
     /// Says which mailboxes are listed in full.
     pub(crate) full: Interval,
+    /// Says which items and folders are taken.
+    pub(crate) sieve: Sieve,
 }
 
 /// Why something was not done.
@@ -84,7 +94,7 @@ pub(crate) enum Probe {
 impl Cycle {
     /// Ends the cycle with a problem; the first one counts.
     pub(crate) fn lose(&self, problem: Problem) -> Halt {
-        tracing::error!(job = %self.job, code = %problem.code, reason = %problem.message, "cycle failed");
+        tracing::error!(job = %self.job, cycle = self.progress.cycle(), code = %problem.code, reason = %problem.message, "cycle failed");
         // Later problems follow from the first.
         let _later = self.lost.set(problem);
         self.halt.cancel();

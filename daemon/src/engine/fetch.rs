@@ -5,6 +5,7 @@
 //! whole mailbox into the ledger item by item.
 
 use super::cycle::{Cycle, Halt, Probe, RECOVERIES_MAX, SUSPICIOUS_FAILURES, salt};
+use super::filter::Decision;
 use super::flight::Room;
 use super::problem;
 use super::retry::{Tried, Verdict, backoff, is_throttling, verdict};
@@ -24,6 +25,19 @@ pub(crate) struct Wanted {
     pub(crate) size: Option<u64>,
     /// The page that asked for it.
     pub(crate) page: u64,
+    /// Whether the job takes it; `None` when that is to be found out by a look.
+    pub(crate) decision: Option<Decision>,
+    /// Whether its listing said that it is associated with its folder.
+    pub(crate) associated: bool,
+    /// Whether this cycle counted it already, as one that is held but for what it lacks.
+    pub(crate) counted: bool,
+}
+
+impl Wanted {
+    /// Returns whether the job leaves it out for now.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.decision.is_some_and(|decision| decision != Decision::Take)
+    }
 }
 
 /// Items to be fetched in one request.
@@ -71,8 +85,8 @@ pub(crate) struct Done {
 /// What came of an item.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Here it is.
-    Item(Box<Item>),
+    /// Here it is, and why a form of it lacks, if one does.
+    Item(Box<Item>, Option<SourceError>),
     /// This is what it is like.
     Seen(Box<Sight>),
     /// It could not be seen what it is like: to be fetched, whatever the matter is.
@@ -118,7 +132,8 @@ impl Batch {
         if !self.wait.is_zero() {
             cycle.pause(self.wait).await?;
         }
-        let refs: Vec<ItemRef> = self.wanted.iter().map(|one| ItemRef { id: one.id.clone(), change_key: one.change_key.clone() }).collect();
+        let refs: Vec<ItemRef> =
+            self.wanted.iter().map(|one| ItemRef { id: one.id.clone(), change_key: one.change_key.clone(), settle: self.is_last }).collect();
         let mut tried = Tried { failures: self.failures, ..Tried::default() };
         let fetch = || async { cycle.source.fetch(mailbox, &refs).await.and_then(as_one) };
         match cycle.attempt_in(Some(refs.len()), Some(mailbox), &mut tried, fetch).await {
@@ -145,7 +160,12 @@ impl Batch {
 
     /// Gives each item its result; what may succeed by itself is tried again.
     fn sort_out(self, cycle: &Cycle, mailbox: &Address, fetched: Vec<Fetched>) -> Result<Done, Halt> {
-        let mut results: HashMap<ItemId, Result<Item, SourceError>> = fetched.into_iter().map(|one| (one.id, one.result)).collect();
+        let mut lacks: HashMap<ItemId, SourceError> = HashMap::new();
+        let mut results: HashMap<ItemId, Result<Item, SourceError>> = HashMap::new();
+        for Fetched { id, result, lacks: lack } in fetched {
+            lacks.extend(lack.map(|lack| (id.clone(), lack)));
+            results.insert(id, result);
+        }
         let failures = self.failures + 1;
         let (recoveries, is_last) = (self.recoveries, self.is_last);
         let mut done = Done::default();
@@ -154,7 +174,8 @@ impl Batch {
         for one in self.wanted {
             let error = match results.remove(&one.id).unwrap_or_else(|| Err(unanswered(&one.id))) {
                 Ok(item) => {
-                    done.known.push((one, Outcome::Item(Box::new(item))));
+                    let lacks = lacks.remove(&one.id);
+                    done.known.push((one, Outcome::Item(Box::new(item), lacks)));
                     continue;
                 }
                 Err(error) => error,

@@ -25,6 +25,7 @@ pub(crate) struct Fixed<'a> {
     times: [Option<DateTime<Utc>>; 4],
     has_attachments: bool,
     search_key: Option<&'a [u8]>,
+    associated: bool,
 }
 
 /// Returns what moving and marking leave alone.
@@ -38,13 +39,15 @@ pub(crate) fn fixed(meta: &ItemMeta) -> Fixed<'_> {
         times: [meta.received, meta.sent, meta.start, meta.end],
         has_attachments: meta.has_attachments,
         search_key: meta.search_key.as_deref(),
+        associated: meta.associated,
     }
 }
 
 /// Returns whether an item of this kind can be told by its properties to be only marked.
 pub(crate) fn is_mail(meta: &ItemMeta) -> bool {
     let class = meta.class.to_ascii_lowercase();
-    ["ipm.note", "ipm.post", "report"].iter().any(|kind| class.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    !meta.associated
+        && ["ipm.note", "ipm.post", "report"].iter().any(|kind| class.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 /// Returns whether `now` is the item that had the properties `then`, in another place.
@@ -75,7 +78,7 @@ fn mark_bytes(then: &ItemMeta, now: &ItemMeta) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use c2b_mailbox::{ChangeKey, FlagStatus, ItemId};
+    use c2b_mailbox::{ChangeKey, Facts, FlagStatus, ItemId};
 
     fn mail() -> ItemMeta {
         let mut meta = ItemMeta::new(ItemId::new("a"), "IPM.Note");
@@ -87,7 +90,8 @@ mod tests {
         let mut meta = mail();
         (meta.id, meta.change_key) = (ItemId::new("b"), Some(ChangeKey::new("2")));
         change(&mut meta);
-        Sight { meta, draft }
+        let facts = Facts { class: meta.class.clone(), occurs: None, modified: meta.modified };
+        Sight { meta, facts, draft }
     }
 
     #[test]
@@ -104,6 +108,7 @@ mod tests {
             (|meta| meta.class = "IPM.Appointment".into(), Some(false)),
             (|meta| meta.has_attachments = true, Some(false)),
             (|meta| meta.message_id = Some("x".into()), Some(false)),
+            (|meta| meta.associated = true, Some(false)),
         ] {
             assert!(!is_moved(&mail(), &seen(change, draft)));
         }

@@ -33,7 +33,7 @@ pub struct ConnectionLimits {
 
 /// The leave to send one request, until it ends.
 #[derive(Debug)]
-pub(crate) struct Pass {
+pub struct Pass {
     limits: Arc<ConnectionLimits>,
     ticket: Ticket,
     outcome: Outcome,
@@ -41,11 +41,11 @@ pub(crate) struct Pass {
 
 /// What a back-off hint changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hold {
+pub struct Hold {
     /// By how much the time was put off: less than the hint when an earlier one reaches into it.
-    pub(crate) added: Duration,
+    pub added: Duration,
     /// The time of day until which the mailbox is left alone.
-    pub(crate) until: DateTime<Utc>,
+    pub until: DateTime<Utc>,
 }
 
 #[derive(Debug)]
@@ -54,6 +54,8 @@ struct State {
     granted: HashSet<Ticket>,
     /// How to wake those who wait.
     bells: HashMap<Ticket, Arc<Notify>>,
+    /// When the server last answered, or was first asked after it owed no answer; none while it owes none.
+    owes_since: Option<Instant>,
 }
 
 /// A place in the queue, until it is left.
@@ -92,7 +94,7 @@ impl ConnectionLimits {
     }
 
     /// Waits until a request of `job` for `mailbox` may be sent; without a mailbox it is one of the connection as such.
-    pub(crate) async fn enter(self: &Arc<Self>, job: &str, mailbox: Option<&Address>) -> Pass {
+    pub async fn enter(self: &Arc<Self>, job: &str, mailbox: Option<&Address>) -> Pass {
         loop {
             self.rest(mailbox).await;
             if let Some(pass) = self.enter_unless_held(job, mailbox).await {
@@ -145,7 +147,7 @@ impl ConnectionLimits {
     }
 
     /// Leaves `mailbox` alone for `delay` from now, or longer when that was said before.
-    pub(crate) fn hold_off(&self, mailbox: &Address, delay: Duration) -> Hold {
+    pub fn hold_off(&self, mailbox: &Address, delay: Duration) -> Hold {
         let now = self.now();
         let mut state = self.lock();
         let hold = state.gate.hold(now, mailbox, delay);
@@ -165,13 +167,22 @@ impl ConnectionLimits {
     }
 
     /// Returns the number of slots at present.
-    pub(crate) fn slots(&self) -> u32 {
+    pub fn slots(&self) -> u32 {
         self.lock().gate.slots()
     }
 
     /// Notes that the server answered a request, whatever the answer was.
     pub(crate) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
+        let now = sleep(Duration::ZERO).deadline();
+        let mut state = self.lock();
+        state.owes_since = (!state.granted.is_empty()).then_some(now);
+    }
+
+    /// Returns for how long the server was asked and has answered nobody.
+    pub(crate) fn silence(&self) -> Duration {
+        let now = sleep(Duration::ZERO).deadline();
+        self.lock().owes_since.map_or(Duration::ZERO, |since| now - since)
     }
 
     /// Returns how many requests were answered: when it grows, the connection as such works.
@@ -180,7 +191,7 @@ impl ConnectionLimits {
     }
 
     fn with(controller: Controller, clock: Clock) -> Arc<Self> {
-        let state = State { gate: Gate::new(controller), granted: HashSet::new(), bells: HashMap::new() };
+        let state = State { gate: Gate::new(controller), granted: HashSet::new(), bells: HashMap::new(), owes_since: None };
         Arc::new(Self { state: Mutex::new(state), answers: AtomicU64::new(0), start: sleep(Duration::ZERO).deadline(), clock })
     }
 
@@ -228,7 +239,7 @@ impl State {
 
 impl Pass {
     /// Ends the request.
-    pub(crate) fn end(mut self, outcome: Outcome) {
+    pub fn end(mut self, outcome: Outcome) {
         self.outcome = outcome;
     }
 }
@@ -251,7 +262,11 @@ impl<'a> Waiter<'a> {
 
     fn pass(mut self) -> Pass {
         self.is_over = true;
-        self.limits.lock().bells.remove(&self.ticket);
+        let now = sleep(Duration::ZERO).deadline();
+        let mut state = self.limits.lock();
+        state.bells.remove(&self.ticket);
+        state.owes_since.get_or_insert(now);
+        drop(state);
         Pass { limits: self.limits.clone(), ticket: self.ticket, outcome: Outcome::Dropped }
     }
 }

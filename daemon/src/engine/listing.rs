@@ -12,11 +12,11 @@
 
 use super::cycle::{Cycle, Halt, Suspect};
 use super::plan::{Action, Planned, plan};
-use super::position::Position;
+use super::position::{Position, Positions};
 use super::problem;
 use super::progress::MailboxIndex;
 use super::tree::{Place, Tree};
-use c2b_mailbox::{Address, Cursor, ItemId, Scope, SourceError, Trouble};
+use c2b_mailbox::{Address, Cursor, ItemId, Scope, SourceError, Trouble, Wishes};
 use c2b_storagefmt::{CursorScope, FolderKey, Moment};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -33,7 +33,7 @@ pub(crate) enum Listed {
         folder: FolderKey,
         planned: Vec<Planned>,
         /// To be stored once the page is applied.
-        cursor: Option<Cursor>,
+        position: Option<Position>,
         /// Whether the folder has no further page for now.
         last: bool,
     },
@@ -41,8 +41,10 @@ pub(crate) enum Listed {
     Complete {
         folder: FolderKey,
         seen: Seen,
+        /// Whether associated items were among what was listed.
+        associated: bool,
         /// To be stored once what was not seen is deleted.
-        cursor: Cursor,
+        position: Position,
     },
 }
 
@@ -58,39 +60,48 @@ pub(crate) struct Seen {
 enum Known {
     /// Nothing, and it has no items of it.
     Nothing,
-    /// Nothing, though it has items of it.
+    /// Nothing, though it has items of it; or something by another filter.
     Items,
     /// Where the listing stands.
     Position(Position),
 }
 
 /// Lists those folders of a mailbox into `pages` whose items changed, as far as the source can tell that.
-pub(crate) async fn list(cycle: &Cycle, mailbox: &Address, index: MailboxIndex, tree: &Tree, pages: Sender<Listed>) -> Result<(), Halt> {
+/// Returns those that could not be listed.
+pub(crate) async fn list(cycle: &Cycle, mailbox: &Address, index: MailboxIndex, tree: &Tree, pages: Sender<Listed>) -> Result<Vec<FolderKey>, Halt> {
+    let mut unlisted = Vec::new();
     let is_full = cycle.full.is_due(mailbox);
     for (folder, known) in tree.folders.iter().zip(known(cycle, tree).await?) {
-        if !is_full && is_same(folder, &known) {
+        if folder.is_away || (!is_full && is_same(folder, &known)) {
             continue;
         }
         let mut listing = Listing { cycle, mailbox, index, tree: &tree.cursor, folder, pages: &pages };
         match listing.run(known).await {
             Ok(()) => {}
             Err(Halt::Source(error)) if error.scope == Scope::Mailbox && !error.is_transient() => return Err(Halt::Source(error)),
-            Err(Halt::Source(error)) => listing.report(&error),
+            Err(Halt::Source(error)) => {
+                listing.report(&error);
+                unlisted.push(folder.key);
+            }
             Err(Halt::Cycle) => return Err(Halt::Cycle),
         }
     }
     cycle.progress.listed(index);
-    Ok(())
+    Ok(unlisted)
 }
 
 /// Returns what is known of each folder, in their order.
 async fn known(cycle: &Cycle, tree: &Tree) -> Result<Vec<Known>, Halt> {
     let (mailbox, folders) = (tree.mailbox, tree.folders.iter().map(|folder| folder.key).collect::<Vec<_>>());
+    let filter = cycle.sieve.text();
     cycle
         .read(move |catalog| {
             let known = |folder| {
-                Ok(match catalog.cursor(mailbox, CursorScope::Folder(folder))? {
-                    Some(stored) => Known::Position(Position::of(stored)),
+                let positions = Positions::of(catalog.cursor(mailbox, CursorScope::Folder(folder))?);
+                let is_new = positions.is_empty();
+                Ok(match positions.by(&filter) {
+                    Some(position) => Known::Position(position),
+                    None if !is_new => Known::Items,
                     None if catalog.items(mailbox, folder, Moment::Latest)?.next().transpose()?.is_some() => Known::Items,
                     None => Known::Nothing,
                 })
@@ -136,13 +147,13 @@ impl Listing<'_> {
         let mut has_marks = false;
         let (mut cursor, kept) = stored.map_or((None, None), |position| (Some(position.cursor), position.mark));
         loop {
-            let (planned, next, last) = self.page(cursor.as_ref()).await?;
+            let (planned, next, last) = self.page(cursor.as_ref(), self.wishes(false)).await?;
             has_marks |= planned.iter().any(|one| matches!(one.action, Action::Mark(_)));
             // Marks wait for the folder's last page, and so do cursors that are past them: a listing that breaks off must meet them again.
             if is_first || !planned.is_empty() || (last && (has_marks || kept != self.folder.mark)) {
                 is_first = false;
-                let cursor = (last || !has_marks).then(|| self.position(next.clone(), last));
-                self.send(Listed::Page { folder: self.folder.key, planned, cursor, last }).await?;
+                let position = (last || !has_marks).then(|| self.position(next.clone(), last));
+                self.send(Listed::Page { folder: self.folder.key, planned, position, last }).await?;
             }
             if last {
                 return Ok(());
@@ -151,25 +162,26 @@ impl Listing<'_> {
         }
     }
 
-    /// Lists the whole folder, to be compared with what the storage has.
+    /// Lists the whole folder, to be compared with what the storage has, read states included: on Exchange they change without the change key.
     async fn resync(&mut self) -> Result<(), Halt> {
         let mut seen = Seen::default();
         let mut cursor = None;
         loop {
-            let (planned, next, last) = self.page(cursor.as_ref()).await?;
+            let (planned, next, last) = self.page(cursor.as_ref(), self.wishes(true)).await?;
             for one in &planned {
                 if one.action == Action::Drop { seen.remove(&one.id) } else { seen.insert(&one.id) }
             }
-            self.send(Listed::Page { folder: self.folder.key, planned, cursor: None, last }).await?;
+            self.send(Listed::Page { folder: self.folder.key, planned, position: None, last }).await?;
             if last {
-                return self.send(Listed::Complete { folder: self.folder.key, seen, cursor: self.position(next, true) }).await;
+                let associated = self.cycle.sieve.takes_associated() && self.cycle.source.lacks_associated(self.mailbox).is_none();
+                return self.send(Listed::Complete { folder: self.folder.key, seen, associated, position: self.position(next, true) }).await;
             }
             cursor = Some(next);
         }
     }
 
-    async fn page(&mut self, cursor: Option<&Cursor>) -> Result<(Vec<Planned>, Cursor, bool), Halt> {
-        let ask = || self.cycle.source.changes(self.mailbox, &self.folder.id, cursor);
+    async fn page(&mut self, cursor: Option<&Cursor>, wishes: Wishes) -> Result<(Vec<Planned>, Cursor, bool), Halt> {
+        let ask = || self.cycle.source.changes(self.mailbox, &self.folder.id, cursor, wishes);
         let page = self.cycle.request(Some(self.mailbox), Suspect::Folder(Some(self.tree)), ask).await?;
         if page.changes.is_empty() && !page.last && Some(&page.cursor) == cursor {
             return Err(Halt::Source(circle(&self.folder.id.to_string())));
@@ -181,9 +193,13 @@ impl Listing<'_> {
         Ok((planned, page.cursor, page.last))
     }
 
+    fn wishes(&self, read: bool) -> Wishes {
+        Wishes { read, facts: self.cycle.sieve.is_of_age(), associated: self.cycle.sieve.takes_associated() }
+    }
+
     /// Returns what is to be kept behind a page.
-    fn position(&self, cursor: Cursor, last: bool) -> Cursor {
-        Position { cursor, mark: self.folder.mark.clone().filter(|_| last) }.into_stored()
+    fn position(&self, cursor: Cursor, last: bool) -> Position {
+        Position { cursor, mark: self.folder.mark.clone().filter(|_| last), filter: self.cycle.sieve.text() }
     }
 
     async fn send(&self, listed: Listed) -> Result<(), Halt> {
@@ -198,7 +214,7 @@ impl Listing<'_> {
             tracing::debug!(job = %cycle.job, mailbox = %mailbox, folder = %folder.id, code = %error.code, "folder is gone");
             return;
         }
-        tracing::warn!(job = %cycle.job, mailbox = %mailbox, folder = %folder.id, code = %error.code, "folder could not be listed");
+        tracing::warn!(job = %cycle.job, cycle = cycle.progress.cycle(), mailbox = %mailbox, folder = %folder.id, code = %error.code, "folder could not be listed");
         cycle.progress.problem(problem::of_source(error, Some(mailbox), &folder.name));
     }
 }

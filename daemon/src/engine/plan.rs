@@ -3,7 +3,7 @@
 //! A server may report an item several times in a page. The last report wins, but a read mark
 //! after a change does not hide the change.
 
-use c2b_mailbox::{Change, ChangeKey, ItemId};
+use c2b_mailbox::{Change, ChangeKey, ItemId, Told};
 use std::collections::HashMap;
 
 /// What is to be done about one item.
@@ -12,8 +12,8 @@ pub(crate) struct Planned {
     pub(crate) id: ItemId,
     /// The mark of the state that the server reported.
     pub(crate) change_key: Option<ChangeKey>,
-    /// Its size, when the server told it.
-    pub(crate) size: Option<u64>,
+    /// What the server told of it beside.
+    pub(crate) told: Told,
     pub(crate) action: Action,
 }
 
@@ -34,9 +34,9 @@ pub(crate) fn plan(changes: Vec<Change>) -> Vec<Planned> {
     let mut planned: Vec<Planned> = Vec::with_capacity(changes.len());
     for change in changes {
         let next = match change {
-            Change::Upsert { id, change_key, size } => Planned { id, change_key, size, action: Action::Look },
-            Change::Read { id, change_key, read } => Planned { id, change_key, size: None, action: Action::Mark(read) },
-            Change::Delete(id) => Planned { id, change_key: None, size: None, action: Action::Drop },
+            Change::Upsert { id, change_key, told } => Planned { id, change_key, told, action: Action::Look },
+            Change::Read { id, change_key, read } => Planned { id, change_key, told: Told::default(), action: Action::Mark(read) },
+            Change::Delete(id) => Planned { id, change_key: None, told: Told::default(), action: Action::Drop },
         };
         match places.get(&next.id).and_then(|place| planned.get_mut(*place)) {
             Some(earlier) => *earlier = merge(earlier, next),
@@ -52,7 +52,10 @@ pub(crate) fn plan(changes: Vec<Change>) -> Vec<Planned> {
 fn merge(earlier: &Planned, next: Planned) -> Planned {
     match (earlier.action, next.action) {
         // A read mark says nothing about the contents: look at what was reported before it.
-        (Action::Look | Action::Drop, Action::Mark(_)) => Planned { action: Action::Look, size: earlier.size, ..next },
+        (Action::Look | Action::Drop, Action::Mark(read)) => {
+            let told = Told { read: Some(read), ..earlier.told.clone() };
+            Planned { action: Action::Look, told, ..next }
+        }
         _ => next,
     }
 }
@@ -62,7 +65,7 @@ mod tests {
     use super::*;
 
     fn upsert(id: &str, key: &str) -> Change {
-        Change::Upsert { id: ItemId::new(id), change_key: Some(ChangeKey::new(key)), size: None }
+        Change::Upsert { id: ItemId::new(id), change_key: Some(ChangeKey::new(key)), told: Told::default() }
     }
 
     fn read(id: &str, key: &str) -> Change {

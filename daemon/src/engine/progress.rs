@@ -1,20 +1,39 @@
 //! How a run goes: counters, phases and rates, as the control socket shows them.
 //!
-//! For each mailbox `known = stored + unchanged + failed + left` holds at all times, since `left`
+//! For each mailbox `known = stored + unchanged + excluded + failed + left` holds at all times, since `left`
 //! is what remains of the others. Everything that changes wakes the subscribers.
 
 use super::limits::ConnectionLimits;
 use crate::clock::Clock;
+use c2b_api::coverage::{MailboxCoverage, PartCoverage};
 use c2b_api::job::{Counters, MailboxProgress, Problem, RunInfo};
 use c2b_mailbox::Address;
 use c2b_storagefmt::{Put, PutOutcome};
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// No remaining time is told before this share of the known items is done: below it, it is guesswork.
 const REMAINING_FROM_PERCENT: u64 = 5;
+
+/// One part in so many of a mailbox that is deleted or rewritten in one cycle is suspicious: a fifth.
+const SUSPICIOUS_SHARE: u64 = 5;
+
+/// Fewer items than these are no reason to suspect anything: three of ten mails deleted is an ordinary morning.
+const SUSPICIOUS_MIN: u64 = 50;
+
+/// Much of a mailbox was deleted or rewritten in one cycle, as by somebody who destroys or encrypts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Suspicion {
+    pub(crate) mailbox: Address,
+    /// Items before the cycle.
+    pub(crate) before: u64,
+    pub(crate) deleted: u64,
+    /// Items of which the contents changed.
+    pub(crate) rewritten: u64,
+}
 
 /// The progress of a job's run. Made when the run starts; shared with who shows it.
 #[derive(Debug)]
@@ -55,7 +74,9 @@ struct Inner {
     received: u64,
     mailboxes: Vec<Line>,
     problems: Vec<Problem>,
+    coverage: BTreeMap<Address, Vec<PartCoverage>>,
     covered: Option<Vec<Address>>,
+    suspicions: Vec<Suspicion>,
     throttled: Duration,
     throttled_until: Option<DateTime<Utc>>,
     active: Duration,
@@ -71,8 +92,13 @@ struct Line {
     known: u64,
     stored: u64,
     unchanged: u64,
+    excluded: u64,
     failed: u64,
+    /// How many of those that failed or are left out are held in an earlier state.
+    held_before: u64,
     bytes: u64,
+    deleted: u64,
+    rewritten: u64,
 }
 
 impl Progress {
@@ -84,15 +110,31 @@ impl Progress {
 
     /// Begins cycle `n`, counted from 1: what is kept for each cycle starts anew.
     pub fn begin_cycle(&self, n: u64) {
-        self.change(|inner, clock| {
+        self.begin(|inner| {
             inner.cycle = n;
             inner.cycle_totals = Counters::default();
+        });
+    }
+
+    /// Goes on with a cycle that was paused: what it counted stays.
+    pub fn continue_cycle(&self) {
+        self.begin(|_| ());
+    }
+
+    fn begin(&self, count: impl FnOnce(&mut Inner)) {
+        self.change(|inner, clock| {
+            count(inner);
             inner.mailboxes.clear();
             inner.problems.clear();
             inner.covered = None;
             inner.throttled_until = None;
             inner.running_since = Some(clock.elapsed());
         });
+    }
+
+    /// Returns the number of the cycle that goes on, or went on at last; 0 before the first.
+    pub fn cycle(&self) -> u64 {
+        self.lock().cycle
     }
 
     /// Returns everything as it is now. `ended` is left to whoever ends the run.
@@ -151,8 +193,38 @@ impl Progress {
     pub(crate) fn cover(&self, mailboxes: &[Address]) {
         self.change(|inner, _| {
             inner.covered = Some(mailboxes.to_vec());
+            inner.coverage.clear();
             inner.mailboxes = mailboxes.iter().cloned().map(Line::new).collect();
         });
+    }
+
+    /// Returns what is covered of each mailbox that the cycle has looked at, by address.
+    pub fn coverage(&self) -> Vec<MailboxCoverage> {
+        let coverage = |(address, parts): (&Address, &Vec<PartCoverage>)| MailboxCoverage { mailbox: address.to_string(), parts: parts.clone() };
+        self.lock().coverage.iter().map(coverage).collect()
+    }
+
+    /// Notes what is covered of a mailbox.
+    pub(crate) fn covers(&self, address: &Address, parts: Vec<PartCoverage>) {
+        self.change(|inner, _| drop(inner.coverage.insert(address.clone(), parts)));
+    }
+
+    /// Adds what a look beside the cycles counted, which is over.
+    pub(crate) fn absorb(&self, look: &Self) {
+        let look = look.lock();
+        self.change(|inner, _| {
+            inner.totals.add(&look.totals);
+            inner.received += look.received;
+            inner.throttled += look.throttled;
+            inner.active += look.active;
+            let new = look.problems.iter().filter(|problem| !inner.problems.contains(problem)).cloned().collect::<Vec<_>>();
+            inner.problems.extend(new);
+        });
+    }
+
+    /// Adds what is backed up beside the mailboxes of the selection.
+    pub(crate) fn add(&self, address: &Address) {
+        self.change(|inner, _| inner.mailboxes.push(Line::new(address.clone())));
     }
 
     /// Ends the cycle: time that passes from now on is idle.
@@ -175,6 +247,19 @@ impl Progress {
         self.line(mailbox, |line, _| line.held_by = Some(by));
     }
 
+    /// Notes that a mailbox is begun anew, and with it the count of what was looked at; what was stored stays so.
+    pub(crate) fn restart(&self, mailbox: MailboxIndex) {
+        self.line(mailbox, |line, count| {
+            let before = std::mem::replace(line, Line::new(line.address.clone()));
+            (line.bytes, line.deleted, line.rewritten) = (before.bytes, before.deleted, before.rewritten);
+            count(&|counters| {
+                counters.scanned = counters.scanned.saturating_sub(before.stored + before.unchanged + before.excluded + before.failed);
+                counters.excluded = counters.excluded.saturating_sub(before.excluded);
+                counters.failed = counters.failed.saturating_sub(before.failed);
+            });
+        });
+    }
+
     /// Adds items that the cycle now knows of.
     pub(crate) fn known(&self, mailbox: MailboxIndex, items: u64) {
         self.line(mailbox, |line, _| line.known += items);
@@ -192,6 +277,18 @@ impl Progress {
         });
     }
 
+    /// Counts items that the job leaves out; of some an earlier state is `held`.
+    pub(crate) fn excluded(&self, mailbox: MailboxIndex, items: u64, held: u64) {
+        self.line(mailbox, |line, count| {
+            line.excluded += items;
+            line.held_before += held;
+            count(&|counters| {
+                counters.scanned += items;
+                counters.excluded += items;
+            });
+        });
+    }
+
     /// Counts an item that the writer took.
     pub(crate) fn put(&self, mailbox: MailboxIndex, put: &Put) {
         // What was lost to damage and is stored again differs in nothing that one could see.
@@ -200,12 +297,23 @@ impl Progress {
         }
         self.line(mailbox, |line, count| {
             line.stored += 1;
+            line.rewritten += u64::from(put.outcome == PutOutcome::NewVersion);
             count(&|counters| {
                 counters.scanned += 1;
                 counters.stored += 1;
                 counters.bytes += put.logical_bytes;
                 counters.new_bytes += put.stored_bytes;
             });
+        });
+    }
+
+    /// Counts what an item brought that was counted before, and lacked something then.
+    pub(crate) fn completed(&self, put: &Put) {
+        self.change(|inner, _| {
+            for counters in [&mut inner.totals, &mut inner.cycle_totals] {
+                counters.bytes += put.logical_bytes;
+                counters.new_bytes += put.stored_bytes;
+            }
         });
     }
 
@@ -220,9 +328,11 @@ impl Progress {
         });
     }
 
-    pub(crate) fn failed(&self, mailbox: MailboxIndex) {
+    /// Counts an item that could not be had in its present state; of some an earlier one `is_held`.
+    pub(crate) fn failed(&self, mailbox: MailboxIndex, is_held: bool) {
         self.line(mailbox, |line, count| {
             line.failed += 1;
+            line.held_before += u64::from(is_held);
             count(&|counters| {
                 counters.scanned += 1;
                 counters.failed += 1;
@@ -230,11 +340,25 @@ impl Progress {
         });
     }
 
-    /// Takes failures back, since these items are tried once more.
-    pub(crate) fn again(&self, mailbox: MailboxIndex, items: u64) {
+    /// Counts the items that needed no look of their own, since the source told of all changes: those of the
+    /// `looked_at` which the archive holds in the end and which were not counted.
+    pub(crate) fn rest(&self, mailbox: MailboxIndex, looked_at: u64) {
         self.line(mailbox, |line, count| {
-            let items = items.min(line.failed);
+            let items = looked_at.saturating_sub(line.stored + line.unchanged + line.held_before);
+            line.known += items;
+            line.unchanged += items;
+            count(&|counters| counters.scanned += items);
+        });
+    }
+
+    /// Takes failures back, since these items are tried once more; of some an earlier state is `held`.
+    pub(crate) fn again(&self, mailbox: MailboxIndex, items: u64, held: u64) {
+        self.line(mailbox, |line, count| {
+            let beside = items.saturating_sub(line.failed);
+            line.known += beside;
+            let items = items - beside;
             line.failed -= items;
+            line.held_before = line.held_before.saturating_sub(held);
             count(&|counters| {
                 counters.scanned = counters.scanned.saturating_sub(items);
                 counters.failed = counters.failed.saturating_sub(items);
@@ -243,7 +367,28 @@ impl Progress {
     }
 
     pub(crate) fn deleted(&self, mailbox: MailboxIndex) {
-        self.line(mailbox, |_, count| count(&|counters| counters.deleted += 1));
+        self.line(mailbox, |line, count| {
+            line.deleted += 1;
+            count(&|counters| counters.deleted += 1);
+        });
+    }
+
+    /// Looks whether so much of a mailbox that held `before` items, and holds `after`, was deleted or rewritten that somebody
+    /// should look. What went with its folder is told by nobody: it is seen by what is left.
+    pub(crate) fn suspect(&self, mailbox: MailboxIndex, before: u64, after: u64) {
+        self.change(|inner, _| {
+            let Some(line) = inner.mailboxes.get(mailbox.0) else { return };
+            let deleted = line.deleted.max(before.saturating_sub(after));
+            if before >= SUSPICIOUS_MIN && (deleted + line.rewritten) * SUSPICIOUS_SHARE >= before {
+                let suspicion = Suspicion { mailbox: line.address.clone(), before, deleted, rewritten: line.rewritten };
+                inner.suspicions.push(suspicion);
+            }
+        });
+    }
+
+    /// Takes the suspicions that the cycle came to.
+    pub(crate) fn take_suspicions(&self) -> Vec<Suspicion> {
+        std::mem::take(&mut self.lock().suspicions)
     }
 
     pub(crate) fn received(&self, mailbox: MailboxIndex, bytes: u64) {
@@ -325,7 +470,21 @@ impl Inner {
 
 impl Line {
     fn new(address: Address) -> Self {
-        Self { address, phase: Phase::Waiting, held_by: None, listed: false, known: 0, stored: 0, unchanged: 0, failed: 0, bytes: 0 }
+        Self {
+            address,
+            phase: Phase::Waiting,
+            held_by: None,
+            listed: false,
+            known: 0,
+            stored: 0,
+            unchanged: 0,
+            excluded: 0,
+            failed: 0,
+            held_before: 0,
+            bytes: 0,
+            deleted: 0,
+            rewritten: 0,
+        }
     }
 
     fn is_told(&self) -> bool {
@@ -333,7 +492,7 @@ impl Line {
     }
 
     fn left(&self) -> u64 {
-        self.known.saturating_sub(self.stored + self.unchanged + self.failed)
+        self.known.saturating_sub(self.stored + self.unchanged + self.excluded + self.failed)
     }
 
     fn shown(&self) -> MailboxProgress {
@@ -343,6 +502,7 @@ impl Line {
             known: self.known,
             stored: self.stored,
             unchanged: self.unchanged,
+            excluded: self.excluded,
             failed: self.failed,
             left: self.left(),
             bytes: self.bytes,

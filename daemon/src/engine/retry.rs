@@ -59,6 +59,8 @@ pub(crate) fn verdict(error: &SourceError, tried: Tried, salt: u64) -> Verdict {
         return Verdict::GiveUp;
     }
     match error.retry {
+        // Throttling can look like a lack of rights: that is not believed at first sight.
+        Retry::No if error.trouble == Trouble::Forbidden && tried.failures <= 1 => Verdict::Wait(own),
         Retry::No => Verdict::GiveUp,
         Retry::Backoff => Verdict::Wait(own),
         Retry::After(_) => Verdict::HoldOff(hint(error.retry, own)),
@@ -124,6 +126,13 @@ mod tests {
     fn what_cannot_change_by_itself_is_not_tried_again() {
         let tried = Tried { failures: 1, ..Tried::default() };
         assert_eq!(verdict(&error(Trouble::Corrupt, Retry::No), tried, 1), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn a_lack_of_rights_is_not_believed_at_first_sight() {
+        let denied = error(Trouble::Forbidden, Retry::No);
+        assert!(matches!(verdict(&denied, Tried { failures: 1, ..Tried::default() }, 1), Verdict::Wait(_)));
+        assert_eq!(verdict(&denied, Tried { failures: 2, ..Tried::default() }, 1), Verdict::GiveUp);
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! What the source's answers weigh, for the slots.
 
 use crate::slots::{Kind, Outcome, Weight};
-use c2b_mailbox::{Change, Content, Fetched, FolderPage, Looked, Mailbox, Page, Retry, SourceError, Trouble};
+use c2b_mailbox::public::Whereabouts;
+use c2b_mailbox::{Change, Content, Fetched, FolderId, FolderPage, Looked, Mailbox, Page, PublicTree, Retry, SourceError, Trouble};
 
 /// An answer of a source.
 pub(crate) trait Weigh {
@@ -18,6 +19,24 @@ impl Weigh for Vec<Mailbox> {
 impl Weigh for FolderPage {
     fn outcome(&self) -> Outcome {
         answered(Kind::Folders, self.changes.len(), 0)
+    }
+}
+
+impl Weigh for PublicTree {
+    fn outcome(&self) -> Outcome {
+        answered(Kind::Folders, self.seen.len(), 0)
+    }
+}
+
+impl Weigh for Vec<Whereabouts> {
+    fn outcome(&self) -> Outcome {
+        answered(Kind::Folders, self.len(), 0)
+    }
+}
+
+impl Weigh for Vec<(FolderId, String)> {
+    fn outcome(&self) -> Outcome {
+        answered(Kind::Folders, self.len(), 0)
     }
 }
 

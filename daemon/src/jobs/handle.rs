@@ -8,15 +8,16 @@ use crate::definition::Job;
 use crate::engine::Progress;
 use crate::failure::{self, chain};
 use crate::name::Name;
-use crate::state::{HistoryRow, JobRecord, States};
-use c2b_api::job::{JobState, JobStatus, Problem, RunInfo};
+use crate::state::{CoverageGroup, JobRecord, States};
+use c2b_api::coverage::MailboxCoverage;
+use c2b_api::job::{CycleInfo, JobDefinition, JobState, JobStatus, ListeningInfo, Problem, RunInfo};
 use c2b_api::{ApiError, ErrorCode};
 use c2b_mailbox::Address;
 use chrono::{DateTime, Utc};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -31,6 +32,7 @@ pub(super) struct Handle {
     clock: Clock,
     inner: Mutex<Inner>,
     changes: watch::Sender<u64>,
+    over: Arc<Notify>,
 }
 
 struct Inner {
@@ -39,6 +41,9 @@ struct Inner {
     next_run: Option<DateTime<Utc>>,
     failure: Option<Problem>,
     counted: Option<Count>,
+    listening: Option<ListeningInfo>,
+    /// The progress of a run that its activity period's end paused in mid-cycle.
+    paused: Option<Arc<Progress>>,
 }
 
 struct Run {
@@ -50,6 +55,8 @@ struct Run {
     resumed: bool,
     /// Whether a cycle is going on; else the run waits for its next one.
     in_cycle: bool,
+    /// What the cycle began with.
+    definition: Option<JobDefinition>,
 }
 
 /// Why a run is stopped.
@@ -59,10 +66,23 @@ pub(super) enum Stop {
     By(String),
     /// The daemon ends; the job goes on with the next one.
     Shutdown,
+    /// Its activity period is over; the next one goes on.
+    Paused,
     /// For an edit.
     Edited,
+    /// It was disabled.
+    Disabled,
     /// Its definition is gone.
     Removed,
+}
+
+/// How a run begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Beginning {
+    /// The daemon begins it by itself.
+    pub(super) resumed: bool,
+    /// It goes on outside of its activity periods, too.
+    pub(super) beyond: bool,
 }
 
 /// How a run ended.
@@ -79,10 +99,11 @@ pub(super) enum RunEnd {
 }
 
 impl Handle {
-    pub(super) fn new(name: Name, states: States, clock: Clock) -> Self {
+    /// Takes up what is remembered of a job; `ended` is told when a run ended.
+    pub(super) fn new(name: Name, states: States, clock: Clock, ended: Arc<Notify>) -> Self {
         let record = states.job(&name);
-        let inner = Inner { record, run: None, next_run: None, failure: None, counted: None };
-        Self { name, states, clock, inner: Mutex::new(inner), changes: watch::Sender::new(0) }
+        let inner = Inner { record, run: None, next_run: None, failure: None, counted: None, listening: None, paused: None };
+        Self { name, states, clock, inner: Mutex::new(inner), changes: watch::Sender::new(0), over: ended }
     }
 
     pub(super) fn name(&self) -> &Name {
@@ -96,6 +117,45 @@ impl Handle {
     /// Returns whether the job was running when the daemon before this one ended.
     pub(super) fn goes_on(&self) -> bool {
         self.lock().record.goes_on
+    }
+
+    /// Returns whether its run goes on, or went on at last, outside of its activity periods.
+    pub(super) fn is_beyond(&self) -> bool {
+        self.lock().record.beyond
+    }
+
+    /// Returns whether the run that goes on is to stop since its activity period is over.
+    pub(super) fn is_paused(&self) -> bool {
+        self.lock().run.as_ref().is_some_and(|run| run.stop == Some(Stop::Paused))
+    }
+
+    /// Returns what is remembered of the job.
+    pub(super) fn record(&self) -> JobRecord {
+        self.lock().record.clone()
+    }
+
+    /// Changes what is remembered of the job.
+    pub(super) fn remember(&self, change: impl FnOnce(&mut JobRecord)) {
+        self.change(|inner| {
+            change(&mut inner.record);
+            self.write(&inner.record);
+        });
+    }
+
+    /// Notes how a job that does not run waits, and when it runs next.
+    pub(super) fn rest(&self, state: JobState, detail: &str, next_run: Option<DateTime<Utc>>) {
+        let mut inner = self.lock();
+        let rests = (inner.record.state, inner.record.detail.as_str(), inner.next_run) == (state, detail, next_run);
+        if rests || inner.run.is_some() {
+            return;
+        }
+        let is_new = (inner.record.state, inner.record.detail.as_str()) != (state, detail);
+        (inner.record.state, inner.record.detail, inner.next_run) = (state, detail.to_owned(), next_run);
+        if is_new {
+            self.write(&inner.record);
+        }
+        drop(inner);
+        self.tell();
     }
 
     /// Returns why the last run failed, as an answer.
@@ -118,7 +178,10 @@ impl Handle {
         self.change(|inner| {
             inner.record.previous_mailboxes.clear();
             inner.record.previous_start = None;
+            inner.record.cycle_ended = None;
+            inner.record.seen = None;
             inner.counted = None;
+            inner.paused = None;
         });
     }
 
@@ -129,8 +192,8 @@ impl Handle {
         inner.run.as_mut().is_some_and(|run| run.stop.is_none() && std::mem::take(&mut run.resumed))
     }
 
-    /// Starts a run as a task.
-    pub(super) fn begin<F>(self: &Arc<Self>, resumed: bool, run: impl FnOnce(Arc<Progress>, CancellationToken) -> F) -> Result<(), ApiError>
+    /// Starts a run as a task, or goes on with one that was paused.
+    pub(super) fn begin<F>(self: &Arc<Self>, beginning: Beginning, run: impl FnOnce(Arc<Progress>, CancellationToken) -> F) -> Result<(), ApiError>
     where
         F: Future<Output = RunEnd> + Send + 'static,
     {
@@ -139,15 +202,20 @@ impl Handle {
             let message = format!("job {} is running already: {}", self.name, inner.detail());
             return Err(failure::state(message, format!("see `c2bctl job watch {}`", self.name)));
         }
-        let (progress, cancel) = (Progress::new(self.clock.clone()), CancellationToken::new());
+        let paused = inner.paused.take().filter(|_| inner.record.unfinished);
+        let (progress, cancel) = (paused.unwrap_or_else(|| Progress::new(self.clock.clone())), CancellationToken::new());
         let task = tokio::spawn(run(progress.clone(), cancel.clone()));
-        inner.run = Some(Run { progress, cancel, task: task.abort_handle(), stop: None, resumed, in_cycle: true });
+        inner.run = Some(Run { progress, cancel, task: task.abort_handle(), stop: None, resumed: beginning.resumed, in_cycle: true, definition: None });
         inner.failure = None;
         inner.next_run = None;
         inner.record.state = JobState::Active;
         inner.record.goes_on = true;
         inner.record.detail = "running".to_owned();
         inner.record.failed_in_a_row = 0;
+        inner.record.held = false;
+        inner.record.beyond = beginning.beyond;
+        inner.record.ran = Some(self.clock.now());
+        inner.record.seen = inner.record.ran;
         self.write(&inner.record);
         drop(inner);
         self.tell();
@@ -186,32 +254,46 @@ impl Handle {
         self.wait_while(|inner| inner.run.as_ref().is_some_and(|run| run.in_cycle)).await;
     }
 
-    /// Notes that a cycle begins.
-    pub(super) fn begin_cycle(&self) {
+    /// Notes that a cycle begins, and with what.
+    pub(super) fn begin_cycle(&self, definition: &JobDefinition) {
         self.change(|inner| {
+            if !inner.record.unfinished {
+                inner.record.unfinished = true;
+                self.write(&inner.record);
+            }
             inner.next_run = None;
             inner.record.state = JobState::Active;
             inner.record.detail = "running".to_owned();
             if let Some(run) = &mut inner.run {
                 run.in_cycle = true;
+                run.definition = Some(definition.clone());
             }
         });
     }
 
     /// Notes that a cycle ended, and what it covered when it ended well. Returns how many failed in a row.
-    pub(super) fn end_cycle(&self, end: &RunEnd, covered: Option<Vec<Address>>, row: &HistoryRow) -> u32 {
+    pub(super) fn end_cycle(&self, end: &RunEnd, covered: Option<Vec<Address>>, row: &CycleInfo) -> u32 {
         let failed = self.change(|inner| {
             if let Some(run) = &inner.run {
-                inner.record.run = Some(run.progress.snapshot());
+                inner.record.take_over(run.progress.snapshot());
+                inner.record.end_cycle(row);
+                inner.record.coverage = CoverageGroup::of(run.progress.coverage());
             }
+            inner.record.last_cycle = Some(row.clone());
             match end {
                 RunEnd::Finished | RunEnd::Warnings => {
+                    inner.record.failing_since = None;
                     inner.record.last_success = Some(row.ended);
                     inner.record.failed_in_a_row = 0;
                     inner.record.previous_mailboxes = covered.unwrap_or_default();
                     inner.record.previous_start = Some(row.started);
+                    inner.record.cycle_ended = Some(row.ended);
+                    inner.record.unfinished = false;
                 }
-                RunEnd::Failed(_) => inner.record.failed_in_a_row += 1,
+                RunEnd::Failed(_) => {
+                    inner.record.failed_in_a_row += 1;
+                    inner.record.failing_since.get_or_insert(row.ended);
+                }
                 RunEnd::Stopped => {}
             }
             self.write(&inner.record);
@@ -221,6 +303,13 @@ impl Handle {
             error!(job = %self.name, error = chain(&error), "history not written");
         }
         failed
+    }
+
+    /// Returns what of each mailbox the cycle that runs, or the last one, covered.
+    pub(super) fn coverage(&self) -> Vec<MailboxCoverage> {
+        let inner = self.lock();
+        let running = inner.run.as_ref().map(|run| run.progress.coverage()).filter(|coverage| !coverage.is_empty());
+        running.unwrap_or_else(|| CoverageGroup::apart(&inner.record.coverage))
     }
 
     /// Notes that the run waits for its next cycle, and how the one before ended.
@@ -240,6 +329,34 @@ impl Handle {
         });
     }
 
+    /// Notes that the run looks at mailboxes of which something was heard.
+    pub(super) fn begin_look(&self, mailboxes: &[Address]) {
+        let what = match mailboxes {
+            [only] => format!("looks at {only}, where something happened"),
+            several => format!("looks at {} mailboxes where something happened", several.len()),
+        };
+        self.change(|inner| (inner.record.state, inner.record.detail) = (JobState::Active, what));
+    }
+
+    /// Notes that such a look changed something, or could not be made.
+    pub(super) fn end_look(&self, row: &CycleInfo) {
+        self.change(|inner| {
+            if let Some(run) = &inner.run {
+                inner.record.take_over(run.progress.snapshot());
+            }
+            self.write(&inner.record);
+        });
+        if let Err(error) = self.states.add_history(&self.name, row) {
+            error!(job = %self.name, error = chain(&error), "history not written");
+        }
+    }
+
+    /// Notes how the run hears of changes; nothing when it does not try.
+    pub(super) fn listens(&self, how: impl Into<Option<ListeningInfo>>) {
+        let how = how.into();
+        self.change(|inner| inner.listening = how.filter(|_| inner.run.is_some()));
+    }
+
     /// Returns the job as shown; `counted` is what its storage said about its ledger.
     pub(super) fn status(&self, job: &Job, counted: Option<Count>) -> JobStatus {
         let mut inner = self.lock();
@@ -257,8 +374,14 @@ impl Handle {
             detail,
             run,
             last_success: inner.record.last_success,
+            last_cycle: inner.record.last_cycle.clone(),
+            failing_since: inner.record.failing_since,
+            pending: inner.run.as_ref().is_some_and(|run| run.in_cycle && run.definition.as_ref().is_some_and(|began| *began != job.definition)),
             next_run: inner.next_run,
             failures: inner.counted.map_or(0, |count| count.failures),
+            listening: inner.listening.clone(),
+            lifetime: inner.record.lifetime.clone(),
+            freshness: inner.record.freshness(self.clock.now()),
         }
     }
 
@@ -276,9 +399,15 @@ impl Handle {
     fn finish(&self, end: RunEnd) {
         self.change(|inner| {
             let Some(run) = inner.run.take() else { return };
+            inner.listening = None;
+            if run.stop == Some(Stop::Paused) && inner.record.unfinished {
+                inner.paused = Some(run.progress.clone());
+            }
             let ended = RunInfo { ended: Some(self.clock.now()), ..run.progress.snapshot() };
             let record = &mut inner.record;
-            record.run = Some(ended);
+            record.take_over(ended);
+            record.ran = Some(self.clock.now());
+            record.seen = record.ran;
             record.goes_on = matches!(run.stop, Some(Stop::Shutdown | Stop::Edited)) && end == RunEnd::Stopped;
             inner.next_run = None;
             (record.state, record.detail) = match (&end, &run.stop) {
@@ -286,7 +415,9 @@ impl Handle {
                 (RunEnd::Warnings, _) => (JobState::FinishedWithWarnings, "some items or folders could not be backed up".to_owned()),
                 (RunEnd::Failed(problem), _) => (JobState::Error, in_words(problem)),
                 (RunEnd::Stopped, Some(Stop::By(user))) => (JobState::Inactive, format!("stopped by {user}")),
+                (RunEnd::Stopped, Some(Stop::Paused)) => (JobState::Active, "paused".to_owned()),
                 (RunEnd::Stopped, Some(Stop::Edited)) => (JobState::Inactive, "stopped for an edit".to_owned()),
+                (RunEnd::Stopped, Some(Stop::Disabled)) => (JobState::Inactive, "disabled".to_owned()),
                 (RunEnd::Stopped, Some(Stop::Removed)) => (JobState::Inactive, "its definition was removed".to_owned()),
                 (RunEnd::Stopped, Some(Stop::Shutdown)) => (JobState::Active, "goes on when c2bd starts".to_owned()),
                 (RunEnd::Stopped, None) => (JobState::Inactive, "stopped".to_owned()),
@@ -294,8 +425,14 @@ impl Handle {
             if let RunEnd::Failed(problem) = end {
                 inner.failure = Some(problem);
             }
+            if matches!(run.stop, Some(Stop::By(_) | Stop::Disabled)) {
+                inner.record.failing_since = None;
+            }
+            inner.record.held |= matches!(run.stop, Some(Stop::By(_)));
+            inner.record.beyond &= inner.record.goes_on;
             self.write(&inner.record);
         });
+        self.over.notify_one();
     }
 
     async fn wait_while(&self, goes_on: impl Fn(&Inner) -> bool) {
@@ -333,6 +470,7 @@ impl Inner {
         match &self.run {
             Some(run) if run.stop.is_some() => "stopping".to_owned(),
             Some(run) if run.in_cycle => run.progress.detail(),
+            Some(_) if self.listening.as_ref().is_some_and(|how| how.mailboxes > 0) => format!("{}, listening", self.record.detail),
             _ => self.record.detail.clone(),
         }
     }

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 /// First time that a refusal keeps the slots below it.
-const WAIT_FIRST: Duration = Duration::from_secs(10);
+const WAIT_FIRST: Duration = Duration::from_secs(5);
 
 /// Longest time: a limit that an administrator raised is noticed within it.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(12);
 
 /// A pause that the server imposed for a refusal is worth at most this part of the time between two of them.
-const PAUSE_SHARE: u32 = 25;
+const PAUSE_SHARE: u32 = 1;
 
 /// Answers between two refusals, so that these stay well below one percent.
-const ANSWERS_MIN: u64 = 200;
+const ANSWERS_MIN: u64 = 150;
+
+/// Lifts after which it is lifted by more slots.
+const LIFTS: u32 = 4;
 
 /// A number of slots that the server refused.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +46,16 @@ impl Ceiling {
         now >= self.until && answers.saturating_sub(self.answers) >= ANSWERS_MIN
     }
 
-    /// Lifts it, since it held no more: by one slot at first, so that another program that had to give way
-    /// can come back; by more when it keeps giving way.
+    /// Returns one just above the present number, which another program may have grown into.
+    pub(super) fn after_giving_way(level: u32, now: Duration, answers: u64) -> Self {
+        Self { level: level.max(2), wait: WAIT_FIRST, until: now + WAIT_FIRST, answers: answers.saturating_sub(ANSWERS_MIN), lifts: 0 }
+    }
+
+    /// Lifts it, since it held no more: by one slot at first, so that others who had to give way
+    /// can come back as well; by more when it keeps giving way.
     pub(super) fn lifted(self, now: Duration, answers: u64) -> Self {
-        let lifts = (self.lifts + 1).min(4);
-        Self { level: self.level + (1 << self.lifts), wait: WAIT_FIRST, until: now + WAIT_FIRST / 2, answers: answers.saturating_sub(ANSWERS_MIN / 2), lifts }
+        let lifts = self.lifts + 1;
+        let by = 1 << (lifts / LIFTS).min(3);
+        Self { level: self.level + by, wait: WAIT_FIRST, until: now + WAIT_FIRST / 2, answers: answers.saturating_sub(ANSWERS_MIN), lifts }
     }
 }

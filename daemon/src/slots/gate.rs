@@ -5,8 +5,8 @@
 //! with a thousand waiting requests does not starve a job with one. A mailbox that its server wants
 //! to be left alone takes no slot, and nothing is sent for it before the time.
 
-use super::controller::{Controller, Sent};
-use super::pace::Pace;
+use super::controller::{Blame, Controller, Sent};
+use super::pace::{Budget, Pace};
 use super::weight::Weight;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
@@ -18,6 +18,13 @@ pub const MAILBOX_SLOTS_MAX: u32 = 3;
 
 /// Mailboxes refused one after the other, with no answer between, after which all of them pause.
 const PAUSE_REFUSALS: u32 = 3;
+
+/// Answers for each request in flight within which a refusal shows that it was no limit.
+const TOLD_ROUNDS: u64 = 8;
+
+/// Answers between two refusals that have the same cause, and refusals further apart that show that the budget is not the account's.
+const TOGETHER: u64 = 12;
+const ALONE_MAX: u32 = 3;
 
 /// First such pause; it doubles with each further refusal.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -110,9 +117,18 @@ pub struct Gate<J, M> {
     last: u64,
     turn: u64,
     pause_until: Duration,
-    /// Seconds between requests that the last mailbox bore whose budget was used up.
-    usual_gap: Option<f64>,
+    /// What was learned of the last mailbox whose budget was used up.
+    usual: Option<Budget>,
     streak: Option<Streak>,
+    /// How many answers there were at the last refusal, and refusals since two came together.
+    refused_at: u64,
+    alone: u32,
+    /// Whether the last one came together with another.
+    is_sure: bool,
+    /// The limit that a streak told last.
+    told: Option<Told>,
+    /// The pace of the account, where the budget is its.
+    pace: Pace,
     /// Whether the last streak was long: then the budget is the account's, and one request asks for all.
     is_of_account: bool,
     latencies: VecDeque<Duration>,
@@ -148,11 +164,20 @@ struct Lane {
     pace: Pace,
 }
 
+/// A number of requests in flight that was let in when more were refused, and until how many answers that counts.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    level: u32,
+    until: u64,
+}
+
 /// Refusals without an answer between them.
 #[derive(Clone, Copy, Debug)]
 struct Streak {
     since: Duration,
     count: u32,
+    /// How many were in flight besides, when the last one was refused.
+    in_flight: u32,
     /// Whether all mailboxes paused for it.
     paused: bool,
 }
@@ -169,8 +194,13 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             last: 0,
             turn: 0,
             pause_until: Duration::ZERO,
-            usual_gap: None,
+            usual: None,
             streak: None,
+            refused_at: 0,
+            alone: 0,
+            is_sure: false,
+            told: None,
+            pace: Pace::of_shared(),
             is_of_account: false,
             latencies: VecDeque::new(),
             facts: Facts::default(),
@@ -195,8 +225,8 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         if self.waiting.is_empty() || self.in_flight() >= self.controller.slots() || self.is_asking() {
             return Grant::Nothing;
         }
-        if self.pause_until > now {
-            return Grant::Wait(self.pause_until);
+        if let Some(until) = self.pause(now) {
+            return Grant::Wait(until);
         }
         let mut soonest: Option<Duration> = None;
         let mut best = None;
@@ -230,7 +260,7 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             let lane = one.mailbox.as_ref().and_then(|mailbox| self.lanes.get(mailbox));
             lane.is_none_or(|lane| lane.share.in_flight < MAILBOX_SLOTS_MAX && lane.from() <= now)
         };
-        !self.is_asking() && self.pause_until <= now && self.in_flight() < self.controller.slots() && !self.waiting.values().any(may_send)
+        !self.is_asking() && self.pause(now).is_none() && self.in_flight() < self.controller.slots() && !self.waiting.values().any(may_send)
     }
 
     /// Ends a request, whether it was sent or still waits.
@@ -241,8 +271,9 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             share.in_flight -= 1;
         }
         if matches!(outcome, Outcome::Answered(_) | Outcome::Neutral) {
-            self.end_streak(one.since);
+            self.end_streak(now, &one.sent);
         }
+        let is_of_account = self.is_of_account && self.is_shared_now(now);
         let mut lane = one.mailbox.as_ref().and_then(|mailbox| self.lanes.get_mut(mailbox));
         if let Some(lane) = &mut lane {
             lane.share.in_flight -= 1;
@@ -251,8 +282,9 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             Outcome::Answered(_) | Outcome::Neutral => {
                 self.facts.answered += 1;
                 if let Some(lane) = &mut lane {
-                    lane.pace.answered();
+                    lane.pace.answered(now, one.since);
                 }
+                self.pace.answered(now, one.since);
                 let took = now.saturating_sub(one.since);
                 if self.latencies.len() >= LATENCIES_KEPT {
                     self.latencies.pop_front();
@@ -265,19 +297,22 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             Outcome::Refused(pause) => {
                 self.facts.refused += 1;
                 // Those that were sent before a pause began belong to the refusal that caused it.
-                let first = lane.is_none_or(|lane| {
-                    let first = lane.not_before <= one.since || lane.not_before <= now;
-                    if first
-                        && pause.is_some()
-                        && let Some(gap) = lane.pace.refused(now, self.usual_gap)
-                    {
-                        self.usual_gap = Some(gap);
-                    }
-                    first
-                });
+                let first = lane.as_ref().is_none_or(|lane| lane.not_before <= one.since || lane.not_before <= now);
                 if first {
-                    self.controller.refused(now, &one.sent, pause);
-                    self.note_streak(now, one.since, pause);
+                    // Requests overtake one another: those that were sent after it may have arrived before.
+                    let in_flight = one.sent.in_flight.max(u32::try_from(self.flying.len() + 1).unwrap_or(u32::MAX));
+                    // What the budget of a mailbox, or of the account, is known to bear is no limit.
+                    let is_of_mailbox = !self.is_of_account && lane.as_ref().is_some_and(|lane| lane.pace.expects(now));
+                    let is_expected = pause.is_some() && (is_of_account || is_of_mailbox);
+                    let blame = if is_expected { Blame::Other } else { self.controller.refused(now, &one.sent.among(in_flight), pause) };
+                    if blame == Blame::Other
+                        && pause.is_some()
+                        && !is_of_account
+                        && let Some(lane) = lane
+                    {
+                        self.usual = lane.pace.refused(now, self.usual).or(self.usual);
+                    }
+                    self.note_streak(now, one.since, pause, blame, is_expected);
                 }
             }
             Outcome::Lost => {
@@ -322,6 +357,11 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
         }
     }
 
+    /// Returns whether a refusal now is of the account's budget: it is soon after another, or is due and was so the last time.
+    fn is_shared_now(&self, now: Duration) -> bool {
+        self.facts.answered - self.refused_at <= TOGETHER || (self.is_sure && self.pace.expects(now))
+    }
+
     fn in_flight(&self) -> u32 {
         u32::try_from(self.flying.len()).unwrap_or(u32::MAX)
     }
@@ -335,41 +375,95 @@ impl<J: Clone + Eq + Hash, M: Clone + Eq + Hash> Gate<J, M> {
             lane.share.take(self.turn);
             lane.pace.sent(now);
         }
+        self.pace.sent(now);
         let sent = self.controller.sent(now, self.in_flight() + 1);
         self.flying.insert(ticket, Flying { job, mailbox, since: now, sent });
         Grant::Send(ticket)
     }
 
-    /// Pauses all mailboxes when one after another is refused: then the budget is the account's.
-    fn note_streak(&mut self, now: Duration, since: Duration, hint: Option<Duration>) {
-        let streak = self.streak.get_or_insert(Streak { since: now, count: 0, paused: false });
+    /// Returns until when nothing at all is sent, where that is later.
+    fn pause(&self, now: Duration) -> Option<Duration> {
+        Some(self.pause_until.max(self.pace.next())).filter(|until| *until > now)
+    }
+
+    /// Notes that one mailbox after another is refused, with no answer between. Either fewer may be in flight, or
+    /// nothing is answered at all: then the budget is the account's, and all mailboxes pause.
+    fn note_streak(&mut self, now: Duration, since: Duration, hint: Option<Duration>, blame: Blame, is_expected: bool) {
+        let in_flight = self.in_flight();
+        let streak = self.streak.get_or_insert(Streak { since: now, count: 0, in_flight, paused: false });
         if streak.count > 0 && since <= streak.since {
             // Sent before the one before was known.
             return;
         }
         streak.since = now;
         streak.count += 1;
-        let enough = if self.is_of_account { PAUSE_REFUSALS - 1 } else { PAUSE_REFUSALS };
-        if streak.count < enough {
+        streak.in_flight = in_flight;
+        if self.is_of_account && blame == Blame::Other && hint.is_some() {
+            self.note_refusal_of_account(now);
+        }
+        let Some(streak) = &mut self.streak else { return };
+        // A limit would not refuse again what it has just let in.
+        let is_no_limit = hint.is_some() && self.told.is_some_and(|told| streak.in_flight < told.level && self.facts.answered < told.until);
+        let is_told = if self.is_of_account || is_no_limit {
+            streak.count >= PAUSE_REFUSALS - 1
+        } else {
+            streak.count >= PAUSE_REFUSALS && (in_flight == 0 || is_expected)
+        };
+        if !is_told {
             return;
         }
-        let own = PAUSE_FIRST.saturating_mul(1 << (streak.count - enough).min(6));
-        streak.paused = true;
-        self.is_of_account = true;
+        let own = PAUSE_FIRST.saturating_mul(1 << (streak.count + 1).saturating_sub(PAUSE_REFUSALS).min(6));
+        let is_first = !std::mem::replace(&mut streak.paused, true);
         self.pause_until = self.pause_until.max(now + hint.unwrap_or(own).min(PAUSE_MAX));
+        if is_first {
+            self.pace.refused(now, None);
+            self.refused_at = self.facts.answered;
+            self.alone = 0;
+        }
+        if !std::mem::replace(&mut self.is_of_account, true) {
+            self.told = None;
+            self.controller.unlimited();
+        }
     }
 
-    /// Notes that a request was answered that was sent then.
-    fn end_streak(&mut self, sent: Duration) {
-        if let Some(streak) = self.streak.filter(|streak| sent > streak.since) {
-            self.is_of_account &= streak.paused;
+    /// Notes a refusal where the budget seems to be the account's: such a budget refuses others as well when it is used
+    /// up, that of a mailbox refuses it alone.
+    fn note_refusal_of_account(&mut self, now: Duration) {
+        let is_together = self.facts.answered - self.refused_at <= TOGETHER;
+        if self.is_shared_now(now) {
+            self.alone = 0;
+            self.pace.refused(now, None);
+        } else {
+            self.alone += 1;
+        }
+        // Where it is due one refusal is enough, but only every other time.
+        self.is_sure = is_together;
+        if self.alone >= ALONE_MAX {
+            self.is_of_account = false;
+            self.pace = Pace::of_shared();
+        }
+        self.refused_at = self.facts.answered;
+    }
+
+    /// Notes that a request was answered.
+    fn end_streak(&mut self, now: Duration, sent: &Sent) {
+        if let Some(streak) = self.streak.filter(|streak| sent.time > streak.since) {
+            if !streak.paused && streak.count >= PAUSE_REFUSALS {
+                // It was refused until fewer were in flight.
+                self.is_of_account = false;
+                self.pace = Pace::of_shared();
+                self.told = Some(Told { level: sent.in_flight, until: self.facts.answered + TOLD_ROUNDS * u64::from(sent.in_flight) });
+                self.controller.limited(now, sent.in_flight);
+            }
             self.streak = None;
         }
     }
 
-    /// Returns whether one request asks for all whether the account's budget is recharged.
+    /// Returns whether nothing is sent until a request ends, which tells whether others may be sent.
     fn is_asking(&self) -> bool {
-        self.is_of_account && self.streak.is_some_and(|streak| self.flying.values().any(|one| one.since > streak.since))
+        let Some(streak) = self.streak.filter(|streak| self.is_of_account || streak.count >= PAUSE_REFUSALS) else { return false };
+        let in_flight = self.in_flight();
+        self.flying.values().any(|one| one.since > streak.since) || (in_flight > 0 && in_flight >= streak.in_flight)
     }
 
     /// Forgets jobs and mailboxes that have nothing in flight and nothing to remember.

@@ -68,6 +68,11 @@ impl Evidence {
         self.sum *= keep;
     }
 
+    /// Returns what this says about going back, when the number that was tried became the present one.
+    pub(super) fn seen_from_there(self, slots: u32) -> Self {
+        Self { slots, trials: 0, sum: -self.sum, ..self }
+    }
+
     pub(super) fn elasticity(&self, base_slots: u32) -> Option<Elasticity> {
         if self.weights <= 0.0 || self.slots == base_slots {
             return None;

@@ -17,6 +17,12 @@ const FREQUENT: f64 = 0.06;
 const QUIET_ROUNDS: u32 = 8;
 const QUIET_MORE: u32 = 40;
 
+/// Refusals outside of trials from which something can be told, how many times more frequent they are in trials when
+/// a limit is to blame, and what is left of what was counted, with each further request.
+const USUAL_MIN: f64 = 2.0;
+const MORE_IN_TRIALS: f64 = 4.0;
+const REMEMBERED: f64 = 0.9995;
+
 /// What happened since the first refusal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trouble {
@@ -28,6 +34,46 @@ pub(super) struct Trouble {
     /// Most in flight of which one was answered.
     answered_most: u32,
     in_a_row: u32,
+}
+
+/// Refusals in trials of more slots, and otherwise. A limit refuses in trials; a budget refuses whatever is tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Suspicion {
+    trial: Share,
+    usual: Share,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    requests: f64,
+    refused: f64,
+}
+
+impl Suspicion {
+    pub(super) fn answered(&mut self, is_of_trial: bool) {
+        self.count(is_of_trial, 0.0);
+    }
+
+    pub(super) fn refused(&mut self, is_of_trial: bool) {
+        self.count(is_of_trial, 1.0);
+    }
+
+    /// Returns whether refusals are about as frequent with the present number of slots as with more.
+    pub(super) fn is_of_budgets(&self) -> bool {
+        self.usual.refused >= USUAL_MIN && self.usual.part() * MORE_IN_TRIALS > self.trial.part()
+    }
+
+    fn count(&mut self, is_of_trial: bool, refused: f64) {
+        let share = if is_of_trial { &mut self.trial } else { &mut self.usual };
+        share.requests = share.requests * REMEMBERED + 1.0;
+        share.refused = share.refused * REMEMBERED + refused;
+    }
+}
+
+impl Share {
+    fn part(&self) -> f64 {
+        self.refused / self.requests.max(1.0)
+    }
 }
 
 impl Trouble {

@@ -5,7 +5,6 @@
 use super::create::is_wrong_key;
 use super::long::{Events, Teller, on_thread};
 use super::{Storages, Work, end, rebuilding};
-use crate::atomic::FileError;
 use crate::failure;
 use crate::name::Name;
 use c2b_api::ApiError;
@@ -24,8 +23,7 @@ impl Storages {
     pub async fn check(self: &Arc<Self>, name: &Name, wish: StorageCheck) -> Result<Events<StorageCheckReport>, ApiError> {
         let storage = self.get(name)?;
         let unlock = self.unlock_of(&storage).await?;
-        let scratch = tempfile::Builder::new().prefix("check-").tempdir_in(&self.scratch_dir);
-        let scratch = scratch.map_err(|err| failure::file(&FileError::of("make a folder in", &self.scratch_dir)(err)))?;
+        let scratch = self.scratch("check-")?;
         let (storages, name, runtime) = (self.clone(), name.clone(), tokio::runtime::Handle::current());
         on_thread("check", &name.clone(), move |teller: &Teller<StorageCheckReport>| {
             let mut tell = |at: c2b_storagefmt::CheckProgress| teller.progress(at.packs, at.packs_total, ProgressUnit::Packs, at.bytes_read);

@@ -26,6 +26,9 @@ impl Storages {
             let hint = format!("set one first, for instance `c2bctl storage retention set {name} --superseded-after 90d`");
             return Err(failure::state(format!("storage {name} has no retention policy: everything is kept"), hint));
         }
+        if !wish.dry_run {
+            self.refuse_frozen(name)?;
+        }
         let chore = self.chore(name, "marking").await?;
         let catalog = self.writer(name).await?.catalog();
         let (storages, name, user, runtime) = (self.clone(), name.clone(), user.to_owned(), tokio::runtime::Handle::current());
@@ -79,6 +82,9 @@ impl Storages {
     /// When there is no such storage, or other work of this kind goes on there.
     pub async fn free(self: &Arc<Self>, name: &Name, wish: StorageFree, user: &str) -> Result<Events<StorageFreeReport>, ApiError> {
         self.get(name)?;
+        if !wish.dry_run {
+            self.refuse_frozen(name)?;
+        }
         let chore = self.chore(name, "freeing").await?;
         info!(storage = %name, %user, dry_run = wish.dry_run, "freeing begins");
         let (storages, freed) = (self.clone(), name.clone());

@@ -12,7 +12,7 @@ use crate::definition::Storage;
 use crate::engine::StorageWriter;
 use crate::failure;
 use crate::name::Name;
-use c2b_api::storage::{PendingSpace, RetentionPolicy};
+use c2b_api::storage::{PendingSpace, RetentionPolicy, Suspicion};
 use c2b_api::{ApiError, Span};
 use c2b_storagefmt::ResealStep;
 use chrono::{DateTime, Utc};
@@ -45,6 +45,8 @@ pub(super) struct Schedule {
     pub(super) sealed: Option<DateTime<Utc>>,
     /// Why it could not.
     pub(super) stuck: Vec<String>,
+    /// Why nothing is to be removed.
+    pub(super) frozen: Vec<Suspicion>,
 }
 
 /// What is due.
@@ -179,7 +181,7 @@ impl Storages {
         Ok(())
     }
 
-    fn remember(&self, name: &Name, schedule: &Schedule) {
+    pub(super) fn remember(&self, name: &Name, schedule: &Schedule) {
         let path = self.schedule_path(name);
         let written = serde_json::to_vec(schedule).map_err(|error| error.to_string());
         let written = written.and_then(|bytes| atomic::write(&path, &bytes, 0o640).map_err(|error| failure::chain(&error)));
@@ -195,7 +197,7 @@ impl Storages {
 
 /// Decides what is due; while marked versions wait, nothing else is marked, so that each has its whole undo time.
 fn due(policy: &RetentionPolicy, schedule: &Schedule, marked_versions: u64, now: DateTime<Utc>) -> Due {
-    let Some(every) = policy.every else { return Due::Nothing };
+    let Some(every) = policy.every.filter(|_| schedule.frozen.is_empty()) else { return Due::Nothing };
     match (marked_versions, schedule.marked) {
         (0, _) if schedule.looked.is_none_or(|looked| every.after(looked) <= now) => Due::Mark,
         (0, _) => Due::Nothing,
@@ -208,6 +210,10 @@ fn due(policy: &RetentionPolicy, schedule: &Schedule, marked_versions: u64, now:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn suspicion() -> Suspicion {
+        Suspicion { since: DateTime::UNIX_EPOCH, job: "nightly".into(), mailbox: "a@b".into(), before: 100, deleted: 90, rewritten: 0 }
+    }
 
     #[test]
     fn marked_versions_have_their_whole_undo_time() {
@@ -222,6 +228,8 @@ mod tests {
             (schedule(Some(2), Some(2)), 5, 9, Due::Free),
             (schedule(None, Some(2)), 5, 9, Due::Remember),
             (schedule(Some(2), Some(2)), 0, 9, Due::Mark),
+            (Schedule { frozen: vec![suspicion()], ..schedule(None, None) }, 0, 1, Due::Nothing),
+            (Schedule { frozen: vec![suspicion()], ..schedule(Some(2), Some(2)) }, 5, 9, Due::Nothing),
         ] {
             assert_eq!(due(&policy, &schedule, versions, time(day)), expected, "{schedule:?} {versions} {day}");
         }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 const CANARY: &str = "correct-horse-battery-staple";
 
 #[test]
-fn a_password_is_kept_in_one_private_file_and_told_nowhere() {
+fn a_password_is_sealed_in_one_private_file_and_told_nowhere() {
     let mut stand = Stand::started();
     let connection = json!({"name": "lab", "kind": "ews", "url": dead_url(), "user": "svc", "password": CANARY});
     let (status, made) = stand.post("/v1/connections", &connection);
@@ -19,10 +19,10 @@ fn a_password_is_kept_in_one_private_file_and_told_nowhere() {
     let environment = std::fs::read(format!("/proc/{}/environ", stand.pid())).unwrap_or_default();
     assert!(!String::from_utf8_lossy(&environment).contains(CANARY));
     stand.terminate();
-    let secret = stand.path("var/secrets/lab");
+    let secret = stand.path("var/secrets/connection+lab");
     for (path, bytes) in files(stand.dir.path()) {
         let holds = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
-        assert_eq!(holds, path == secret, "{}", path.display());
+        assert!(!holds, "{}", path.display());
     }
     assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(secret.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
@@ -146,4 +146,28 @@ fn each_way_to_sign_in_is_made_with_what_it_needs() {
     }
     let (status, error) = stand.post("/v1/connections/ntlm/sign-in", &json!({}));
     assert_eq!((status, error["code"].as_str().unwrap()), (409, "state"), "{error}");
+}
+
+#[test]
+fn the_machine_key_may_be_a_credential_and_what_it_sealed_needs_it() {
+    let mut stand = Stand::new();
+    let credentials = stand.path("credentials").to_str().unwrap().to_owned();
+    std::fs::create_dir(&credentials).unwrap();
+    std::fs::write(stand.path("credentials/machine.key"), "ab".repeat(32)).unwrap();
+    stand.start_with(&[("CREDENTIALS_DIRECTORY", &credentials)]);
+    let connection = json!({"name": "lab", "kind": "ews", "url": dead_url(), "user": "svc", "password": CANARY});
+    assert_eq!(stand.post("/v1/connections", &connection).0, 200);
+    stand.terminate();
+    assert!(!stand.path("var/machine.key").exists(), "a file was made besides");
+    stand.start_with(&[("CREDENTIALS_DIRECTORY", &credentials)]);
+    assert_eq!(stand.get("/v1/connections/lab").1["warnings"], json!([]));
+    stand.terminate();
+    stand.start();
+    let (_, lab) = stand.get("/v1/connections/lab");
+    assert!(lab["warnings"][0].as_str().unwrap().contains("another machine key"), "{lab}");
+    let (_, error) = stand.post("/v1/connections/lab/check", &json!({}));
+    assert_eq!(error["code"], "auth", "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("connection edit lab --password-file"), "{error}");
+    let (_, found) = stand.get("/v1/audit?action=audit%20begun");
+    assert!(found[0]["outcome"].as_str().unwrap().contains("another machine key"), "{found}");
 }

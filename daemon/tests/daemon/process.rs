@@ -1,6 +1,7 @@
 //! Starting and ending.
 
 use crate::stand::{Stand, wait};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
@@ -52,14 +53,48 @@ fn a_second_daemon_on_the_same_socket_is_refused_and_the_first_goes_on() {
 #[test]
 fn in_the_background_it_writes_its_pid_and_answers() {
     let stand = Stand::new();
-    let pid_file = stand.path("c2bd.pid");
-    let output = stand.command(&["--daemonize", "--pid-file", pid_file.to_str().unwrap()]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let pid: i32 = wait(|| std::fs::read_to_string(&pid_file).ok()?.trim().parse().ok());
+    let (pid_file, log) = (stand.path("c2bd.pid"), stand.path("background.log"));
+    // A daemon that was killed left this.
+    std::fs::write(&pid_file, "4194304999\n").unwrap();
+    let options = ["--daemonize", "--pid-file", pid_file.to_str().unwrap(), "--log-file", log.to_str().unwrap()];
+    let output = stand.command(&options).output().unwrap();
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
     let (_, body) = stand.get("/v1/status");
-    assert_eq!(body["pid"], pid);
+    let pid = i32::try_from(body["pid"].as_i64().unwrap()).unwrap();
+    wait(|| (std::fs::read_to_string(&pid_file).ok()?.trim() == pid.to_string()).then_some(()));
+    wait(|| std::fs::read_to_string(&log).ok()?.contains("daemon ready").then_some(()));
+
+    let second = stand.command(&options).output().unwrap();
+    let message = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success() && message.contains(&format!("pid {pid}")), "{second:?}");
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap().trim(), pid.to_string(), "the pid file is another's now");
+    assert_eq!(stand.get("/v1/status").1["pid"], pid, "the first was disturbed");
+
     kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
     wait(|| (!stand.socket().exists() && !pid_file.exists()).then_some(()));
+}
+
+#[test]
+fn a_pid_file_that_is_held_is_told_to_the_terminal() {
+    let stand = Stand::new();
+    let pid_file = stand.path("c2bd.pid");
+    std::fs::write(&pid_file, "17\n").unwrap();
+    let held = Flock::lock(std::fs::File::open(&pid_file).unwrap(), FlockArg::LockExclusive).unwrap();
+    let output = stand.command(&["--daemonize", "--pid-file", pid_file.to_str().unwrap()]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another process (pid 17) holds the pid file"), "{output:?}");
+    drop(held);
+}
+
+#[test]
+fn the_watchdog_is_fed_while_the_daemon_answers_itself() {
+    let mut stand = Stand::new();
+    stand.start_with(&[("WATCHDOG_USEC", "200000")]);
+    for _ in 0..3 {
+        stand.wait_for_notification("WATCHDOG=1");
+    }
+    let (status, body) = stand.get("/v1/alive");
+    assert_eq!((status, body), (200, serde_json::json!({})));
 }
 
 #[test]

@@ -8,13 +8,14 @@ fn what_is_not_understood_is_explained_in_json() {
     let stand = Stand::started();
     let long = format!("{{\"name\":\"{}\"}}", "x".repeat(1024 * 1024));
     for (method, path, body, status, code, hint) in [
-        ("GET", "/", "", 404, "not-found", "there are: /v1/status"),
+        ("GET", "/", "", 404, "not-found", "there are: /v1/access"),
         ("GET", "/v1/jbos", "", 404, "not-found", "did you mean /v1/jobs?"),
         ("PATCH", "/v1/jobs", "{}", 405, "invalid", ""),
+        ("GET", "/v1/jobs/%ff", "", 400, "invalid", "write each byte"),
         ("GET", "/v1/jobs/..%2f..%2fetc", "", 404, "not-found", "there is no job yet"),
         ("POST", "/v1/jobs", "", 400, "invalid", ""),
         ("POST", "/v1/jobs", "nonsense", 400, "invalid", ""),
-        ("POST", "/v1/jobs", &long, 400, "invalid", ""),
+        ("POST", "/v1/jobs", &long, 413, "too-long", "say it in"),
         ("POST", "/v1/jobs", r#"{"name":"j","conection":"lab"}"#, 400, "invalid", "did you mean `connection`?"),
         ("POST", "/v1/connections", r#"{"nmae":"x"}"#, 400, "invalid", "did you mean `name`?"),
         ("POST", "/v1/storages", r#"{"name":"s","pth":"/x"}"#, 400, "invalid", "did you mean `path`?"),

@@ -153,7 +153,7 @@ fn what_contradicts_itself_is_refused() {
         (json!({"name": "s", "path": path, "seal": true}), 400),
         (json!({"name": "s", "path": path, "credential": {"password": "x"}}), 400),
         (json!({"name": "s", "path": path, "seal": true, "credential": {"recovery-key": "x"}}), 400),
-        (json!({"name": "s", "path": path, "existing": true}), 500),
+        (json!({"name": "s", "path": path, "existing": true}), 409),
         (json!({"name": "s", "path": path, "seal": true, "credential": {"passwort": "x"}}), 400),
     ] {
         let (found, error) = stand.post("/v1/storages", &body);

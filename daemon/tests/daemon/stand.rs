@@ -46,8 +46,13 @@ impl Stand {
 
     /// Starts the daemon and waits until it says that it is ready.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts the daemon with more in its environment, and waits until it says that it is ready.
+    pub(crate) fn start_with(&mut self, environment: &[(&str, &str)]) {
         let log = File::options().append(true).create(true).open(self.path("log")).unwrap();
-        let child = self.command(&[]).env("NOTIFY_SOCKET", self.path("notify")).stderr(log).spawn().unwrap();
+        let child = self.command(&[]).env("NOTIFY_SOCKET", self.path("notify")).envs(environment.iter().copied()).stderr(log).spawn().unwrap();
         self.child = Some(child);
         self.wait_for_notification("READY=1");
     }
@@ -143,6 +148,11 @@ impl Stand {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{method} {path} answered {status} {text:?}: {error}")))
+    }
+
+    /// Makes a request and returns the HTTP status of the answer, which may be of any kind.
+    pub(crate) fn status(&self, method: &str, path: &str, body: &[u8]) -> u16 {
+        self.send(method, path, body).0
     }
 
     /// Makes a request and returns the lines of the answer as they come.

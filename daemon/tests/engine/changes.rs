@@ -17,7 +17,7 @@ async fn the_storage_equals_the_server_and_a_cycle_without_changes_does_nothing(
     stand.server.with(|state| state.forget_log());
     let (end, info) = stand.cycle().await;
     assert_eq!(end, CycleEnd::Finished);
-    assert_eq!(info.totals.scanned, 0);
+    assert_eq!((info.totals.scanned, info.totals.stored), (64, 0));
     let again = stand.assert_equal();
     assert_eq!(again.head, first.head, "a cycle without changes wrote something");
     assert_eq!(stand.server.with(|state| (state.count("fetch"), state.count("changes"), state.count("tree"))), (0, 6, 2));
@@ -139,12 +139,7 @@ async fn what_changes_while_a_cycle_runs_is_there_after_the_next() {
 async fn a_partial_item_is_stored_listed_and_completed_later() {
     let stand = Stand::new(10);
     let alice = company(&stand);
-    let mail = stand.server.with(|state| {
-        let folder = state.folders(&alice)[0].clone();
-        let mail = state.mails(&alice, &folder)[0].clone();
-        state.poisons.insert(mail.clone(), Poison::Partial);
-        mail
-    });
+    let mail = stand.server.with(|state| state.poison_first(&alice, Poison::Partial));
     let (end, info) = stand.cycle().await;
     assert_eq!((end, info.totals.stored, info.totals.failed), (CycleEnd::Warnings, 64, 0));
     let archive = stand.assert_equal();
@@ -153,6 +148,25 @@ async fn a_partial_item_is_stored_listed_and_completed_later() {
     stand.clock.advance(std::time::Duration::from_secs(61));
     assert_eq!(stand.cycle().await.0, CycleEnd::Finished);
     assert!(stand.assert_equal().failures.is_empty());
+}
+
+#[test(start_paused = true)]
+async fn what_is_tried_again_in_one_cycle_counts_once() {
+    for (poison, stored, failed) in [(Poison::Partial, 64, 0), (Poison::Corrupt, 63, 1)] {
+        let mut stand = Stand::new(10);
+        stand.one_time = true;
+        let alice = company(&stand);
+        stand.server.with(|state| {
+            state.poison_first(&alice, poison);
+        });
+        let (_, info) = stand.cycle().await;
+        assert_eq!((info.totals.scanned, info.totals.stored, info.totals.failed), (64, stored, failed), "{poison:?}");
+        assert!(stand.server.with(|state| state.count("fetch")) > 7, "nothing was tried again");
+        stand.server.with(|state| state.poisons.clear());
+        let (end, info) = stand.cycle().await;
+        assert_eq!((end, info.totals.scanned, info.totals.failed), (CycleEnd::Finished, 64, 0), "{poison:?}");
+        assert!(stand.assert_equal().failures.is_empty());
+    }
 }
 
 #[test(start_paused = true)]
@@ -204,4 +218,57 @@ async fn a_read_mark_hides_no_change_of_contents_that_a_later_page_reports() {
     });
     stand.cycle().await;
     assert_eq!(stand.server.with(|state| state.fetched.len()), 0);
+}
+
+#[test(start_paused = true)]
+async fn a_resync_finds_read_marks_whose_change_keys_stayed() {
+    for marks in [false, true] {
+        let stand = Stand::new(10);
+        let alice = company(&stand);
+        stand.server.with(|state| state.marks = marks);
+        stand.cycle().await;
+        let folder = stand.server.with(|state| {
+            let folder = state.folders(&alice)[0].clone();
+            state.keeps_keys = true;
+            for mail in state.mails(&alice, &folder).iter().take(12) {
+                state.mark_mail(&alice, &folder, mail, true);
+            }
+            state.invalidate_folder(&alice, &folder);
+            state.forget_log();
+            folder
+        });
+        let (end, info) = stand.cycle().await;
+        assert_eq!((end, info.totals.stored), (CycleEnd::Finished, 12));
+        let archive = stand.assert_equal();
+        // Pages of ten: the log of the folder has 37 entries.
+        let listings = if marks { 1 + 4 } else { 1 + 4 + 5 };
+        assert_eq!(stand.server.with(|state| ["changes", "look", "fetch"].map(|kind| state.count(kind))), [listings, 0, 0]);
+        stand.server.with(|state| state.invalidate_folder(&alice, &folder));
+        stand.clock.advance(std::time::Duration::from_secs(8 * 24 * 3600));
+        let (_, info) = stand.cycle().await;
+        assert_eq!(info.totals.stored, 0, "what is known was marked again");
+        let again = stand.assert_equal();
+        assert!(archive.failures.is_empty() && again.failures.is_empty());
+    }
+}
+
+#[test(start_paused = true)]
+async fn a_full_look_finds_read_marks_that_a_folders_mark_hides() {
+    let stand = Stand::new(10);
+    let alice = company(&stand);
+    stand.server.with(|state| (state.marks, state.keeps_keys) = (true, true));
+    stand.cycle().await;
+    stand.server.with(|state| {
+        let folder = state.folders(&alice)[0].clone();
+        state.go_blind(&alice, &folder);
+        let mails = state.mails(&alice, &folder);
+        state.mark_mail(&alice, &folder, &mails[3], true);
+        state.forget_log();
+    });
+    stand.cycle().await;
+    assert_eq!(stand.server.with(|state| state.count("changes")), 0);
+    stand.clock.advance(std::time::Duration::from_secs(8 * 24 * 3600));
+    let (_, info) = stand.cycle().await;
+    stand.assert_equal();
+    assert_eq!((info.totals.stored, stand.server.with(|state| (state.fetched.len(), state.count("look")))), (1, (0, 0)));
 }

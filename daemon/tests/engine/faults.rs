@@ -82,9 +82,7 @@ async fn passing_trouble_is_waited_out() {
     let stand = Stand::new(10);
     let alice = company(&stand);
     stand.server.with(|state| {
-        let folder = state.folders(&alice)[0].clone();
-        let mail = state.mails(&alice, &folder)[0].clone();
-        state.poisons.insert(mail, Poison::Flaky(2));
+        state.poison_first(&alice, Poison::Flaky(2));
         state.faults.insert(3, error(Scope::Connection, Trouble::Unreachable, Retry::Backoff));
         state.faults.insert(5, error(Scope::Connection, Trouble::Busy, Retry::After(Duration::from_secs(30))));
         state.faults.insert(9, error(Scope::Item, Trouble::Malformed, Retry::Backoff));
@@ -100,9 +98,7 @@ async fn a_one_time_job_tries_its_failures_once_more_at_the_end() {
     stand.one_time = true;
     let alice = company(&stand);
     stand.server.with(|state| {
-        let folder = state.folders(&alice)[0].clone();
-        let mail = state.mails(&alice, &folder)[0].clone();
-        state.poisons.insert(mail, Poison::Flaky(3));
+        state.poison_first(&alice, Poison::Flaky(3));
     });
     let (end, info) = stand.cycle().await;
     assert_eq!((end, info.totals.stored, info.totals.failed, info.totals.scanned), (CycleEnd::Finished, 64, 0, 64));
@@ -189,7 +185,7 @@ async fn a_connection_that_breaks_for_good_fails_the_cycle_and_keeps_what_was_fe
     let mut requests = 0;
     *stand.server.watcher.lock().unwrap() = Some(Box::new(move |request, state| {
         requests += 1;
-        if requests > 12 {
+        if requests > 16 {
             state.faults.insert(request.number, error(Scope::Connection, Trouble::Unreachable, Retry::Backoff));
         }
     }));

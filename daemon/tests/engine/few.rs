@@ -26,8 +26,10 @@ fn counts(stand: &Stand) -> [usize; 4] {
 async fn a_mailbox_without_changes_costs_its_tree_alone() {
     let (stand, alice) = marked().await;
     let head = stand.archive().head;
-    assert_eq!(stand.cycle().await.0, CycleEnd::Finished);
+    let (end, info) = stand.cycle().await;
+    assert_eq!(end, CycleEnd::Finished);
     assert_eq!((counts(&stand), stand.archive().head), ([2, 0, 0, 0], head));
+    assert_eq!((info.totals.scanned, info.totals.stored), (64, 0), "what needs no look is looked at all the same");
     // A folder's name and place are not its items.
     stand.server.with(|state| {
         let folders = state.folders(&alice);
@@ -42,8 +44,8 @@ async fn a_mailbox_without_changes_costs_its_tree_alone() {
         state.add_mail(&alice, &folders[1], "new");
         state.forget_log();
     });
-    stand.cycle().await;
-    assert_eq!(counts(&stand), [2, 1, 0, 1]);
+    let (_, info) = stand.cycle().await;
+    assert_eq!((counts(&stand), info.totals.scanned, info.totals.stored), ([2, 1, 0, 1], 65, 1));
     stand.assert_equal();
 }
 
@@ -56,7 +58,8 @@ async fn a_folder_whose_listing_failed_or_broke_off_is_listed_again() {
         state.folder_faults.insert(folder.clone());
         folder
     });
-    assert_eq!(stand.cycle().await.0, CycleEnd::Warnings);
+    let (end, info) = stand.cycle().await;
+    assert_eq!((end, info.totals.scanned), (CycleEnd::Warnings, 39), "the folder was not looked at");
     stand.server.with(|state| state.folder_faults.remove(&folder));
     for number in 1..8 {
         let requests = *stand.server.requests.borrow();

@@ -4,12 +4,15 @@
 //! or not, as told. Faults are scripted by request number, by item, or by mailbox.
 
 use async_trait::async_trait;
+use c2b_mailbox::public::{MissingFolder, Naming, Whereabouts, join_path, naming};
 use c2b_mailbox::{
-    Address, Bounds, Change, ChangeKey, CheckReport, Content, Cursor, Fetched, Fidelity, FlagStatus, Folder, FolderChange, FolderId, FolderMark, FolderPage,
-    Format, Item, ItemId, ItemMeta, ItemRef, Looked, Mailbox, MailboxKind, Page, Readable, Retry, Scope, Sight, Source, SourceError, Trouble,
+    Address, Bounds, Change, ChangeKey, CheckReport, Content, Cursor, Facts, Fetched, Fidelity, FlagStatus, Folder, FolderChange, FolderId, FolderMark,
+    FolderPage, Format, Item, ItemId, ItemMeta, ItemRef, Looked, Mailbox, MailboxKind, Page, Part, Presence, PublicFolder, PublicTree, Readable, Retry, Role,
+    Scope, Sight, Source, SourceError, Told, Trouble, Wishes,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What a request asked for.
@@ -29,6 +32,8 @@ pub(crate) struct Mail {
     pub(crate) flagged: bool,
     /// What it is about: the id that it was given first.
     pub(crate) subject: String,
+    /// Whether it is associated with its folder.
+    pub(crate) associated: bool,
 }
 
 /// Everything in a mailbox: folder id -> (name, parent, mails).
@@ -52,6 +57,7 @@ pub(crate) enum Poison {
 struct Fold {
     name: String,
     parent: Option<String>,
+    role: Option<Role>,
     mails: BTreeMap<String, Mail>,
     log: Vec<Event>,
     epoch: u64,
@@ -73,6 +79,20 @@ struct Account {
     epoch: u64,
 }
 
+impl Account {
+    /// Returns whether a folder is, or is below, one whose name is such.
+    fn is_below(&self, id: &str, is_such: &dyn Fn(&str) -> bool) -> bool {
+        let mut at = self.folders.get(id);
+        while let Some(fold) = at {
+            if is_such(&fold.name) {
+                return true;
+            }
+            at = fold.parent.as_ref().and_then(|parent| self.folders.get(parent));
+        }
+        false
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct State {
     boxes: BTreeMap<Address, Account>,
@@ -81,8 +101,26 @@ pub(crate) struct State {
     pub(crate) stable_ids: bool,
     /// Whether an item keeps its change key when only its read state changes, as on Exchange.
     pub(crate) keeps_keys: bool,
+    /// Whether listings tell nothing but ids and change keys, whatever is wished for.
+    pub(crate) tells_little: bool,
+    /// How old items are, by what they are about; others have no date.
+    pub(crate) ages: HashMap<String, Facts>,
+    /// Items whose age a look alone tells, by what they are about.
+    pub(crate) series: HashSet<String>,
+    /// Items that are, or were, associated with a folder.
+    hidden: HashSet<String>,
+    /// Whether it lists associated items to nobody.
+    pub(crate) lacks_associated: bool,
     /// Whether folders have marks, and the tree comes whole each time.
     pub(crate) marks: bool,
+    /// How the parts of mailboxes stand, where the tree comes whole. A folder of the name of a part's role is its root.
+    pub(crate) parts: BTreeMap<Part, Presence>,
+    /// The account with the public folders.
+    pub(crate) public: Option<Address>,
+    /// Public folders that cannot be seen, with what is below them.
+    pub(crate) unseen: HashSet<String>,
+    /// Who may do what, by folder.
+    pub(crate) permissions: HashMap<String, String>,
     /// Folders whose mark stays though their items change.
     pub(crate) blind: HashSet<String>,
     pub(crate) poisons: HashMap<String, Poison>,
@@ -91,6 +129,8 @@ pub(crate) struct State {
     pub(crate) folder_faults: HashSet<String>,
     pub(crate) throttles: HashMap<Address, Vec<Retry>>,
     pub(crate) hangs: bool,
+    /// How long each answer takes.
+    pub(crate) delay: Duration,
     pub(crate) log: Vec<Request>,
     pub(crate) fetched: Vec<(String, String)>,
 }
@@ -130,12 +170,15 @@ impl Server {
         if let Some(watcher) = self.watcher.lock().unwrap().as_mut() {
             watcher(&request, &mut self.state.lock().unwrap());
         }
-        let hangs = self.with(|state| {
+        let (hangs, delay) = self.with(|state| {
             state.log.push(request);
-            state.hangs
+            (state.hangs, state.delay)
         });
         if hangs {
             std::future::pending::<()>().await;
+        }
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         tokio::task::yield_now().await;
         self.with(|state| {
@@ -156,6 +199,42 @@ impl Server {
 }
 
 impl State {
+    /// Makes the account with the public folders.
+    pub(crate) fn add_public_folders(&mut self, domain: &str) -> Address {
+        let address = Address::of_public_folders(domain).unwrap();
+        self.boxes.entry(address.clone()).or_default();
+        self.public = Some(address.clone());
+        address
+    }
+
+    fn walk(&self, public: &Address, wanted: &[PublicFolder]) -> PublicTree {
+        let folders = &self.boxes[public].folders;
+        let mut tree = PublicTree::default();
+        let mut next = vec![(None::<String>, String::new())];
+        let mut paths = Vec::new();
+        while let Some((parent, path)) = next.pop() {
+            tree.opened.extend(parent.clone().map(FolderId::new));
+            for (id, fold) in folders.iter().filter(|(id, fold)| fold.parent == parent && !self.unseen.contains(*id)) {
+                let (folder, path) = (FolderId::new(id.clone()), join_path(&path, &fold.name));
+                paths.push(path.clone());
+                tree.seen.insert(folder.clone());
+                match naming(wanted, &path) {
+                    Naming::No => continue,
+                    Naming::Leads => drop(tree.bare.insert(folder.clone())),
+                    Naming::Whole | Naming::Alone => drop(tree.marks.insert(folder.clone(), FolderMark::new(fold.log.len().to_string()))),
+                }
+                if naming(wanted, &path) != Naming::Alone {
+                    next.push((Some(id.clone()), path));
+                }
+                let parent = fold.parent.clone().map(FolderId::new);
+                tree.folders.push(Folder { id: folder, parent, name: fold.name.clone(), class: String::new(), role: None });
+            }
+        }
+        let missing = wanted.iter().filter(|one| !one.path.is_empty() && !paths.contains(&one.path));
+        tree.missing = missing.map(|one| MissingFolder { path: one.path.clone(), reason: "unseen".into() }).collect();
+        tree
+    }
+
     pub(crate) fn add_mailbox(&mut self, mailbox: &str) -> Address {
         let address = address(mailbox);
         self.boxes.entry(address.clone()).or_default();
@@ -182,6 +261,12 @@ impl State {
         one.log.push((id.into(), true));
     }
 
+    pub(crate) fn set_role(&mut self, mailbox: &Address, id: &str, role: &str) {
+        let one = self.boxes.get_mut(mailbox).unwrap();
+        one.folders.get_mut(id).unwrap().role = Some(Role::new(role));
+        one.log.push((id.into(), true));
+    }
+
     /// Deletes a folder and all below; the log tells of the top one only.
     pub(crate) fn delete_folder(&mut self, mailbox: &Address, id: &str) {
         let one = self.boxes.get_mut(mailbox).unwrap();
@@ -196,7 +281,17 @@ impl State {
     pub(crate) fn add_mail(&mut self, mailbox: &Address, folder: &str, body: &str) -> String {
         self.next += 1;
         let id = format!("i{}", self.next);
-        let mail = Mail { change_key: self.next.to_string(), body: body.into(), read: false, flagged: false, subject: id.clone() };
+        let mail = Mail { change_key: self.next.to_string(), body: body.into(), read: false, flagged: false, subject: id.clone(), associated: false };
+        self.put(mailbox, folder, &id, mail);
+        id
+    }
+
+    /// Adds an item that is associated with a folder.
+    pub(crate) fn add_associated(&mut self, mailbox: &Address, folder: &str, body: &str) -> String {
+        self.next += 1;
+        let id = format!("i{}", self.next);
+        let mail = Mail { change_key: self.next.to_string(), body: body.into(), read: false, flagged: false, subject: id.clone(), associated: true };
+        self.hidden.insert(id.clone());
         self.put(mailbox, folder, &id, mail);
         id
     }
@@ -276,6 +371,14 @@ impl State {
         self.boxes[mailbox].folders[folder].mails.keys().cloned().collect()
     }
 
+    /// Poisons a mailbox's first mail; returns its id.
+    pub(crate) fn poison_first(&mut self, mailbox: &Address, poison: Poison) -> String {
+        let folder = self.folders(mailbox)[0].clone();
+        let mail = self.mails(mailbox, &folder)[0].clone();
+        self.poisons.insert(mail.clone(), poison);
+        mail
+    }
+
     pub(crate) fn picture(&self, mailbox: &Address) -> Picture {
         let folders = &self.boxes[mailbox].folders;
         folders.iter().map(|(id, fold)| (id.clone(), (fold.name.clone(), fold.parent.clone(), fold.mails.clone()))).collect()
@@ -317,7 +420,7 @@ impl Source for Server {
     async fn mailboxes(&self) -> Result<Vec<Mailbox>, SourceError> {
         self.receive(None, "mailboxes").await?;
         let list = |address| Mailbox::new(address, "", MailboxKind::User);
-        Ok(self.with(|state| state.mailboxes()).into_iter().map(list).collect())
+        Ok(self.with(|state| state.mailboxes()).into_iter().filter(|address| !address.is_of_public_folders()).map(list).collect())
     }
 
     async fn folder_changes(&self, mailbox: &Address, cursor: Option<&Cursor>) -> Result<FolderPage, SourceError> {
@@ -330,14 +433,17 @@ impl Source for Server {
                     parent: fold.parent.clone().map(FolderId::new),
                     name: fold.name.clone(),
                     class: "IPF.Note".into(),
-                    role: None,
+                    role: fold.role.clone().or_else(|| Some(Role::new(&fold.name)).filter(|role| Part::of_role(role).is_some())),
                 })
             };
             if state.marks {
+                let is_away = |part: Part| state.parts.get(&part).is_some_and(|presence| *presence != Presence::Listed);
+                let folders = one.folders.iter().filter(|(id, _)| !one.is_below(id, &|name| Part::of_role(&Role::new(name)).is_some_and(is_away)));
+                let folders: BTreeMap<&String, &Fold> = folders.collect();
                 let mark = |id: &String, fold: &Fold| if state.blind.contains(id) { fold.mark } else { fold.log.len() };
-                let marks = one.folders.iter().map(|(id, fold)| (FolderId::new(id.clone()), FolderMark::new(mark(id, fold).to_string())));
-                let (changes, marks) = (one.folders.iter().map(|(id, fold)| upsert(id, fold)).collect(), marks.collect());
-                return Ok(FolderPage { changes, marks, cursor: Cursor::new("0.0"), last: true, whole: true });
+                let marks = folders.iter().map(|(id, fold)| (FolderId::new((*id).clone()), FolderMark::new(mark(id, fold).to_string())));
+                let (changes, marks) = (folders.iter().map(|(id, fold)| upsert(id, fold)).collect(), marks.collect());
+                return Ok(FolderPage { changes, marks, cursor: Cursor::new("0.0"), last: true, whole: true, parts: state.parts.clone() });
             }
             let start = place(cursor, one.epoch)?;
             let end = one.log.len().min(start + state.page_items);
@@ -349,11 +455,47 @@ impl Source for Server {
                 });
             }
             let cursor = Cursor::new(format!("{}.{end}", one.epoch));
-            Ok(FolderPage { changes, marks: HashMap::new(), cursor, last: end == one.log.len(), whole: false })
+            Ok(FolderPage { changes, marks: HashMap::new(), cursor, last: end == one.log.len(), whole: false, parts: BTreeMap::new() })
         })
     }
 
-    async fn changes(&self, mailbox: &Address, folder: &FolderId, cursor: Option<&Cursor>) -> Result<Page<Change>, SourceError> {
+    async fn permissions(&self, mailbox: &Address, folders: &[FolderId]) -> Result<Vec<(FolderId, String)>, SourceError> {
+        if self.with(|state| state.permissions.is_empty()) {
+            return Ok(Vec::new());
+        }
+        self.receive(Some(mailbox), "permissions").await?;
+        let told = |id: &FolderId| self.with(|state| state.permissions.get(id.as_str()).map(|text| (id.clone(), text.clone())));
+        Ok(folders.iter().filter_map(told).collect())
+    }
+
+    async fn public_folders(&self, _: Option<&Address>, wanted: &[PublicFolder]) -> Result<PublicTree, SourceError> {
+        let public = self.with(|state| state.public.clone()).ok_or_else(|| error(Scope::Mailbox, Trouble::Unsupported, Retry::No))?;
+        self.receive(Some(&public), "tree").await?;
+        Ok(self.with(|state| state.walk(&public, wanted)))
+    }
+
+    async fn seek_public_folders(&self, folders: &[FolderId]) -> Result<Vec<Whereabouts>, SourceError> {
+        let public = self.with(|state| state.public.clone()).unwrap();
+        self.receive(Some(&public), "seek").await?;
+        let place = |id: &FolderId| {
+            self.with(|state| match state.boxes[&public].folders.contains_key(id.as_str()) {
+                true if state.unseen.contains(id.as_str()) => Whereabouts::Closed("no rights".into()),
+                true => Whereabouts::Elsewhere,
+                false => Whereabouts::Unknown("not found".into()),
+            })
+        };
+        Ok(folders.iter().map(place).collect())
+    }
+
+    fn organisation(&self) -> Option<String> {
+        self.with(|state| state.public.as_ref().map(|public| public.domain().to_owned()))
+    }
+
+    fn lacks_associated(&self, _: &Address) -> Option<String> {
+        self.with(|state| state.lacks_associated.then(|| "nobody is told".to_owned()))
+    }
+
+    async fn changes(&self, mailbox: &Address, folder: &FolderId, cursor: Option<&Cursor>, wishes: Wishes) -> Result<Page<Change>, SourceError> {
         self.receive(Some(mailbox), "changes").await?;
         self.with(|state| {
             if state.folder_faults.contains(folder.as_str()) {
@@ -362,10 +504,17 @@ impl Source for Server {
             let Some(fold) = state.boxes[mailbox].folders.get(folder.as_str()) else {
                 return Err(error(Scope::Folder, Trouble::NotFound, Retry::No));
             };
-            let start = place(cursor, fold.epoch)?;
+            // Cursors of the two scopes are of epochs far apart.
+            let takes_associated = wishes.associated && !state.lacks_associated;
+            let epoch = fold.epoch + if takes_associated { 1000 } else { 0 };
+            let start = place(cursor, epoch)?;
             let end = fold.log.len().min(start + state.page_items);
             let mut changes = Vec::new();
             for event in &fold.log[start..end] {
+                let (Event::Delete(about) | Event::Upsert(about) | Event::Read(about)) = event;
+                if !takes_associated && state.hidden.contains(about) {
+                    continue;
+                }
                 let (id, read) = match event {
                     Event::Delete(id) => {
                         changes.push(Change::Delete(ItemId::new(id.clone())));
@@ -380,12 +529,25 @@ impl Source for Server {
                 let id = ItemId::new(id.clone());
                 match mail {
                     Some(mail) if read => changes.push(Change::Read { id, change_key, read: mail.read }),
-                    Some(mail) => changes.push(Change::Upsert { id, change_key, size: Some(size(&mail.body)) }),
-                    None if end % 2 == 0 && !state.stable_ids => changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")), size: None }),
+                    Some(mail) => {
+                        let facts = wishes.facts && !state.series.contains(&mail.subject);
+                        let facts = facts.then(|| state.age_of(mail));
+                        let told = Told {
+                            size: Some(size(&mail.body)),
+                            read: wishes.read.then_some(mail.read),
+                            facts,
+                            associated: wishes.associated.then_some(mail.associated),
+                        };
+                        let told = if state.tells_little { Told::default() } else { told };
+                        changes.push(Change::Upsert { id, change_key, told });
+                    }
+                    None if end % 2 == 0 && !state.stable_ids => {
+                        changes.push(Change::Upsert { id, change_key: Some(ChangeKey::new("gone")), told: Told::default() });
+                    }
                     None => {}
                 }
             }
-            Ok(Page { changes, cursor: Cursor::new(format!("{}.{end}", fold.epoch)), last: end == fold.log.len() })
+            Ok(Page { changes, cursor: Cursor::new(format!("{epoch}.{end}")), last: end == fold.log.len() })
         })
     }
 
@@ -395,7 +557,7 @@ impl Source for Server {
             if items.iter().any(|item| state.poisons.get(item.id.as_str()) == Some(&Poison::Crash)) {
                 return Err(error(Scope::Connection, Trouble::Unreachable, Retry::Backoff));
             }
-            Ok(items.iter().map(|item| Fetched { id: item.id.clone(), result: state.deliver(mailbox, item.id.as_str()) }).collect())
+            Ok(items.iter().map(|item| Fetched { id: item.id.clone(), result: state.deliver(mailbox, item.id.as_str()), lacks: None }).collect())
         })
     }
 
@@ -407,7 +569,7 @@ impl Source for Server {
                 match (state.poisons.get(id.as_str()), mail) {
                     (_, None) => Err(error(Scope::Item, Trouble::NotFound, Retry::No)),
                     (Some(Poison::Corrupt), _) => Err(error(Scope::Item, Trouble::Corrupt, Retry::No)),
-                    (_, Some(mail)) => Ok(Sight { meta: meta(id, mail), draft: Some(mail.body.starts_with("draft")) }),
+                    (_, Some(mail)) => Ok(Sight { meta: state.meta(id, mail), facts: state.age_of(mail), draft: Some(mail.body.starts_with("draft")) }),
                 }
             };
             Ok(items.iter().map(|id| Looked { id: id.clone(), result: look(id) }).collect())
@@ -420,6 +582,26 @@ impl Source for Server {
 }
 
 impl State {
+    /// Returns how old a mail is.
+    pub(crate) fn age_of(&self, mail: &Mail) -> Facts {
+        self.ages.get(&mail.subject).cloned().unwrap_or(Facts { class: "IPM.Note".into(), occurs: None, modified: None })
+    }
+
+    /// Returns the properties of a mail. They survive moves, but for the id.
+    fn meta(&self, id: &ItemId, mail: &Mail) -> ItemMeta {
+        let age = self.age_of(mail);
+        let mut meta = ItemMeta::new(id.clone(), age.class);
+        meta.change_key = Some(ChangeKey::new(mail.change_key.clone()));
+        meta.subject = format!("about {}", mail.subject);
+        meta.read = Some(mail.read);
+        meta.flag = mail.flagged.then_some(FlagStatus::Flagged);
+        meta.size = Some(size(&mail.body));
+        meta.modified = age.modified;
+        meta.search_key = Some(mail.subject.clone().into_bytes());
+        meta.associated = mail.associated;
+        meta
+    }
+
     fn deliver(&mut self, mailbox: &Address, id: &str) -> Result<Item, SourceError> {
         let Some(mail) = self.boxes[mailbox].folders.values().find_map(|fold| fold.mails.get(id)).cloned() else {
             return Err(error(Scope::Item, Trouble::NotFound, Retry::No));
@@ -435,7 +617,7 @@ impl State {
             Some(Poison::Flaky(_) | Poison::Crash) | None => {}
         }
         self.fetched.push((id.to_owned(), mail.change_key.clone()));
-        let meta = meta(&ItemId::new(id), &mail);
+        let meta = self.meta(&ItemId::new(id), &mail);
         let content = Content::from_bytes(mail.body.as_bytes()).unwrap();
         Ok(Item { meta, readable: Some(Readable { format: Format::Eml, rendered: false, content }), export: None, fidelity })
     }
@@ -444,16 +626,4 @@ impl State {
 /// Returns the size of a mail: another one for each body that tests use.
 fn size(body: &str) -> u64 {
     body.bytes().map(u64::from).sum::<u64>() * 4096 + body.len() as u64
-}
-
-/// Returns the properties of a mail. They survive moves, but for the id.
-fn meta(id: &ItemId, mail: &Mail) -> ItemMeta {
-    let mut meta = ItemMeta::new(id.clone(), "IPM.Note");
-    meta.change_key = Some(ChangeKey::new(mail.change_key.clone()));
-    meta.subject = format!("about {}", mail.subject);
-    meta.read = Some(mail.read);
-    meta.flag = mail.flagged.then_some(FlagStatus::Flagged);
-    meta.size = Some(size(&mail.body));
-    meta.search_key = Some(mail.subject.clone().into_bytes());
-    meta
 }

@@ -1,9 +1,10 @@
 //! The test stand: a server, a storage in a temporary folder, and cycles between them.
 
 use super::server::{Mail, Picture, PictureOfFolder, Server};
+use c2b_api::filter::Filter;
 use c2b_api::job::{RunInfo, Selection};
-use c2b_mailbox::Address;
-use c2b_storagefmt::{CommitSeq, Error, Failure, ItemKey, Moment, Sealing, Unlock, Writer};
+use c2b_mailbox::{Address, PublicFolder};
+use c2b_storagefmt::{Catalog, CommitSeq, Error, Failure, ItemKey, Moment, Sealing, Unlock, Writer};
 use c2bd::clock::Clock;
 use c2bd::engine::{ConnectionLimits, CycleContext, CycleEnd, MailboxQueue, Progress, StorageWriter, run_cycle};
 use chrono::{DateTime, Utc};
@@ -20,7 +21,9 @@ pub(crate) struct Stand {
     pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) queue: Arc<MailboxQueue>,
     pub(crate) previous: Option<Vec<Address>>,
+    pub(crate) filter: Mutex<Filter>,
     pub(crate) one_time: bool,
+    pub(crate) public_folders: Vec<PublicFolder>,
     /// When the last cycle began, so that marks count.
     pub(crate) previous_start: Mutex<Option<DateTime<Utc>>>,
     _dir: TempDir,
@@ -46,7 +49,9 @@ impl Stand {
             queue: MailboxQueue::new(),
             clock,
             previous: None,
+            filter: Mutex::default(),
             one_time: false,
+            public_folders: Vec::new(),
             previous_start: Mutex::new(None),
             _dir: dir,
             path,
@@ -62,7 +67,10 @@ impl Stand {
         progress.begin_cycle(1);
         CycleContext {
             job: "job".into(),
+            connection: "lab".into(),
             selection: Selection::AllExcept(vec![]),
+            filter: self.filter.lock().unwrap().clone(),
+            public_folders: self.public_folders.clone(),
             previous_mailboxes: self.previous.clone(),
             one_time: self.one_time,
             previous_start: *self.previous_start.lock().unwrap(),
@@ -75,6 +83,12 @@ impl Stand {
             progress,
             cancel: CancellationToken::new(),
         }
+    }
+
+    /// Gives the job another filter, as an edit does.
+    pub(crate) fn edit(&self, filter: Filter) {
+        *self.filter.lock().unwrap() = filter;
+        *self.previous_start.lock().unwrap() = None;
     }
 
     /// Takes all that is due in full looks for done.
@@ -124,10 +138,24 @@ impl Stand {
     }
 
     /// Waits until what was under way is dropped by the runtime, and with it the last handles of the index.
-    async fn until_free(&self) {
+    pub(crate) async fn until_free(&self) {
         while matches!(Writer::open(&self.path, &Unlock::Open), Err(Error::Index { .. })) {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Returns the catalogue, once the storage is closed.
+    pub(crate) fn catalog(&self) -> Catalog {
+        Writer::open(&self.path, &Unlock::Open).unwrap().catalog()
+    }
+
+    /// Returns the names and permissions of those folders of a mailbox that have them.
+    pub(crate) fn permissions(&self, mailbox: &Address) -> Vec<(String, String)> {
+        let writer = Writer::open(&self.path, &Unlock::Open).unwrap();
+        let catalog = writer.catalog();
+        let key = catalog.mailbox(mailbox).unwrap().unwrap().key;
+        let folders = catalog.folders(key, Moment::Latest).unwrap();
+        folders.into_iter().filter_map(|folder| Some((folder.name, folder.permissions?))).collect()
     }
 
     /// Looks into the storage.
@@ -153,6 +181,7 @@ impl Stand {
                         read: item.meta.read.unwrap(),
                         flagged: item.meta.flag.is_some(),
                         subject: item.meta.subject.strip_prefix("about ").unwrap().to_owned(),
+                        associated: item.meta.associated,
                     };
                     assert!(mails.insert(item.meta.id.to_string(), mail).is_none(), "{} is twice in {}", item.meta.id, folder.id);
                 }
@@ -199,7 +228,7 @@ fn lines(picture: &Picture) -> BTreeSet<String> {
 /// Fails when counters contradict each other.
 fn check(info: &RunInfo) {
     for one in &info.mailboxes {
-        assert_eq!(one.known, one.stored + one.unchanged + one.failed + one.left, "{one:?}");
+        assert_eq!(one.known, one.stored + one.unchanged + one.excluded + one.failed + one.left, "{one:?}");
     }
 }
 

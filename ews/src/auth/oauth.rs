@@ -15,7 +15,7 @@ use crate::error::{EwsError, Failure};
 use crate::http::Wire;
 use assertion::ClientCertificate;
 use c2b_mailbox::Trouble;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use hyper::header::HeaderValue;
 use reply::Reply;
 use std::fmt;
@@ -44,6 +44,8 @@ pub struct OAuth {
     pub scope: String,
     /// What proves the application, or the user.
     pub grant: Grant,
+    /// The last day on which a secret is good, if somebody said so: the service does not tell.
+    pub secret_expires: Option<NaiveDate>,
     /// The time of day: assertions say from when until when they hold.
     pub clock: WallClock,
 }
@@ -95,6 +97,11 @@ impl fmt::Debug for WallClock {
     }
 }
 
+/// Returns the last moment at which a client's certificate is good.
+pub(super) fn certificate_expiry(pem: &Secret) -> Option<DateTime<Utc>> {
+    ClientCertificate::parse(pem).ok()?.expiry()
+}
+
 impl OAuth {
     /// Refuses what would give secrets away.
     pub(crate) fn validate(&self) -> Result<(), EwsError> {
@@ -102,11 +109,12 @@ impl OAuth {
         if is_safe { Ok(()) } else { Err(EwsError::TokenUrl { url: self.token_url.to_string() }) }
     }
 
-    /// Returns when the client's certificate ends; `None` when there is none.
-    pub(crate) fn expiry(&self) -> Option<DateTime<Utc>> {
+    /// Returns when the client's certificate or secret ends, and which of them it is; `None` when that is not known.
+    pub(crate) fn expiry(&self) -> Option<(&'static str, DateTime<Utc>)> {
         match &self.grant {
-            Grant::Certificate(pem) => ClientCertificate::parse(pem).ok()?.expiry(),
-            _ => None,
+            Grant::Certificate(pem) => Some(("client certificate", certificate_expiry(pem)?)),
+            Grant::Secret(_) => Some(("client secret", self.secret_expires?.and_hms_opt(23, 59, 59)?.and_utc())),
+            Grant::Refresh(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::der::{Elements, OCTETS, OID, SEQUENCE, context, element};
 use super::kerberos::Tickets;
-use super::ntlm::Ntlm;
+use super::ntlm::{Ntlm, Session};
 use super::{Account, Challenge, Dialogue, Leg, Negotiate, SignInError};
 use std::sync::Arc;
 
@@ -14,6 +14,10 @@ const KERBEROS: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
 /// Kerberos with the number that Windows 2000 wrote by mistake, and that its successors still offer.
 const KERBEROS_OF_MICROSOFT: &[u8] = b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02";
 const NTLM: &[u8] = b"\x2b\x06\x01\x04\x01\x82\x37\x02\x02\x0a";
+/// Tag of an ENUMERATED.
+const ENUMERATED: u8 = 0x0a;
+/// The state of a negotiation that the server refuses.
+const REJECT: &[u8] = &[2];
 /// Tag of the frame around the first token.
 const FRAME: u8 = 0x60;
 
@@ -106,24 +110,45 @@ impl Dialogue for Spnego {
             }
         }
     }
+
+    fn finish(&mut self, token: &[u8]) -> Result<(), SignInError> {
+        // What is no NegTokenResp says nothing that could be judged.
+        let Some(said) = Said::parse(token) else { return Ok(()) };
+        let session = if self.state == State::Done { self.ntlm.as_mut().and_then(Ntlm::session) } else { None };
+        judge(&said, session, &self.offered)
+    }
+}
+
+/// Judges the server's last word: its signature of the mechanisms that we offered proves that nobody changed the list.
+fn judge(said: &Said<'_>, session: Option<&mut Session>, offered: &[u8]) -> Result<(), SignInError> {
+    let is_false = match (said.signature, session) {
+        (Some(signature), Some(session)) => !session.verifies(offered, signature),
+        // A ticket's signature is Kerberos' to judge.
+        _ => false,
+    };
+    if is_false || said.state == Some(REJECT) { Err(SignInError::LastWord) } else { Ok(()) }
 }
 
 /// What the server answers: NegTokenResp.
 struct Said<'a> {
+    state: Option<&'a [u8]>,
     mechanism: Option<&'a [u8]>,
     token: Option<&'a [u8]>,
+    signature: Option<&'a [u8]>,
 }
 
 impl<'a> Said<'a> {
     fn parse(token: &'a [u8]) -> Option<Self> {
         // Some servers speak NTLM without the frame around it.
         if token.starts_with(b"NTLMSSP\0") {
-            return Some(Self { mechanism: Some(NTLM), token: Some(token) });
+            return Some(Self { state: None, mechanism: Some(NTLM), token: Some(token), signature: None });
         }
         let fields = Elements(Elements(Elements(token).expect(context(1))?).expect(SEQUENCE)?);
         let mechanism = fields.find(context(1)).and_then(|field| Elements(field).expect(OID));
         let token = fields.find(context(2)).and_then(|field| Elements(field).expect(OCTETS)).filter(|token| !token.is_empty());
-        Some(Self { mechanism, token })
+        let state = fields.find(context(0)).and_then(|field| Elements(field).expect(ENUMERATED));
+        let signature = fields.find(context(3)).and_then(|field| Elements(field).expect(OCTETS));
+        Some(Self { state, mechanism, token, signature })
     }
 }
 
@@ -146,6 +171,14 @@ mod tests {
         let written = response(b"token", Some(b"signature"));
         let said = Said::parse(&written).unwrap();
         assert_eq!((said.mechanism, said.token), (None, Some(b"token".as_slice())));
+    }
+
+    #[test]
+    fn a_negotiation_that_is_refused_at_the_end_is_told() {
+        let state = |number: u8| element(context(1), &element(SEQUENCE, &element(context(0), &element(ENUMERATED, &[number]))));
+        let judged = |token: &[u8]| judge(&Said::parse(token).unwrap(), None, b"list");
+        assert!(judged(&state(0)).is_ok() && judged(&response(b"token", Some(b"signature"))).is_ok());
+        assert!(matches!(judged(&state(2)), Err(SignInError::LastWord)));
     }
 
     proptest! {

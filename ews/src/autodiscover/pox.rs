@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::soap::{Told, read_alternate};
+use crate::body::Body;
 use crate::xml::{XmlError, XmlReader, XmlWriter};
 use url::Url;
 
@@ -9,15 +10,15 @@ const REQUEST: &str = "http://schemas.microsoft.com/exchange/autodiscover/outloo
 const RESPONSE: &str = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a";
 
 /// Writes the request for an address.
-pub(super) fn write(address: &str) -> String {
-    let mut xml = XmlWriter::default();
+pub(super) fn write(address: &str) -> Body {
+    let mut xml = XmlWriter::document();
     xml.element("Autodiscover", &[("xmlns", REQUEST)], |xml| {
         xml.element("Request", &[], |xml| {
             xml.text("EMailAddress", address);
             xml.text("AcceptableResponseSchema", RESPONSE);
         });
     });
-    format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>{}", xml.finish())
+    xml.finish()
 }
 
 /// Reads an answer; none when it is not one of Autodiscover.

@@ -1,6 +1,7 @@
 //! Autodiscover by SOAP: `GetUserSettings`.
 
 use super::{AlternateMailbox, Settings};
+use crate::body::Body;
 use crate::xml::{XmlError, XmlReader, XmlWriter};
 use url::Url;
 
@@ -37,8 +38,8 @@ pub(super) enum Told {
 }
 
 /// Writes the request for an address to a place.
-pub(super) fn write(address: &str, to: &Url) -> String {
-    let mut xml = XmlWriter::default();
+pub(super) fn write(address: &str, to: &Url) -> Body {
+    let mut xml = XmlWriter::document();
     xml.element("s:Envelope", &[("xmlns:s", SOAP), ("xmlns:a", AUTODISCOVER), ("xmlns:wsa", ADDRESSING)], |xml| {
         xml.element("s:Header", &[], |xml| {
             xml.text("a:RequestedServerVersion", "Exchange2013");
@@ -54,7 +55,7 @@ pub(super) fn write(address: &str, to: &Url) -> String {
             });
         });
     });
-    format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>{}", xml.finish())
+    xml.finish()
 }
 
 /// Reads an answer; none when it is not one of Autodiscover.

@@ -4,10 +4,10 @@
 //! answer like any other, so credentials never follow it.
 
 use crate::EwsConfig;
+use crate::body::Body;
 use crate::error::{EwsError, Failure};
 use crate::http::{Answer, HttpClient, Request};
 use async_trait::async_trait;
-use bytes::Bytes;
 use c2b_mailbox::Trouble;
 use flate2::read::MultiGzDecoder;
 use hyper::Method;
@@ -42,7 +42,7 @@ pub(crate) struct Reply {
 #[async_trait]
 pub(crate) trait Web: Send + Sync {
     /// Sends a document in the user's name.
-    async fn ask(&self, url: &Url, body: String) -> Result<Reply, Failure>;
+    async fn ask(&self, url: &Url, body: Body) -> Result<Reply, Failure>;
     /// Looks at a place in nobody's name.
     async fn peek(&self, url: &Url) -> Result<Reply, Failure>;
 }
@@ -86,12 +86,12 @@ async fn reply(answer: Answer) -> Result<Reply, Failure> {
 
 #[async_trait]
 impl Web for HttpWeb {
-    async fn ask(&self, url: &Url, body: String) -> Result<Reply, Failure> {
+    async fn ask(&self, url: &Url, body: Body) -> Result<Reply, Failure> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))]);
-        reply(self.client.send(&Request { method: Method::POST, url: url.clone(), headers, body: Bytes::from(body) }).await?).await
+        reply(self.client.send(&Request { method: Method::POST, url: url.clone(), headers, body }).await?).await
     }
 
     async fn peek(&self, url: &Url) -> Result<Reply, Failure> {
-        reply(self.client.send_unsigned(&Request { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: Bytes::new() }).await?).await
+        reply(self.client.send_unsigned(&Request { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: Body::default() }).await?).await
     }
 }

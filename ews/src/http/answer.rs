@@ -44,6 +44,11 @@ impl Answer {
         self
     }
 
+    /// Allows another silence of the server than is usual.
+    pub(super) fn patient_for(self, silence_max: Duration) -> Self {
+        Self { idle_timeout: silence_max, ..self }
+    }
+
     /// Returns the status.
     pub(crate) fn status(&self) -> StatusCode {
         self.status

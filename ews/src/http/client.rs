@@ -9,8 +9,8 @@ use super::connection::{Connection, Origin};
 use super::wire::{Wire, closed_at_once, origin};
 use crate::EwsConfig;
 use crate::auth::{Bound, Challenge, Dialogue, Leg, Scheme, Signer, Tokens, offer};
+use crate::body::Body;
 use crate::error::{EwsError, Failure};
-use bytes::Bytes;
 use c2b_mailbox::{Retry, Trouble};
 use hyper::header::{DATE, HeaderMap};
 use hyper::{Method, StatusCode};
@@ -27,7 +27,7 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     /// Those of the request alone; `Host`, `User-Agent`, `Accept-Encoding` and `Authorization` are added.
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
 }
 
 /// Speaks HTTP in the name of one user.
@@ -109,6 +109,9 @@ impl HttpClient {
                 return if leg == 0 { Ok(None) } else { Err(closed_between()) };
             };
             if answer.status() != StatusCode::UNAUTHORIZED {
+                if let Some(token) = offer::token(answer.headers(), bound.scheme()) {
+                    dialogue.finish(&token)?;
+                }
                 let answer = answer.signed_in();
                 if next.is_last {
                     return Ok(Some(answer));

@@ -4,8 +4,7 @@
 //! belong to the connection, not to the request.
 
 use super::error::HttpError;
-use bytes::Bytes;
-use http_body_util::Full;
+use super::outgoing::Outgoing;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::rt::{Read, Write};
@@ -55,7 +54,7 @@ pub(super) enum Sent {
 
 /// A connection that nobody else uses at the moment.
 pub(crate) struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Outgoing>,
     certificate: Option<CertificateDer<'static>>,
     /// Whether requests on it need no more sign-in.
     pub(super) is_signed_in: bool,
@@ -103,7 +102,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of its answer, at most `limit`.
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>, limit: Duration) -> Result<Sent, HttpError> {
+    pub(super) async fn send(&mut self, request: Request<Outgoing>, limit: Duration) -> Result<Sent, HttpError> {
         let sending = async {
             if self.sender.ready().await.is_err() {
                 return Ok(Sent::NotSent);

@@ -7,13 +7,13 @@ use super::answer::Answer;
 use super::classify;
 use super::connection::{Connection, Origin, Sent};
 use super::error::HttpError;
+use super::outgoing::Outgoing;
 use super::pool::Pool;
 use super::tls;
 use crate::EwsConfig;
+use crate::body::Body;
 use crate::error::{EwsError, Failure};
-use bytes::Bytes;
 use c2b_mailbox::Trouble;
-use http_body_util::Full;
 use hyper::Method;
 use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use std::sync::Arc;
@@ -82,9 +82,9 @@ pub(super) fn closed_at_once() -> Failure {
     Failure::new(Trouble::Unreachable, "no answer", "the server closes each connection at once")
 }
 
-fn to_http(origin: &Origin, request: &Request, authorization: Option<HeaderValue>, with_body: bool) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+fn to_http(origin: &Origin, request: &Request, authorization: Option<HeaderValue>, with_body: bool) -> Result<hyper::Request<Outgoing>, Failure> {
     let path = &request.url[url::Position::BeforePath..url::Position::AfterQuery];
-    let body = if with_body { request.body.clone() } else { Bytes::new() };
+    let body = if with_body { request.body.clone() } else { Body::default() };
     let length = body.len();
     let mut http = hyper::Request::builder()
         .method(request.method.clone())
@@ -92,7 +92,7 @@ fn to_http(origin: &Origin, request: &Request, authorization: Option<HeaderValue
         .header(HOST, origin.authority())
         .header(USER_AGENT, NAME)
         .header(ACCEPT_ENCODING, "gzip")
-        .body(Full::new(body))
+        .body(Outgoing::new(&body))
         .map_err(|err| classify::sending(HttpError::Request(err)))?;
     let headers = http.headers_mut();
     headers.extend(request.headers.clone());

@@ -114,6 +114,18 @@ pub(super) fn starts(xml: &mut XmlReader) -> Result<Vec<DateTime<Utc>>, XmlError
     Ok(starts)
 }
 
+/// Reads the end of `OccurrenceInfoType`.
+pub(super) fn end(xml: &mut XmlReader) -> Result<Option<DateTime<Utc>>, XmlError> {
+    let mut end = None;
+    while let Some(element) = xml.child()? {
+        match element.name() {
+            "End" => end = date_time(&xml.text()?),
+            _ => xml.skip()?,
+        }
+    }
+    Ok(end)
+}
+
 /// Reads `PercentComplete`, an `xs:double` from 0 to 100.
 pub(super) fn percent(text: &str) -> Option<u8> {
     let whole = text.trim().split('.').next()?;

@@ -1,18 +1,28 @@
-//! `FindFolder`: a page of all folders below a root, with their change counters or without.
+//! `FindFolder`: a page of all folders below each of some roots, with their change counters or without.
 
 use super::FolderName;
 use super::find_item::{ListPlace, PAGE_ENTRIES, Paging, no_root};
-use super::get_folder::{RawFolder, read_folder, write_folder_shape};
+use super::get_folder::{RawFolder, read_folder, write_folder_shape, write_public_shape};
 use crate::error::Failure;
 use crate::soap::Operation;
 use crate::xml::{Element, XmlReader, XmlWriter};
 use std::path::Path;
 
-/// `FindFolderType`, all levels.
+/// `FindFolderType`. Each root has an answer of its own, in this order.
 pub(crate) struct FindFolder {
-    pub(crate) root: FolderName,
+    pub(crate) roots: Vec<FolderName>,
     pub(crate) offset: u32,
     pub(crate) with_counters: bool,
+    pub(crate) traversal: Traversal,
+}
+
+/// How deep to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Traversal {
+    /// All folders below.
+    Deep,
+    /// Those right below, and where the contents of each are: public folders can be asked for in no other way.
+    Public,
 }
 
 /// `FindFolderResponseMessageType`.
@@ -27,11 +37,16 @@ impl Operation for FindFolder {
     type Message = FoundFolders;
 
     fn write(&self, xml: &mut XmlWriter) {
-        xml.element("m:FindFolder", &[("Traversal", "Deep")], |xml| {
-            write_folder_shape(xml, self.with_counters);
+        let is_public = self.traversal == Traversal::Public;
+        xml.element("m:FindFolder", &[("Traversal", if is_public { "Shallow" } else { "Deep" })], |xml| {
+            if is_public {
+                write_public_shape(xml);
+            } else {
+                write_folder_shape(xml, self.with_counters);
+            }
             let offset = self.offset.to_string();
             xml.empty("m:IndexedPageFolderView", &[("MaxEntriesReturned", PAGE_ENTRIES), ("Offset", &offset), ("BasePoint", "Beginning")]);
-            xml.element("m:ParentFolderIds", &[], |xml| self.root.write(xml));
+            xml.element("m:ParentFolderIds", &[], |xml| self.roots.iter().for_each(|root| root.write(xml)));
         });
     }
 

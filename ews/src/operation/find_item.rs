@@ -1,27 +1,31 @@
 //! `FindItem`: a page of a folder's items, for servers that cannot tell changes.
 
 use super::FolderName;
-use super::get_item::{boolean, item_id};
+use super::get_item::boolean;
+use super::listed_item::{ListedItem, ListingShape};
 use crate::error::Failure;
 use crate::soap::Operation;
 use crate::xml::{Element, XmlReader, XmlWriter};
-use c2b_mailbox::{ChangeKey, FolderId, ItemId, Retry, Trouble};
+use c2b_mailbox::{FolderId, Retry, Trouble};
 use std::path::Path;
 
 /// Entries that a page holds at most: more have no effect on Exchange.
 pub(super) const PAGE_ENTRIES: &str = "1000";
 
-/// `FindItemType`, ids and change keys only, oldest first so that new items come at the end.
+/// `FindItemType`, oldest first so that new items come at the end.
 pub(crate) struct FindItem {
     pub(crate) folder: FolderId,
     pub(crate) offset: u32,
+    pub(crate) shape: ListingShape,
+    /// Of the items that are associated with the folder, rather than of those in it.
+    pub(crate) associated: bool,
 }
 
 /// `FindItemResponseMessageType`.
 #[derive(Debug, Default)]
 pub(crate) struct FoundItems {
     paging: Option<Paging>,
-    pub(crate) items: Vec<(ItemId, Option<ChangeKey>)>,
+    pub(crate) items: Vec<ListedItem>,
 }
 
 /// The paging attributes of `FindResponsePagingAttributes`.
@@ -45,8 +49,8 @@ impl Operation for FindItem {
     type Message = FoundItems;
 
     fn write(&self, xml: &mut XmlWriter) {
-        xml.element("m:FindItem", &[("Traversal", "Shallow")], |xml| {
-            xml.element("m:ItemShape", &[], |xml| xml.text("t:BaseShape", "IdOnly"));
+        xml.element("m:FindItem", &[("Traversal", if self.associated { "Associated" } else { "Shallow" })], |xml| {
+            self.shape.write(xml);
             let offset = self.offset.to_string();
             xml.empty("m:IndexedPageItemView", &[("MaxEntriesReturned", PAGE_ENTRIES), ("Offset", &offset), ("BasePoint", "Beginning")]);
             xml.element("m:SortOrder", &[], |xml| {
@@ -66,13 +70,9 @@ impl Operation for FindItem {
                 xml.skip()?;
                 continue;
             }
-            while xml.child()?.is_some() {
-                while let Some(property) = xml.child()? {
-                    if property.name() == "ItemId" {
-                        found.items.extend(item_id(&property));
-                    }
-                    xml.skip()?;
-                }
+            while let Some(element) = xml.child()? {
+                let item = ListedItem::read(&element, xml)?;
+                found.items.extend(item.id.is_some().then_some(item));
             }
         }
         Ok(())

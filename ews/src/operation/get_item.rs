@@ -39,8 +39,11 @@ const META_FIELDS: [&str; 27] = [
     "contacts:FileAs",
 ];
 
-/// `PidTagSearchKey`.
-const SEARCH_KEY_TAG: &str = "0x300B";
+/// Properties beside these that say until when a series goes on.
+const SERIES_FIELDS: [&str; 3] = ["calendar:Recurrence", "calendar:LastOccurrence", "task:Recurrence"];
+
+/// `PidTagSearchKey` and `PidTagMessageFlags`: what no element of the schema tells, or of a newer one only.
+const TAGS: [(&str, &str); 2] = [("0x300B", "Binary"), ("0x0E07", "Integer")];
 /// `PidLidLogStart` and `PidLidLogEnd` of journal entries, and the property set that they belong to.
 const LOG_SET: &str = "0006200a-0000-0000-c000-000000000046";
 const LOG_TIMES: [&str; 2] = ["34566", "34568"];
@@ -54,7 +57,7 @@ pub(crate) enum Shape {
     Everything,
     /// As `Mime`, for servers that know no list of properties.
     PlainMime,
-    /// The properties of the metadata alone.
+    /// The properties of the metadata alone, and what says how old an item is.
     Listing,
 }
 
@@ -96,7 +99,10 @@ impl GetItem {
                 }
                 xml.element("t:AdditionalProperties", &[], |xml| {
                     write_fields(xml, &META_FIELDS);
-                    write_search_key(xml);
+                    if self.shape == Shape::Listing {
+                        write_fields(xml, &SERIES_FIELDS);
+                    }
+                    write_tags(xml);
                 });
             }
             Shape::PlainMime => {
@@ -109,7 +115,7 @@ impl GetItem {
                 xml.text("t:BodyType", "Best");
                 xml.element("t:AdditionalProperties", &[], |xml| {
                     write_fields(xml, &["item:Body", "item:Attachments"]);
-                    write_search_key(xml);
+                    write_tags(xml);
                     for id in LOG_TIMES {
                         xml.empty("t:ExtendedFieldURI", &[("PropertySetId", LOG_SET), ("PropertyId", id), ("PropertyType", "SystemTime")]);
                     }
@@ -119,8 +125,10 @@ impl GetItem {
     }
 }
 
-fn write_search_key(xml: &mut XmlWriter) {
-    xml.empty("t:ExtendedFieldURI", &[("PropertyTag", SEARCH_KEY_TAG), ("PropertyType", "Binary")]);
+fn write_tags(xml: &mut XmlWriter) {
+    for (tag, kind) in TAGS {
+        xml.empty("t:ExtendedFieldURI", &[("PropertyTag", tag), ("PropertyType", kind)]);
+    }
 }
 
 /// Reads `ItemIdType`.

@@ -1,6 +1,6 @@
 //! `GetFolder`, to see what the user may do with folders and whether there are any below.
 
-use super::{FolderName, write_fields};
+use super::FolderName;
 use crate::error::Failure;
 use crate::operation::get_item::boolean;
 use crate::soap::Operation;
@@ -25,13 +25,7 @@ impl Operation for GetRights {
     type Message = RawRights;
 
     fn write(&self, xml: &mut XmlWriter) {
-        xml.element("m:GetFolder", &[], |xml| {
-            xml.element("m:FolderShape", &[], |xml| {
-                xml.text("t:BaseShape", "IdOnly");
-                xml.element("t:AdditionalProperties", &[], |xml| write_fields(xml, &["folder:ChildFolderCount", "folder:EffectiveRights"]));
-            });
-            xml.element("m:FolderIds", &[], |xml| self.folders.iter().for_each(|folder| folder.write(xml)));
-        });
+        super::write_get_folder(xml, &["folder:ChildFolderCount", "folder:EffectiveRights"], self.folders.iter().cloned());
     }
 
     fn read(rights: &mut RawRights, element: &Element, xml: &mut XmlReader, _: &Path) -> Result<(), Failure> {

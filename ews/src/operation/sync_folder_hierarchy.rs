@@ -24,7 +24,7 @@ pub(crate) struct HierarchyChanges {
 /// `SyncFolderHierarchyCreateOrUpdateType`, `SyncFolderHierarchyDeleteType`.
 #[derive(Debug)]
 pub(crate) enum HierarchyChange {
-    Upsert(RawFolder),
+    Upsert(Box<RawFolder>),
     Delete(String),
 }
 
@@ -67,7 +67,7 @@ fn read_changes(xml: &mut XmlReader, changes: &mut Vec<HierarchyChange>) -> Resu
                 ("Create" | "Update", _) => {
                     let folder = read_folder(&element, xml)?;
                     if !folder.id.is_empty() {
-                        changes.push(HierarchyChange::Upsert(folder));
+                        changes.push(HierarchyChange::Upsert(Box::new(folder)));
                     }
                 }
                 _ => xml.skip()?,

@@ -1,6 +1,6 @@
 //! How far one gets with a connection: each step a finding, until one makes the next pointless.
 
-mod certificate;
+pub(super) mod certificate;
 mod rights;
 
 use super::EwsSource;
@@ -89,7 +89,7 @@ impl EwsSource {
 
     /// Asks for the user's own root folder. Not having a mailbox is no fault of a service account.
     async fn look_at_sign_in(&self, report: &mut CheckReport) -> bool {
-        let own = GetFolder { folders: vec![FolderName::WellKnown("msgfolderroot", None)] };
+        let own = GetFolder { folders: vec![FolderName::WellKnown("msgfolderroot", None)], with_counters: false };
         let answer = self.transport.call(own, &Target::default()).await.and_then(|batch| batch.single());
         let signed_in = match &answer {
             Ok(_) => true,

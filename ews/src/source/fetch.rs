@@ -2,7 +2,8 @@
 //!
 //! For small items two requests: `GetItem` (properties and MIME), then `ExportItems` in groups whose size stays
 //! bounded. Only what has no usable MIME costs more: it is asked for again with all properties, and rendered.
-//! Whatever passing trouble befalls a part makes the item fail for now, so that no fidelity is lost silently.
+//! Whatever passing trouble befalls a part makes the item fail for now, so that no fidelity is lost silently; only of an
+//! item that is to be settled the parts that can be had are taken, and it is said what lacks.
 
 use super::EwsSource;
 use super::batch::Identified;
@@ -48,6 +49,10 @@ struct Parcel {
     /// An attachment is missing in the readable form.
     incomplete: bool,
     export: Option<Content>,
+    /// Take what can be had.
+    settle: bool,
+    /// Passing trouble of a form, of an item that is to be settled.
+    lacks: Option<Failure>,
     /// Passing trouble, or the item is gone: it fails as a whole.
     failed: Option<Failure>,
 }
@@ -56,33 +61,40 @@ impl EwsSource {
     /// Fetches items, one result for each.
     pub(super) async fn fetch_items(&self, mailbox: &Address, items: &[ItemRef]) -> Result<Vec<Fetched>, SourceError> {
         let open = self.open(mailbox).await?;
-        let operation = |id: &ItemId| format!("fetch item {id} of {mailbox}");
-        let ids: Vec<ItemId> = items.iter().map(|item| item.id.clone()).collect();
-        let mut parcels = self.fetch_readable(&open, &ids).await;
-        self.fetch_exports(&open.target, &mut parcels).await;
+        self.fetch_from(&open, items, Ability::Export, mailbox.as_str()).await
+    }
+
+    /// Fetches items that are there, in `place`; `export` is the ability to export from there.
+    pub(super) async fn fetch_from(&self, open: &OpenMailbox, items: &[ItemRef], export: Ability, place: &str) -> Result<Vec<Fetched>, SourceError> {
+        let operation = |id: &ItemId| format!("fetch item {id} of {place}");
+        let mut parcels = self.fetch_readable(open, items).await;
+        self.fetch_exports(&open.target, &mut parcels, export).await;
         let fetched: Vec<Fetched> = parcels
             .into_iter()
-            .map(|parcel| {
+            .map(|mut parcel| {
                 let id = parcel.id.clone();
-                let result = seal(parcel).map_err(|failure| failure.about(Scope::Item, operation(&id)));
-                Fetched { id, result }
+                let lacks = parcel.lacks.take();
+                let result = seal(parcel, lacks.as_ref()).map_err(|failure| failure.about(Scope::Item, operation(&id)));
+                let lacks = lacks.filter(|_| result.is_ok()).map(|failure| failure.about(Scope::Item, operation(&id)));
+                Fetched { id, result, lacks }
             })
             .collect();
         about_none(fetched)
     }
 
     /// Asks for properties and MIME, and renders what has none.
-    async fn fetch_readable(&self, open: &OpenMailbox, ids: &[ItemId]) -> Vec<Parcel> {
+    async fn fetch_readable(&self, open: &OpenMailbox, items: &[ItemRef]) -> Vec<Parcel> {
         let target = &open.target;
-        let mut parcels = Vec::with_capacity(ids.len());
+        let mut parcels = Vec::with_capacity(items.len());
         let mut to_render = Vec::new();
-        let results = self.get_items(target, ids).await;
-        for (id, result) in ids.iter().zip(results) {
-            let mut parcel = Parcel { id: id.clone(), meta: None, refused: None, readable: None, incomplete: false, export: None, failed: None };
+        let ids: Vec<ItemId> = items.iter().map(|item| item.id.clone()).collect();
+        let results = self.get_items(target, &ids).await;
+        for (item, result) in items.iter().zip(results) {
+            let mut parcel = Parcel::new(item);
             match result {
                 Ok(raw) if raw.is_empty() => parcel.failed = Some(Failure::new(Trouble::Malformed, "answer", "the answer holds no item")),
                 Ok(raw) => parcel.take(raw),
-                Err(failure) if failure.rules_out_other_forms() => parcel.failed = Some(failure),
+                Err(failure) if failure.rules_out_other_forms() => parcel.lack(failure),
                 Err(failure) => parcel.refused = Some(failure),
             }
             if parcel.failed.is_none() && !parcel.is_readable_as_is() {
@@ -127,7 +139,7 @@ impl EwsSource {
             }
             Ok(raw) => raw,
             Err(failure) if failure.rules_out_other_forms() => {
-                parcel.failed = Some(failure);
+                parcel.lack(failure);
                 return;
             }
             Err(failure) => {
@@ -148,7 +160,7 @@ impl EwsSource {
         for attachment in attachments.into_iter().filter(|_| embeds) {
             match self.attachment(target, attachment).await {
                 Ok(attachment) => raw.properties.attachments.push(attachment),
-                Err(failure) if failure.trouble != Trouble::NotFound && failure.rules_out_other_forms() => {
+                Err(failure) if failure.trouble != Trouble::NotFound && failure.rules_out_other_forms() && !parcel.may_lack(&failure) => {
                     parcel.failed = Some(failure);
                     return;
                 }
@@ -187,30 +199,30 @@ impl EwsSource {
         let asked = [parcel.id.clone()];
         match self.ask_for_all(target, &asked, |ids| GetItem { ids, shape: Shape::Listing }).await.pop() {
             Some(Ok(raw)) => parcel.meta = Some(raw.meta(parcel.id.clone())),
-            Some(Err(failure)) if failure.rules_out_other_forms() => parcel.failed = Some(failure),
+            Some(Err(failure)) if failure.rules_out_other_forms() => parcel.lack(failure),
             _ => {}
         }
     }
 
     /// Fetches the export streams of what has not failed.
-    async fn fetch_exports(&self, target: &Target, parcels: &mut [Parcel]) {
+    async fn fetch_exports(&self, target: &Target, parcels: &mut [Parcel], ability: Ability) {
         for group in export_groups(parcels) {
-            if self.capabilities.lacks(Ability::Export) {
+            if self.capabilities.lacks(ability) {
                 return;
             }
             let ids: Vec<ItemId> = group.iter().filter_map(|n| parcels.get(*n).map(|parcel| parcel.id.clone())).collect();
             let results = self.ask_for_all(target, &ids, |ids| ExportItems { ids }).await;
             if results.iter().any(|result| result.as_ref().is_ok_and(|export| export.data.is_some())) {
-                self.capabilities.prove(Ability::Export);
-            } else if results.iter().all(refused_export) && !self.can_export(target).await {
-                self.capabilities.miss(Ability::Export);
+                self.capabilities.prove(ability);
+            } else if results.iter().all(refused_export) && (ability == Ability::ExportPublic || !self.can_export(target).await) {
+                self.capabilities.miss(ability);
                 return;
             }
             for (n, result) in group.into_iter().zip(results) {
                 let Some(parcel) = parcels.get_mut(n) else { continue };
                 match result {
                     Ok(export) => parcel.export = export.data,
-                    Err(failure) if failure.rules_out_other_forms() => parcel.failed = Some(failure),
+                    Err(failure) if failure.rules_out_other_forms() => parcel.lack(failure),
                     Err(failure) => tracing::debug!(item = %parcel.id, code = failure.code, "item cannot be exported"),
                 }
             }
@@ -233,6 +245,25 @@ impl EwsSource {
 }
 
 impl Parcel {
+    fn new(item: &ItemRef) -> Self {
+        let (id, settle) = (item.id.clone(), item.settle);
+        Self { id, meta: None, refused: None, readable: None, incomplete: false, export: None, settle, lacks: None, failed: None }
+    }
+
+    /// Returns whether a form may be missing for this.
+    fn may_lack(&self, failure: &Failure) -> bool {
+        self.settle && failure.is_own()
+    }
+
+    /// Goes on without a form where that is allowed; else the item fails.
+    fn lack(&mut self, failure: Failure) {
+        if self.may_lack(&failure) {
+            self.lacks = Some(failure);
+        } else {
+            self.failed = Some(failure);
+        }
+    }
+
     /// Takes what the first request gave.
     fn take(&mut self, mut raw: RawItem) {
         match raw.mime.take() {
@@ -242,7 +273,7 @@ impl Parcel {
                     self.failed = Some(Failure::new(Trouble::Local, "temporary file", "the item's MIME could not be read back").caused_by(XmlError::Keep(err)));
                 }
             },
-            Some(Err(failure)) => self.failed = Some(failure),
+            Some(Err(failure)) => self.lack(failure),
             _ => {}
         }
         self.meta = Some(raw.meta(self.id.clone()));
@@ -308,8 +339,8 @@ fn sniff(content: &mut Content) -> io::Result<Format> {
 }
 
 /// Decides what came of an item.
-fn seal(parcel: Parcel) -> Result<Item, Failure> {
-    let Parcel { id, meta, refused, readable, incomplete, export, failed } = parcel;
+fn seal(parcel: Parcel, lacks: Option<&Failure>) -> Result<Item, Failure> {
+    let Parcel { id, meta, refused, readable, incomplete, export, failed, .. } = parcel;
     if let Some(failure) = failed {
         return Err(failure);
     }
@@ -319,7 +350,9 @@ fn seal(parcel: Parcel) -> Result<Item, Failure> {
         (None, Some(readable)) if !readable.rendered => Fidelity::Mime,
         (None, Some(_)) if incomplete => Fidelity::Partial,
         (None, Some(_)) => Fidelity::Properties,
-        (None, None) => return Err(refused.unwrap_or_else(|| Failure::new(Trouble::Corrupt, "no content", "the server gives nothing of the item"))),
+        (None, None) => {
+            return Err(lacks.cloned().or(refused).unwrap_or_else(|| Failure::new(Trouble::Corrupt, "no content", "the server gives nothing of the item")));
+        }
     };
     Ok(Item { meta: meta.unwrap_or_else(|| ItemMeta::new(id, "IPM")), readable, export, fidelity })
 }

@@ -3,6 +3,7 @@
 use super::EwsSource;
 use crate::capability::Ability;
 use crate::error::Failure;
+use crate::http::Target;
 use crate::item::RawItem;
 use crate::operation::get_item::{GetItem, Shape};
 use c2b_mailbox::{Address, ItemId, Looked, Scope, Sight, SourceError, Trouble};
@@ -11,12 +12,17 @@ impl EwsSource {
     /// Looks at items, one result for each.
     pub(super) async fn look_at_items(&self, mailbox: &Address, ids: &[ItemId]) -> Result<Vec<Looked>, SourceError> {
         let open = self.open(mailbox).await?;
-        let operation = |id: &ItemId| format!("look at item {id} of {mailbox}");
+        self.look_from(&open.target, ids, mailbox.as_str()).await
+    }
+
+    /// Looks at items that are there, in `place`.
+    pub(super) async fn look_from(&self, target: &Target, ids: &[ItemId], place: &str) -> Result<Vec<Looked>, SourceError> {
+        let operation = |id: &ItemId| format!("look at item {id} of {place}");
         let results = if self.capabilities.lacks(Ability::PropertyList) {
             let lacking = || Err(Failure::new(Trouble::Unsupported, "property list", "the server knows no list of properties"));
             ids.iter().map(|_| lacking()).collect()
         } else {
-            self.ask_for_all(&open.target, ids, |ids| GetItem { ids, shape: Shape::Listing }).await
+            self.ask_for_all(target, ids, |ids| GetItem { ids, shape: Shape::Listing }).await
         };
         let looked = ids.iter().zip(results).map(|(id, result)| Looked {
             id: id.clone(),
@@ -35,5 +41,5 @@ fn sight(id: &ItemId, raw: &RawItem) -> Result<Sight, Failure> {
     if raw.is_empty() {
         return Err(Failure::new(Trouble::Malformed, "answer", "the answer holds no item"));
     }
-    Ok(Sight { meta: raw.meta(id.clone()), draft: raw.draft })
+    Ok(Sight { meta: raw.meta(id.clone()), facts: raw.facts(), draft: raw.draft })
 }

@@ -9,10 +9,10 @@ use crate::http::Target;
 use crate::operation::FolderName;
 use crate::operation::get_folder::{GetFolder, RawFolder};
 use crate::soap::Batch;
-use c2b_mailbox::{Address, Role, Scope, SourceError, Trouble};
+use c2b_mailbox::{Address, Part, Role, Scope, SourceError, Trouble};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 
 /// The folder below which a person's folders are; always asked first.
@@ -62,6 +62,8 @@ pub(super) struct OpenMailbox {
     pub(super) opening: Opening,
     /// Whether that is from another process, and no request has proved it yet.
     pub(super) is_presumed: bool,
+    /// Whether it has an archive or recoverable items, once that was asked.
+    pub(super) has_parts: OnceLock<bool>,
 }
 
 /// What is learned when a mailbox is opened.
@@ -87,6 +89,17 @@ impl OpenMailboxes {
 
     fn forget(&self, mailbox: &Address) {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner).remove(mailbox);
+    }
+}
+
+impl OpenMailbox {
+    /// Returns the root of a part as it is named in requests.
+    pub(super) fn root_of(&self, part: Part) -> FolderName {
+        let owner = match &self.root {
+            FolderName::WellKnown(_, owner) => owner.clone(),
+            FolderName::Id(_) => None,
+        };
+        FolderName::WellKnown(part.role_word(), owner)
     }
 }
 
@@ -140,10 +153,10 @@ impl EwsSource {
         let target = target(right, mailbox);
         let name = |word| root(word, right, mailbox);
         let all: Vec<FolderName> = std::iter::once(ROOT).chain(WELL_KNOWN).map(name).collect();
-        let batch = match self.transport.call(GetFolder { folders: all }, &target).await {
+        let batch = match self.transport.call(GetFolder { folders: all, with_counters: false }, &target).await {
             // Some server does not know all of the words.
             Err(failure) if matches!(failure.trouble, Trouble::Unsupported | Trouble::Refused) => {
-                self.transport.call(GetFolder { folders: vec![name(ROOT)] }, &target).await?
+                self.transport.call(GetFolder { folders: vec![name(ROOT)], with_counters: false }, &target).await?
             }
             answer => answer?,
         };
@@ -155,11 +168,11 @@ impl EwsSource {
 
 fn opened(mailbox: &Address, opening: Opening, is_presumed: bool) -> OpenMailbox {
     let right = opening.right;
-    OpenMailbox { right, target: target(right, mailbox), root: root(ROOT, right, mailbox), opening, is_presumed }
+    OpenMailbox { right, target: target(right, mailbox), root: root(ROOT, right, mailbox), opening, is_presumed, has_parts: OnceLock::new() }
 }
 
 fn target(right: Right, mailbox: &Address) -> Target {
-    Target { anchor: Some(mailbox.clone()), impersonate: (right == Right::Impersonation).then(|| mailbox.clone()) }
+    Target { anchor: Some(mailbox.clone()), impersonate: (right == Right::Impersonation).then(|| mailbox.clone()), public_folder: None }
 }
 
 fn root(word: &'static str, right: Right, mailbox: &Address) -> FolderName {

@@ -1,29 +1,33 @@
 //! What changed in a mailbox's folder tree, and how its folders' items stand.
 //!
 //! Where folders have change counters, one `FindFolder` gives the whole tree and all counters: then a mailbox in which
-//! nothing changed costs this request and no other. Else `SyncFolderHierarchy` tells the changes of the tree, or
-//! a plain listing what there is.
+//! nothing changed costs this request and no other. It asks for several roots at once: those of the primary folders, of
+//! the archive and of the recoverable items; a root that is not there answers for itself alone. A server without
+//! counters lists all the same where a mailbox has such parts; else `SyncFolderHierarchy` tells the changes of the tree,
+//! or a plain listing what there is.
+
+pub(super) mod roots;
 
 use super::EwsSource;
-use super::cursor::Place;
+use super::cursor::{Place, RootPlace};
 use super::mailbox::OpenMailbox;
 use crate::capability::Ability;
 use crate::error::Failure;
-use crate::operation::find_folder::FindFolder;
 use crate::operation::get_folder::{FolderCounters, RawFolder};
 use crate::operation::sync_folder_hierarchy::{HierarchyChange, HierarchyChanges, SyncFolderHierarchy};
-use c2b_mailbox::{Address, Cursor, Folder, FolderChange, FolderId, FolderMark, FolderPage, Role, Scope, SourceError, Trouble};
+use c2b_mailbox::{Address, Cursor, Folder, FolderChange, FolderId, FolderMark, FolderPage, Part, Role, Scope, SourceError, Trouble};
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::HashMap;
+use roots::SHORT;
+use std::collections::{BTreeMap, HashMap};
 
 /// How long after its last change a folder's counters can be trusted: they mostly tell whole seconds, so a change in the
 /// second in which they were read may leave them as they are. One more second for clocks that differ.
 const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
 
-/// Code of the failure of a listing that ends before its end.
-const SHORT: &str = "short listing";
+/// The mark of the root of a part, whose own items hardly anybody has: they are listed first and in full looks.
+const ROOT_MARK: &str = "root";
 
-/// A page of a plain listing.
+/// A page of a listing.
 struct ListedPage {
     page: FolderPage,
     /// Whether it shows that the server has no change counters.
@@ -50,13 +54,10 @@ impl EwsSource {
     }
 
     async fn next_folders_of(&self, open: &OpenMailbox, place: &Place) -> Result<FolderPage, Failure> {
-        let (offset, total) = match place {
-            Place::List { offset, total } => (*offset, Some(*total)),
-            _ => (0, None),
-        };
+        let left: &[RootPlace] = if let Place::Roots(left) = place { left } else { &[] };
         if !self.capabilities.lacks(Ability::FolderCounters) {
-            match self.list_folders(open, offset, total, true).await {
-                Ok(ListedPage { lacks_counters: true, .. }) if total.is_none() && !self.capabilities.is_proved(Ability::FolderCounters) => {
+            match self.list_folders(open, left, true).await {
+                Ok(ListedPage { lacks_counters: true, .. }) if left.is_empty() && !self.capabilities.is_proved(Ability::FolderCounters) => {
                     self.capabilities.miss(Ability::FolderCounters);
                 }
                 Err(failure)
@@ -68,13 +69,14 @@ impl EwsSource {
                 listed => return listed.map(|listed| listed.page),
             }
         }
-        if total.is_none() && !self.capabilities.lacks(Ability::SyncFolders) {
+        let may_have_parts = *open.has_parts.get().unwrap_or(&self.capabilities.is_proved(Ability::ManyRoots));
+        if left.is_empty() && !may_have_parts && !self.capabilities.lacks(Ability::SyncFolders) {
             match self.sync_folders(open, place.state()).await {
                 Err(failure) if failure.trouble == Trouble::Unsupported => self.capabilities.miss(Ability::SyncFolders),
                 page => return page,
             }
         }
-        Ok(self.list_folders(open, offset, total, false).await?.page)
+        Ok(self.list_folders(open, left, false).await?.page)
     }
 
     async fn sync_folders(&self, open: &OpenMailbox, state: Option<String>) -> Result<FolderPage, Failure> {
@@ -87,53 +89,25 @@ impl EwsSource {
         let stuck = changes.is_empty() && before.as_deref() == Some(state.as_str());
         let last = stuck || last.unwrap_or(changes.is_empty());
         let changes = changes.into_iter().filter_map(|change| match change {
-            HierarchyChange::Upsert(folder) => to_folder(open, folder).map(FolderChange::Upsert),
+            HierarchyChange::Upsert(folder) => to_folder(open, *folder).map(FolderChange::Upsert),
             HierarchyChange::Delete(id) => Some(FolderChange::Delete(FolderId::new(id))),
         });
-        Ok(FolderPage { changes: changes.collect(), marks: HashMap::new(), cursor: Place::after_sync(&state), last, whole: before.is_none() })
-    }
-
-    async fn list_folders(&self, open: &OpenMailbox, offset: u32, total: Option<u32>, with_counters: bool) -> Result<ListedPage, Failure> {
-        let batch = self.transport.call(FindFolder { root: open.root.clone(), offset, with_counters }, &open.target).await?;
-        let date = batch.date;
-        let found = batch.single()?;
-        let entries = found.folders.len();
-        let place = found.place_after(offset, entries, total)?;
-        if place.last && u32::try_from(entries).unwrap_or(u32::MAX).saturating_add(offset) < place.total {
-            // What is missing would count as gone.
-            return Err(Failure::new(Trouble::Malformed, SHORT, "the folder list ends before its end").retrying(c2b_mailbox::Retry::Backoff));
-        }
-        let mut folders = found.folders;
-        if folders.is_empty() && offset == 0 {
-            return Err(
-                Failure::new(Trouble::Malformed, SHORT, "the folder list is empty, and no mailbox is without folders").retrying(c2b_mailbox::Retry::Backoff)
-            );
-        }
-        folders.retain(|folder| !folder.search);
-        let has = |folder: &RawFolder| folder.counters.committed.is_some() && folder.counters.deleted.is_some();
-        let is_proved = folders.iter().any(has) || self.capabilities.is_proved(Ability::FolderCounters);
-        let lacks_counters = folders.iter().any(|folder| !has(folder) && folder.counters.items != Some(0));
-        if with_counters && is_proved && !lacks_counters {
-            self.capabilities.prove(Ability::FolderCounters);
-        }
-        let marks =
-            folders.iter().filter(|_| with_counters && is_proved).filter_map(|folder| Some((FolderId::new(&folder.id), mark(&folder.counters, date?)?)));
-        let marks = marks.collect();
-        let changes = folders.into_iter().filter_map(|folder| to_folder(open, folder).map(FolderChange::Upsert)).collect();
-        let cursor = if place.last { Place::after_tree(&open.opening) } else { Place::after_list(place.offset, place.total, false) };
-        Ok(ListedPage { page: FolderPage { changes, marks, cursor, last: place.last, whole: true }, lacks_counters })
+        let (changes, cursor) = (changes.collect(), Place::after_sync(&state, false));
+        Ok(FolderPage { changes, marks: HashMap::new(), cursor, last, whole: before.is_none(), parts: BTreeMap::new() })
     }
 }
 
 /// Makes a mark of counters that were read at `date` of the server's clock; `None` when they could hide a change.
-fn mark(counters: &FolderCounters, date: DateTime<Utc>) -> Option<FolderMark> {
-    let FolderCounters { committed, deleted, items, unread } = counters;
+pub(super) fn mark(counters: &FolderCounters, date: DateTime<Utc>) -> Option<FolderMark> {
+    let FolderCounters { committed, deleted, items, unread, associated } = counters;
     // A folder that never held anything has no counters.
-    let empty = *items == Some(0) && committed.is_none();
+    let empty = *items == Some(0) && associated.unwrap_or(0) == 0 && committed.is_none();
     let settled = committed.is_some_and(|committed| committed + SETTLED_AFTER <= date) && deleted.is_some();
     let number = |count: &Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     let time = number(&committed.map(|time| time.timestamp_millis().cast_unsigned()));
-    (empty || settled).then(|| FolderMark::new(format!("{time} {} {} {}", number(deleted), number(items), number(unread))))
+    // What no folder had before is left out, so that marks of older versions go on.
+    let associated = associated.filter(|count| *count > 0).map(|count| format!(" {count}")).unwrap_or_default();
+    (empty || settled).then(|| FolderMark::new(format!("{time} {} {} {}{associated}", number(deleted), number(items), number(unread))))
 }
 
 /// Turns a folder into ours; `None` for the root itself and for stored searches, which hold nothing of their own.
@@ -146,6 +120,17 @@ fn to_folder(open: &OpenMailbox, raw: RawFolder) -> Option<Folder> {
     Some(Folder { id: FolderId::new(raw.id), parent, name: raw.name, class: raw.class, role })
 }
 
+/// Makes the folder that holds a part.
+fn root_folder(part: Part, id: &str, within: Option<&str>) -> Folder {
+    Folder {
+        id: FolderId::new(id),
+        parent: within.map(FolderId::new),
+        name: part.folder_name().to_owned(),
+        class: "IPF.Note".to_owned(),
+        role: Some(part.role()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,10 +138,14 @@ mod tests {
     #[test]
     fn counters_that_could_hide_a_change_make_no_mark() {
         let time = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap();
-        let counters = FolderCounters { committed: Some(time), deleted: Some(3), items: Some(9), unread: None };
+        let counters = FolderCounters { committed: Some(time), deleted: Some(3), items: Some(9), unread: None, associated: Some(0) };
         let at = |seconds| mark(&counters, time + TimeDelta::seconds(seconds));
         assert_eq!((at(-1), at(0), at(1)), (None, None, None));
         assert_eq!(at(2), Some(FolderMark::new("1800000000000 3 9 -")));
+        let hidden = FolderCounters { associated: Some(4), ..counters.clone() };
+        assert_eq!(mark(&hidden, time + TimeDelta::seconds(2)), Some(FolderMark::new("1800000000000 3 9 - 4")));
+        let nothing_else = FolderCounters { items: Some(0), associated: Some(4), ..FolderCounters::default() };
+        assert_eq!(mark(&nothing_else, time), None, "a folder with associated items is not empty");
         assert_eq!(mark(&FolderCounters { deleted: None, ..counters.clone() }, time + TimeDelta::days(1)), None);
         assert!(mark(&FolderCounters { items: Some(0), ..FolderCounters::default() }, time).is_some(), "an empty folder");
         assert_eq!(mark(&FolderCounters::default(), time), None);

@@ -13,8 +13,9 @@ pub(super) struct Lossy<R> {
     /// As read; the first `kept` bytes are the beginning of an unfinished character.
     raw: Vec<u8>,
     kept: usize,
-    /// Valid UTF-8, whole characters.
+    /// Its first `len` bytes are valid UTF-8, whole characters.
     clean: Vec<u8>,
+    len: usize,
     at: usize,
     ended: bool,
     allowance: usize,
@@ -22,7 +23,7 @@ pub(super) struct Lossy<R> {
 
 impl<R: Read> Lossy<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, raw: vec![0; CHUNK_BYTES], kept: 0, clean: Vec::with_capacity(CHUNK_BYTES), at: 0, ended: false, allowance: usize::MAX }
+        Self { inner, raw: vec![0; CHUNK_BYTES], kept: 0, clean: vec![0; CHUNK_BYTES], len: 0, at: 0, ended: false, allowance: usize::MAX }
     }
 
     /// Limits how much can be consumed before the next call.
@@ -31,9 +32,9 @@ impl<R: Read> Lossy<R> {
     }
 
     fn refill(&mut self) -> io::Result<()> {
-        self.clean.clear();
+        self.len = 0;
         self.at = 0;
-        while self.clean.is_empty() && !self.ended {
+        while self.len == 0 && !self.ended {
             let space = self.raw.get_mut(self.kept..).unwrap_or_default();
             let read = self.inner.read(space)?;
             self.ended = read == 0;
@@ -45,10 +46,23 @@ impl<R: Read> Lossy<R> {
 
     /// Moves whole characters of `raw[..len]` to `clean`; returns how many bytes stay for later.
     fn clean_up(&mut self, len: usize) -> usize {
-        let filled = self.raw.get(..len).unwrap_or_default();
+        let valid = match std::str::from_utf8(&self.raw[..len]) {
+            Ok(_) => len,
+            Err(err) if !self.ended && err.error_len().is_none() => err.valid_up_to(),
+            Err(_) => return self.mend(len),
+        };
+        std::mem::swap(&mut self.raw, &mut self.clean);
+        self.len = valid;
+        self.raw[..len - valid].copy_from_slice(&self.clean[valid..len]);
+        len - valid
+    }
+
+    /// As `clean_up`, of bytes that are not UTF-8.
+    fn mend(&mut self, len: usize) -> usize {
+        self.clean.clear();
         let mut left = 0;
         let mut taken = 0;
-        for piece in filled.utf8_chunks() {
+        for piece in self.raw[..len].utf8_chunks() {
             self.clean.extend_from_slice(piece.valid().as_bytes());
             taken += piece.valid().len() + piece.invalid().len();
             let unfinished = !self.ended && taken == len && std::str::from_utf8(piece.invalid()).is_err_and(|err| err.error_len().is_none());
@@ -58,6 +72,8 @@ impl<R: Read> Lossy<R> {
                 self.clean.extend_from_slice("\u{fffd}".as_bytes());
             }
         }
+        self.len = self.clean.len();
+        self.clean.resize(self.len.max(CHUNK_BYTES), 0);
         self.raw.copy_within(len - left..len, 0);
         left
     }
@@ -78,10 +94,10 @@ impl<R: Read> BufRead for Lossy<R> {
         if self.allowance == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a tag is longer than any tag should be"));
         }
-        if self.at >= self.clean.len() {
+        if self.at >= self.len {
             self.refill()?;
         }
-        Ok(self.clean.get(self.at..).unwrap_or_default())
+        Ok(&self.clean[self.at..self.len])
     }
 
     fn consume(&mut self, n: usize) {

@@ -212,7 +212,7 @@ impl XmlReader {
                 sink(text.as_bytes()).map_err(XmlError::Keep)?;
                 continue;
             }
-            let end = available.iter().position(|byte| matches!(byte, b'<' | b'&')).unwrap_or(available.len());
+            let end = memchr::memchr2(b'<', b'&', available).unwrap_or(available.len());
             sink(&available[..end]).map_err(XmlError::Keep)?;
             stream.consume(end);
         }

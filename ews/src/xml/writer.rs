@@ -1,14 +1,22 @@
 //! Writes a request: elements with the fixed prefixes `s`, `m` and `t`, everything escaped.
 
+use crate::body::{Body, SharedContent};
 use quick_xml::escape::escape;
 
 /// A document in the making.
 #[derive(Default)]
 pub(crate) struct XmlWriter {
     text: String,
+    /// What came before a content, with it.
+    body: Body,
 }
 
 impl XmlWriter {
+    /// Starts a document with its declaration.
+    pub(crate) fn document() -> Self {
+        Self { text: "<?xml version=\"1.0\" encoding=\"utf-8\"?>".to_owned(), body: Body::default() }
+    }
+
     /// Writes an element that holds what `inside` writes.
     pub(crate) fn element(&mut self, name: &str, attributes: &[(&str, &str)], inside: impl FnOnce(&mut Self)) {
         self.tag(name, attributes, ">");
@@ -32,9 +40,18 @@ impl XmlWriter {
         self.text.push('>');
     }
 
+    /// Writes an element that holds a content as base64.
+    pub(crate) fn base64(&mut self, name: &str, content: SharedContent) {
+        self.element(name, &[], |xml| {
+            xml.body.push_text(std::mem::take(&mut xml.text));
+            xml.body.push_base64(content);
+        });
+    }
+
     /// Returns the document.
-    pub(crate) fn finish(self) -> String {
-        self.text
+    pub(crate) fn finish(mut self) -> Body {
+        self.body.push_text(self.text);
+        self.body
     }
 
     fn tag(&mut self, name: &str, attributes: &[(&str, &str)], end: &str) {
@@ -67,6 +84,6 @@ mod tests {
             xml.text("b", "1 < 2 & 3\u{0}");
             xml.empty("c", &[]);
         });
-        assert_eq!(xml.finish(), "<a k=\"&lt;&quot;&amp;&apos;&gt;\"><b>1 &lt; 2 &amp; 3</b><c/></a>");
+        assert_eq!(xml.finish().as_text().unwrap(), "<a k=\"&lt;&quot;&amp;&apos;&gt;\"><b>1 &lt; 2 &amp; 3</b><c/></a>");
     }
 }

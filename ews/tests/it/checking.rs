@@ -31,7 +31,8 @@ fn answer(request: &Request) -> Answer {
                     ),
                 )
             };
-            ok(response("GetFolder", &[error("GetFolder", "ErrorArchiveMailboxNotEnabled"), of(false), of(true)].concat()))
+            let none = error("GetFolder", "ErrorFolderNotFound");
+            ok(response("GetFolder", &[error("GetFolder", "ErrorArchiveMailboxNotEnabled"), of(false), of(true), of(false), none, of(true)].concat()))
         }
         _ => open(request),
     }
@@ -52,6 +53,9 @@ async fn a_good_connection_is_described() {
         "Ok rights: of 1 mailboxes tried: 1 by impersonation".to_owned(),
         "Ok archive: none in the 1 mailboxes tried".to_owned(),
         "Warning recoverable items: not readable in alice@example.org, so not covered there: the user may not read it".to_owned(),
+        "Ok calendar: readable in 1 of 1 mailboxes tried".to_owned(),
+        "Warning contacts: not readable in alice@example.org, so not covered there: the user may not read it".to_owned(),
+        "Ok tasks: none in the 1 mailboxes tried".to_owned(),
         "Ok public folders: reachable, 3 at the top".to_owned(),
         "Ok export: the server exports items in full fidelity".to_owned(),
         "Ok throttling: the server did not ask to slow down; its limits cannot be asked for".to_owned(),

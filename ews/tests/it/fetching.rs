@@ -13,10 +13,10 @@ pub(crate) fn alice() -> Address {
 
 /// Fetches and sorts by id.
 pub(crate) async fn fetch(server: &Scripted, ids: &[&str]) -> Result<BTreeMap<String, Result<Item, SourceError>>, SourceError> {
-    let items: Vec<ItemRef> = ids.iter().map(|id| ItemRef { id: ItemId::new(*id), change_key: None }).collect();
+    let items: Vec<ItemRef> = ids.iter().map(|id| ItemRef { id: ItemId::new(*id), change_key: None, settle: false }).collect();
     let fetched = server.source.fetch(&alice(), &items).await?;
     assert_eq!(fetched.len(), ids.len());
-    Ok(fetched.into_iter().map(|Fetched { id, result }| (id.as_str().to_owned(), result)).collect())
+    Ok(fetched.into_iter().map(|Fetched { id, result, .. }| (id.as_str().to_owned(), result)).collect())
 }
 
 fn readable(item: &mut Item) -> String {
@@ -199,6 +199,30 @@ async fn items_behind_a_stopped_batch_are_asked_for_singly() {
         }
         assert_eq!(server.operations().iter().filter(|operation| *operation == "GetItem").count(), 3);
     }
+}
+
+#[tokio::test]
+async fn what_can_be_had_of_an_item_is_taken_when_the_caller_says_so() {
+    for broken in ["GetItem", "ExportItems"] {
+        let server = Scripted::start(move |request: &Request| {
+            if request.operation() == broken { status("500 Internal Server Error", "", fault("ErrorInternalServerError", "")) } else { healthy(request) }
+        })
+        .await;
+        let one = |settle| ItemRef { id: ItemId::new("a"), change_key: None, settle };
+        let fetched = server.source.fetch(&alice(), &[one(false)]).await.unwrap().remove(0);
+        assert!(fetched.result.is_err_and(|err| err.is_transient() && err.scope == Scope::Item), "{broken}: a part was taken for the whole");
+        let fetched = server.source.fetch(&alice(), &[one(true)]).await.unwrap().remove(0);
+        let (item, lacks) = (fetched.result.unwrap(), fetched.lacks.unwrap());
+        let fidelity = if broken == "GetItem" { Fidelity::ExportOnly } else { Fidelity::Mime };
+        assert_eq!((item.fidelity, lacks.code.as_str()), (fidelity, "ErrorInternalServerError"), "{broken}");
+    }
+    let nothing = Scripted::start(|request: &Request| match request.operation() {
+        "GetItem" | "ExportItems" => status("500 Internal Server Error", "", fault("ErrorInternalServerError", "")),
+        _ => open(request),
+    })
+    .await;
+    let fetched = nothing.source.fetch(&alice(), &[ItemRef { id: ItemId::new("a"), change_key: None, settle: true }]).await.unwrap().remove(0);
+    assert!(fetched.lacks.is_none() && fetched.result.is_err_and(|err| err.is_transient()));
 }
 
 #[tokio::test]

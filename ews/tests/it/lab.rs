@@ -4,7 +4,7 @@
 //! directory, to try more than the few items made here.
 
 use c2b_ews::{EwsConfig, EwsSource, Secret};
-use c2b_mailbox::{Address, Change, ChangeKey, Cursor, Fidelity, FolderChange, FolderId, ItemId, ItemRef, Source};
+use c2b_mailbox::{Address, Change, ChangeKey, Cursor, Fidelity, FolderChange, FolderId, ItemId, ItemRef, Source, Wishes};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -102,10 +102,10 @@ async fn items(source: &EwsSource, mailbox: &Address, folder: &FolderId) -> (Vec
     let mut found = Vec::new();
     let mut cursor = None;
     loop {
-        let page = source.changes(mailbox, folder, cursor.as_ref()).await.unwrap();
+        let page = source.changes(mailbox, folder, cursor.as_ref(), Wishes::default()).await.unwrap();
         found.extend(page.changes.into_iter().map(|change| match change {
-            Change::Upsert { id, change_key, size } => {
-                assert!(size.is_some(), "{id} has no size");
+            Change::Upsert { id, change_key, told } => {
+                assert!(told.size.is_some(), "{id} has no size");
                 (id, change_key)
             }
             other => panic!("{other:?} in a first listing"),
@@ -143,7 +143,8 @@ async fn what_the_lab_serves_arrives_unchanged() {
         for folder in folders.clone() {
             let (ids, cursor) = items(&source, mailbox, &folder).await;
             for batch in ids.chunks(source.bounds().fetch_items) {
-                let wanted: Vec<ItemRef> = batch.iter().map(|(id, change_key)| ItemRef { id: id.clone(), change_key: change_key.clone() }).collect();
+                let wanted: Vec<ItemRef> =
+                    batch.iter().map(|(id, change_key)| ItemRef { id: id.clone(), change_key: change_key.clone(), settle: false }).collect();
                 for fetched in source.fetch(mailbox, &wanted).await.unwrap() {
                     let item = fetched.result.unwrap();
                     assert_eq!(item.fidelity, Fidelity::Full, "{:?}", item.meta);
@@ -160,7 +161,7 @@ async fn what_the_lab_serves_arrives_unchanged() {
                     }
                 }
             }
-            let again = source.changes(mailbox, &folder, Some(&cursor)).await.unwrap();
+            let again = source.changes(mailbox, &folder, Some(&cursor), Wishes::default()).await.unwrap();
             assert!(again.changes.is_empty() && again.last, "{again:?}");
         }
         let missing: Vec<_> = expected
@@ -190,7 +191,7 @@ async fn backed_up_in_spite_of(binary: &str, faults: &str) -> BTreeMap<String, u
     let mut fidelities: BTreeMap<String, usize> = BTreeMap::new();
     for folder in folders(&source, &mailbox).await.0 {
         let (ids, _) = items(&source, &mailbox, &folder).await;
-        let mut open: Vec<ItemRef> = ids.into_iter().map(|(id, change_key)| ItemRef { id, change_key }).collect();
+        let mut open: Vec<ItemRef> = ids.into_iter().map(|(id, change_key)| ItemRef { id, change_key, settle: false }).collect();
         for attempt in 0.. {
             assert!(attempt < 20, "{} items never arrive", open.len());
             let mut again = Vec::new();
@@ -212,7 +213,7 @@ async fn backed_up_in_spite_of(binary: &str, faults: &str) -> BTreeMap<String, u
                                 expected.entry(bytes).and_modify(|left| *left -= 1);
                             }
                         }
-                        Err(err) if err.is_transient() => again.push(ItemRef { id: fetched.id, change_key: None }),
+                        Err(err) if err.is_transient() => again.push(ItemRef { id: fetched.id, change_key: None, settle: false }),
                         Err(err) => panic!("{err}"),
                     }
                 }

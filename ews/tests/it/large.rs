@@ -37,7 +37,7 @@ fn large(request: &Request) -> Answer {
 async fn fetch_from(url: &str) {
     let dir = tempfile::tempdir().unwrap();
     let source = EwsSource::new(EwsConfig::new(Url::parse(url).unwrap(), "admin", Secret::new("pw"), dir.path())).unwrap();
-    let fetched = source.fetch(&alice(), &[ItemRef { id: ItemId::new("a"), change_key: None }]).await.unwrap().remove(0);
+    let fetched = source.fetch(&alice(), &[ItemRef { id: ItemId::new("a"), change_key: None, settle: false }]).await.unwrap().remove(0);
     let item = fetched.result.unwrap();
     assert_eq!((item.fidelity, item.readable.unwrap().content.len()), (Fidelity::Full, ITEM_BYTES / 57 / 1000 * 1000 * 57));
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -3,7 +3,7 @@
 use crate::answers::{error, fault, open, response, success};
 use crate::fetching::alice;
 use crate::server::{Request, Scripted, ok};
-use c2b_mailbox::{FolderChange, FolderId, MailboxKind, Source, Trouble};
+use c2b_mailbox::{FolderChange, FolderId, MailboxKind, Source, Trouble, Wishes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,7 +36,7 @@ async fn items_are_listed_page_by_page_and_compared_in_the_next_cycle() {
     let mut cursor = None;
     let mut listed = 0;
     loop {
-        let page = server.source.changes(&alice(), &folder, cursor.as_ref()).await.unwrap();
+        let page = server.source.changes(&alice(), &folder, cursor.as_ref(), Wishes::default()).await.unwrap();
         listed += page.changes.len();
         cursor = Some(page.cursor);
         if page.last {
@@ -44,7 +44,7 @@ async fn items_are_listed_page_by_page_and_compared_in_the_next_cycle() {
         }
     }
     assert_eq!(listed, 5);
-    let err = server.source.changes(&alice(), &folder, cursor.as_ref()).await.unwrap_err();
+    let err = server.source.changes(&alice(), &folder, cursor.as_ref(), Wishes::default()).await.unwrap_err();
     assert_eq!(err.trouble, Trouble::CursorInvalid);
     let operations = server.operations();
     assert_eq!(operations.iter().filter(|operation| *operation == "FindItem").count(), 3);

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a test says what it measured or skipped")]
 
 mod answers;
+mod associated;
 mod checking;
 mod directory;
 mod fetching;
@@ -12,6 +13,8 @@ mod lab;
 mod large;
 mod listing;
 mod oracle;
+mod parts;
+mod public;
 mod rights;
 mod server;
 mod signing;
@@ -20,3 +23,5 @@ mod slapd;
 mod syncing;
 mod tls;
 mod trouble;
+mod watching;
+mod watching_lab;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
 use url::Url;
 
 /// A request as it came.
@@ -44,6 +45,8 @@ pub(crate) enum Answer {
     Raw(Vec<u8>),
     /// The head of an answer, then the middle so many times, then the end.
     Repeated { head: Vec<u8>, middle: Vec<u8>, times: usize, end: Vec<u8> },
+    /// The pieces of a body as they come, until no more can come.
+    Pieces(UnboundedReceiver<Vec<u8>>),
 }
 
 /// Answers with a status, headers and body.
@@ -122,6 +125,13 @@ async fn converse<S: Fn(&Request) -> Answer>(stream: TcpStream, script: Arc<S>, 
                 sent = sent.and(write.write_all(&middle).await);
             }
             sent.and(write.write_all(&end).await)
+        }
+        Answer::Pieces(mut pieces) => {
+            let mut sent = write.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\nConnection: close\r\n\r\n").await;
+            while let (Ok(()), Some(piece)) = (&sent, pieces.recv().await) {
+                sent = write.write_all(&piece).await;
+            }
+            sent
         }
     };
     let _ = write.shutdown().await;

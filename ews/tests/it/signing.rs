@@ -127,6 +127,7 @@ async fn pyjwt_verifies_our_assertion() {
         client_id: "the-app".to_owned(),
         scope: "https://outlook.office365.com/.default".to_owned(),
         grant: Grant::Certificate(Secret::new(pem)),
+        secret_expires: None,
         clock: wall_clock(),
     });
     let source = EwsSource::new(EwsConfig::with(Url::parse(&format!("{base}/EWS/Exchange.asmx")).unwrap(), sign_in, dir.path())).unwrap();

@@ -3,7 +3,7 @@
 use crate::answers::{error, fault, open, response, success};
 use crate::fetching::alice;
 use crate::server::{Request, Scripted, cut, ok, status};
-use c2b_mailbox::{Change, ChangeKey, Cursor, Folder, FolderChange, FolderId, ItemId, Role, Scope, Source, Trouble};
+use c2b_mailbox::{Change, ChangeKey, Cursor, Folder, FolderChange, FolderId, ItemId, Role, Scope, Source, Told, Trouble, Wishes};
 
 fn folder_page() -> String {
     success(
@@ -65,13 +65,13 @@ async fn all_kinds_of_item_changes_are_told() {
         _ => open(request),
     })
     .await;
-    let page = server.source.changes(&alice(), &FolderId::new("INBOX"), None).await.unwrap();
+    let page = server.source.changes(&alice(), &FolderId::new("INBOX"), None, Wishes::default()).await.unwrap();
     let id = ItemId::new;
     assert_eq!(
         page.changes,
         [
-            Change::Upsert { id: id("a"), change_key: Some(ChangeKey::new("1")), size: Some(77) },
-            Change::Upsert { id: id("b"), change_key: None, size: None },
+            Change::Upsert { id: id("a"), change_key: Some(ChangeKey::new("1")), told: Told { size: Some(77), ..Told::default() } },
+            Change::Upsert { id: id("b"), change_key: None, told: Told::default() },
             Change::Read { id: id("c"), change_key: Some(ChangeKey::new("3")), read: true },
             Change::Delete(id("d")),
         ]
@@ -92,7 +92,7 @@ async fn a_server_with_smaller_pages_gets_smaller_pages() {
     })
     .await;
     for _ in 0..2 {
-        assert!(server.source.changes(&alice(), &FolderId::new("INBOX"), None).await.unwrap().last);
+        assert!(server.source.changes(&alice(), &FolderId::new("INBOX"), None, Wishes::default()).await.unwrap().last);
     }
     let asked: Vec<_> = server.requests().iter().filter_map(|request| request.text("m:MaxChangesReturned")).collect();
     assert_eq!(asked, ["512", "512", "100", "100"]);
@@ -114,7 +114,7 @@ async fn what_a_folder_can_fail_with_is_told_apart() {
         })
         .await;
         let cursor = Cursor::new("sync:old");
-        let err = server.source.changes(&alice(), &FolderId::new("INBOX"), Some(&cursor)).await.unwrap_err();
+        let err = server.source.changes(&alice(), &FolderId::new("INBOX"), Some(&cursor), Wishes::default()).await.unwrap_err();
         assert_eq!((err.trouble, err.scope, err.code.as_str()), (trouble, scope, code));
         assert_eq!(server.operations(), ["SyncFolderItems"], "{code} was asked again");
     }
@@ -142,7 +142,7 @@ async fn a_server_that_never_says_last_does_not_keep_us_for_ever() {
     })
     .await;
     let folder = FolderId::new("INBOX");
-    let first = server.source.changes(&alice(), &folder, None).await.unwrap();
+    let first = server.source.changes(&alice(), &folder, None, Wishes::default()).await.unwrap();
     assert!(!first.last);
-    assert!(server.source.changes(&alice(), &folder, Some(&first.cursor)).await.unwrap().last);
+    assert!(server.source.changes(&alice(), &folder, Some(&first.cursor), Wishes::default()).await.unwrap().last);
 }

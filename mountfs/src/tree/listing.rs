@@ -3,12 +3,14 @@
 //! A listing belongs to the commit at which it was opened. Offsets are places in it; going on from
 //! where the last piece ended costs nothing, going anywhere else starts over.
 
-use super::{Attr, Hold, Tree, hold, item_node};
+use super::{ASSOCIATED, Attr, Hold, Kind, PUBLIC_FOLDERS, Tree, hold, item_node};
 use crate::archive::{Archive, Rows};
 use crate::errno::ViewError;
+use crate::folders::FolderItems;
 use crate::head::Head;
 use crate::node::{Node, View};
-use c2b_storagefmt::{CommitSeq, FolderKey, MailboxKey, MailboxRow};
+use c2b_storagefmt::{CommitSeq, FolderKey, ItemRow, MailboxKey, MailboxRow};
+use chrono::{DateTime, Utc};
 
 /// An open folder.
 pub struct Listing {
@@ -25,9 +27,23 @@ struct Items {
     view: View,
     hold: Hold,
     seq: CommitSeq,
+    /// Of those that are associated with the folder, rather than of those in it: these are followed by the folder of those.
+    associated: bool,
+    /// When the folder came.
+    changed: DateTime<Utc>,
     rows: Option<Rows>,
-    /// Place of the next row among the items.
+    /// The rows that were passed.
+    passed: FolderItems,
+    /// Place of the next entry among the items.
     next: usize,
+}
+
+/// An entry that follows the fixed ones.
+enum Step {
+    /// An item.
+    Item(Box<ItemRow>),
+    /// The folder of the associated items, of which this is the newest.
+    Associated(DateTime<Utc>),
 }
 
 impl<A: Archive> Tree<A> {
@@ -40,24 +56,45 @@ impl<A: Archive> Tree<A> {
             names.iter().map(|name| Ok(((*name).to_owned(), self.lookup(head, node, name)?))).collect()
         };
         let fixed = match node {
+            Node::Root if head.public_folders().is_some() => named(&["README.txt", "mailboxes", PUBLIC_FOLDERS, "storage"])?,
             Node::Root => named(&["README.txt", "mailboxes", "storage"])?,
             Node::Storage => named(&["mailboxes.json", "status.json"])?,
             Node::Mailbox(_) => named(&["at", "latest"])?,
             Node::Mailboxes => {
                 let entry = |row: &MailboxRow| Ok((row.address.to_string(), self.attr(head, Node::Mailbox(row.key))?));
-                head.mailboxes().map(entry).collect::<Result<_, ViewError>>()?
+                head.named_mailboxes().map(entry).collect::<Result<_, ViewError>>()?
             }
             Node::At(key) => self.list_years(head, key)?,
             Node::Date(key, date) => self.list_date(head, key, date)?,
             Node::Top(view, key) => self.list_folders(head, view, key, None)?,
             Node::Folder(view, key) => {
                 let mailbox = self.owner(head, key)?;
-                let items = Items { mailbox, folder: key, view, hold: hold(head, view), seq: self.seq_of(head, view)?, rows: None, next: 0 };
-                return Ok(Listing { fixed: self.list_folders(head, view, mailbox, Some(key))?, items: Some(items), held: None });
+                let fixed = self.list_folders(head, view, mailbox, Some(key))?;
+                return Ok(Listing { fixed, items: Some(self.items(head, view, mailbox, key, false)?), held: None });
+            }
+            Node::Associated(view, key) => {
+                let mailbox = self.owner(head, key)?;
+                return Ok(Listing { fixed: Vec::new(), items: Some(self.items(head, view, mailbox, key, true)?), held: None });
             }
             Node::Readme | Node::Report(..) | Node::Item(..) | Node::PointItem(..) => return Err(ViewError::NotFolder),
         };
         Ok(Listing { fixed, items: None, held: None })
+    }
+
+    fn items(&self, head: &Head, view: View, mailbox: MailboxKey, folder: FolderKey, associated: bool) -> Result<Items, ViewError> {
+        let from = self.tree_of(head, view, mailbox)?.get(folder).ok_or(ViewError::Stale)?.from;
+        Ok(Items {
+            mailbox,
+            folder,
+            view,
+            hold: hold(head, view),
+            seq: self.seq_of(head, view)?,
+            associated,
+            changed: self.commit_time(from)?,
+            rows: None,
+            passed: FolderItems::default(),
+            next: 0,
+        })
     }
 
     fn list_folders(&self, head: &Head, view: View, mailbox: MailboxKey, parent: Option<FolderKey>) -> Result<Vec<(String, Attr)>, ViewError> {
@@ -98,13 +135,43 @@ impl Items {
     fn entry<A: Archive>(&mut self, tree: &Tree<A>, place: usize) -> Result<Option<(String, Attr)>, ViewError> {
         if self.rows.is_none() || place < self.next {
             self.rows = Some(tree.archive.items(self.mailbox, self.folder, self.seq).map_err(ViewError::catalogue("items"))?);
-            self.next = 0;
+            (self.passed, self.next) = (FolderItems::default(), 0);
         }
-        let row = self.rows.as_mut().and_then(|rows| rows.nth(place - self.next));
-        self.next = place + 1;
-        let Some(row) = row else { return Ok(None) };
-        let row = row.map_err(ViewError::catalogue("items"))?;
-        let attr = tree.item_attr(item_node(self.view, &row), self.hold, &row)?;
-        Ok(Some((row.file_name, attr)))
+        loop {
+            let step = self.step()?;
+            let is_it = self.next == place;
+            self.next += 1;
+            if is_it || step.is_none() {
+                return step.map(|step| self.shown(tree, step)).transpose();
+            }
+        }
+    }
+
+    /// Returns what comes next: a row, or at the end the folder of the associated items, if any was passed.
+    fn step(&mut self) -> Result<Option<Step>, ViewError> {
+        let Some(rows) = &mut self.rows else { return Ok(None) };
+        for row in rows {
+            let row = row.map_err(ViewError::catalogue("items"))?;
+            self.passed.pass(&row);
+            if row.meta.associated == self.associated {
+                return Ok(Some(Step::Item(Box::new(row))));
+            }
+        }
+        self.rows = Some(Box::new(std::iter::empty()));
+        let newest = self.passed.newest_associated.take().filter(|_| !self.associated);
+        Ok(newest.map(Step::Associated))
+    }
+
+    fn shown<A: Archive>(&self, tree: &Tree<A>, step: Step) -> Result<(String, Attr), ViewError> {
+        match step {
+            Step::Item(row) => {
+                let attr = tree.item_attr(item_node(self.view, &row), self.hold, &row)?;
+                Ok((row.file_name, attr))
+            }
+            Step::Associated(modified) => {
+                let node = Node::Associated(self.view, self.folder);
+                Ok((ASSOCIATED.to_owned(), Attr { node, kind: Kind::Folder, size: 0, modified, changed: self.changed, links: 2, hold: self.hold }))
+            }
+        }
     }
 }

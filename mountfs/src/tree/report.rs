@@ -21,6 +21,7 @@ This is a c2b storage: backups of mailboxes, read-only.
 mailboxes/ADDRESS/latest/FOLDER/...                    the newest state
 mailboxes/ADDRESS/at/YYYY/MM/DD/HH-MM-SSZ/FOLDER/...   the state at that time (UTC); points in time
                                                        are listed, any other time can be typed
+public-folders/latest/FOLDER/..., public-folders/at/...  the same of public folders, where there are any
 storage/status.json                                    what this storage is and how much it holds
 storage/mailboxes.json                                 the same for each mailbox
 

@@ -87,6 +87,7 @@ impl State {
             file_name: format!("{name} [{key}]"),
             class: "IPF.Note".to_owned(),
             role: None,
+            permissions: None,
             from: self.next(),
             until: None,
             created,
@@ -105,13 +106,14 @@ impl State {
         self.touch(key, None);
     }
 
-    /// A new item, or a new version of one.
+    /// A new item, or a new version of one. What is about something hidden is associated with its folder.
     pub(crate) fn put_item(&mut self, key: Option<ItemKey>, folder: FolderKey, subject: &str, body: &[u8]) -> ItemKey {
         self.keys += 1;
         let key = key.unwrap_or(ItemKey(self.keys));
         self.end_item(key);
         let mut meta = ItemMeta::new(ItemId::new(format!("item {key}")), "IPM.Note");
         meta.subject = subject.to_owned();
+        meta.associated = subject.starts_with("hidden");
         let row = ItemRow {
             key,
             mailbox: MAILBOX,

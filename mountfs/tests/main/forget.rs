@@ -64,13 +64,14 @@ fn make(fake: &Fake, change: &Edit, serial: usize) {
             state.end_folder(row.key);
         }
         Edit::NewItem(parent) => {
-            let _key = folder(parent).map(|row| state.put_item(None, row.key, "mail", &body));
+            let _key = folder(parent).map(|row| state.put_item(None, row.key, if serial.is_multiple_of(3) { "hidden" } else { "mail" }, &body));
         }
         Edit::ChangeItem(one) => {
             let _key = item(one).map(|row| state.put_item(Some(row.key), row.folder, &row.meta.subject, &body));
         }
         Edit::RenameItem(one) => {
-            let _key = item(one).map(|row| state.put_item(Some(row.key), row.folder, &format!("mail {serial}"), &body));
+            let _key = item(one)
+                .map(|row| state.put_item(Some(row.key), row.folder, &format!("{} {serial}", if serial.is_multiple_of(5) { "hidden" } else { "mail" }), &body));
         }
         Edit::MoveItem(one, other) => {
             let _key = item(one).zip(folder(other)).map(|(row, to)| state.put_item(Some(row.key), to.key, &row.meta.subject, &body));

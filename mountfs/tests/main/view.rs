@@ -34,6 +34,10 @@ pub(crate) fn find(tree: &Tree<Fake>, path: &str) -> Result<Attr, ViewError> {
     path.split('/').try_fold(root, |attr, name| tree.lookup(&head, attr.node, name))
 }
 
+fn xattrs(tree: &Tree<Fake>, node: Node) -> Vec<(&'static str, String)> {
+    tree.xattrs(&tree.head(), node).unwrap()
+}
+
 fn missing(found: Result<Attr, ViewError>) -> bool {
     matches!(found, Err(ViewError::Missing))
 }
@@ -160,6 +164,35 @@ fn a_listing_can_be_read_from_any_place_and_is_not_moved_by_commits() {
     assert_eq!(listing.entry(&tree, 21).unwrap().unwrap(), kept);
     assert_eq!(listing.entry(&tree, 22).unwrap().unwrap().0, names[22]);
     assert!(listing.entry(&tree, 50).unwrap().is_none());
+}
+
+#[test]
+fn associated_items_are_in_a_hidden_folder_of_their_own() {
+    let fake = small();
+    let (inbox, newest) = {
+        let mut state = fake.state();
+        let inbox = state.living_folders()[0].key;
+        let newest = state.living_items().iter().filter(|row| row.folder == inbox).map(|row| row.time).max();
+        state.put_item(None, inbox, "hidden view", b"a view");
+        state.put_item(None, inbox, "hidden rule", b"a rule");
+        state.commit(true);
+        (inbox, newest.unwrap())
+    };
+    let tree = Tree::new(fake.clone()).unwrap();
+    let (head, folder) = (tree.head(), Node::Folder(View::Latest, inbox));
+    let hidden = tree.lookup(&head, folder, ".associated").unwrap();
+    let names: Vec<String> = walk(&tree, hidden.node).into_keys().collect();
+    assert_eq!((hidden.kind, hidden.links, names.len()), (Kind::Folder, 2, 2), "{names:?}");
+    let row = fake.state().living_items().into_iter().find(|row| row.meta.subject == "hidden rule").unwrap();
+    assert!(missing(tree.lookup(&head, folder, &row.file_name)), "what is associated is found among the mail");
+    assert_eq!(tree.read(tree.lookup(&head, hidden.node, &row.file_name).unwrap().node, 0, 100).unwrap(), b"a rule");
+    let shown = tree.attr(&head, folder).unwrap();
+    assert_eq!((shown.modified, shown.links, tree.parent(&head, hidden.node)), (newest, 4, folder));
+    assert!(xattrs(&tree, tree.lookup(&head, hidden.node, &row.file_name).unwrap().node).contains(&("associated", "true".to_owned())));
+    let sub = fake.state().living_folders()[1].key;
+    assert!(missing(tree.lookup(&head, Node::Folder(View::Latest, sub), ".associated")));
+    let before = find(&tree, &format!("mailboxes/{ADDRESS}/at/2024/11/21/10-02-00Z/{}", fake.state().living_folders()[0].file_name)).unwrap();
+    assert!(missing(tree.lookup(&head, before.node, ".associated")), "it was not there then");
 }
 
 #[test]

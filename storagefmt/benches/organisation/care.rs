@@ -107,7 +107,7 @@ fn delete(args: &Care) -> Value {
     let mut deleted = 0;
     for mailbox in catalog.mailboxes().unwrap() {
         for folder in catalog.folders(mailbox.key, Moment::Latest).unwrap() {
-            for (id, _) in catalog.live_ids(mailbox.key, folder.key).unwrap().into_iter().step_by(2) {
+            for (id, _) in catalog.live_ids(mailbox.key, folder.key, true).unwrap().into_iter().step_by(2) {
                 deleted += u64::from(writer.delete_item(mailbox.key, &id).unwrap());
             }
         }

@@ -97,7 +97,7 @@ fn plan(writer: &mut Writer, key: MailboxKey, mailbox: &Mailbox, done: &mut Done
     if !fresh && catalog.counts(key).unwrap().items != held {
         for (folder, folder_key) in mailbox.folders.iter().zip(keys) {
             let present: HashSet<ItemId> = folder.items.iter().map(|file| source::item_id(&mailbox.address, &folder.path, file)).collect();
-            for (id, _) in catalog.live_ids(key, folder_key).unwrap() {
+            for (id, _) in catalog.live_ids(key, folder_key, true).unwrap() {
                 if !present.contains(&id) {
                     done.deleted += u64::from(writer.delete_item(key, &id).unwrap());
                 }

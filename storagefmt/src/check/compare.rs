@@ -6,7 +6,7 @@
 use super::Check;
 use super::blame::Names;
 use crate::format::record::Record;
-use crate::format::row::{ChunkRow, ItemPlaceRow, ItemRowValue, KeyTake, MailboxRowValue, PackRow, StateRow, Table};
+use crate::format::row::{ChunkRow, ItemPlaceRow, ItemRowValue, KeyTake, MailboxRowValue, PackRow, StateRow, Table, WaitingRow};
 use crate::index::{Index, Row, decode, successor};
 use crate::{CommitSeq, DamagedItem, Error, Place};
 use std::collections::VecDeque;
@@ -114,7 +114,10 @@ fn difference(live: &Index, replay: &Index, table: Table, histories: Histories) 
 /// Returns whether a row stayed when what it was made from was taken out of a pack.
 fn is_left(live: &Index, replay: &Index, table: Table, key: &[u8], value: &[u8]) -> Result<bool, Error> {
     Ok(match table {
-        Table::Recipes | Table::Grants | Table::Lost | Table::Cursors | Table::Failures => replay.record(decode::<Place>(table, value)?)?.is_none(),
+        Table::Recipes | Table::Grants | Table::Lost | Table::Cursors | Table::Failures | Table::Ripening => {
+            replay.record(decode::<Place>(table, value)?)?.is_none()
+        }
+        Table::Waiting => replay.record(decode::<WaitingRow>(table, value)?.place)?.is_none(),
         Table::Chunks => true,
         Table::Changes => {
             let seq = KeyTake::new(key).u64().map(CommitSeq).ok_or(Error::IndexRow { table: table.name() })?;
@@ -160,7 +163,19 @@ fn is_alike(replay: &Index, table: Table, one: Option<&Row>, other: Option<&Row>
 
 /// Returns whether a table has keyed hashes in its rows.
 fn is_keyed(table: Table) -> bool {
-    matches!(table, Table::Addresses | Table::FolderIds | Table::ItemIds | Table::Failures | Table::Chunks | Table::Recipes | Table::Lost | Table::Erased)
+    matches!(
+        table,
+        Table::Addresses
+            | Table::FolderIds
+            | Table::ItemIds
+            | Table::Failures
+            | Table::Waiting
+            | Table::Ripening
+            | Table::Chunks
+            | Table::Recipes
+            | Table::Lost
+            | Table::Erased
+    )
 }
 
 /// Returns whether a row names a chunk of a block that no pack has: look-ups ignore it, and the storage's index may do without.

@@ -4,9 +4,8 @@
 //! the lines before it. Other line lengths go the long way, through [`Encoder`].
 
 use crate::Error;
-use crate::cut::{Encoder, Lines};
+use crate::cut::{Encoder, Lines, STANDARD, STANDARD_NO_PAD};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 /// Decoded bytes that are fetched at a time.
 const DECODED_BYTES: usize = 48 << 10;

@@ -10,8 +10,15 @@
 
 use crate::format::recipe::{Coding, NEWLINE_BYTES_MAX, Newline, base64_len};
 use ::base64::Engine as _;
-use ::base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use ::base64::engine::Simd;
+use ::base64::engine::general_purpose::{NO_PAD, PAD};
 use memchr::memchr;
+use std::sync::LazyLock;
+
+/// The canonical encoding, with padding.
+pub(crate) static STANDARD: LazyLock<Simd> = LazyLock::new(|| Simd::standard(PAD));
+/// The canonical encoding, without padding.
+pub(crate) static STANDARD_NO_PAD: LazyLock<Simd> = LazyLock::new(|| Simd::standard(NO_PAD));
 
 /// How many characters are decoded at once, at least one group of lines: they stay in the processor's nearest memory.
 const BATCH_CHARS: usize = 12 << 10;

@@ -6,7 +6,7 @@
 
 use super::recipe::RecipeRecord;
 use super::{micros, time_of};
-use crate::{ContentId, Failure, FolderKey};
+use crate::{ContentId, Failure, FolderKey, Waiting};
 use c2b_mailbox::{ChangeKey, Fidelity, FlagStatus, FolderId, Format, Importance, ItemId, ItemMeta, Role};
 use minicbor::{Decode, Encode};
 
@@ -73,6 +73,9 @@ pub enum Record {
     /// The address of an erased mailbox may be backed up again, under a new key.
     #[n(20)]
     Allowed(#[n(0)] AllowedRecord),
+    /// An item was seen and is not of an age yet that is backed up, or it waits no more. Needs the flag `waiting`.
+    #[n(21)]
+    Waiting(#[n(0)] WaitingRecord),
 }
 
 /// See [`Record::Mailbox`].
@@ -122,6 +125,9 @@ pub struct FolderRecord {
     /// The commit of the folder's first version.
     #[n(9)]
     pub created: u64,
+    /// Who may do what in it, a line for each.
+    #[n(10)]
+    pub permissions: Option<String>,
 }
 
 /// See [`Record::FolderGone`].
@@ -250,6 +256,9 @@ pub struct MetaRecord {
     /// Search key.
     #[cbor(n(19), with = "minicbor::bytes")]
     pub search_key: Option<Vec<u8>>,
+    /// Whether it is associated with its folder; absent when not.
+    #[n(20)]
+    pub associated: Option<bool>,
 }
 
 /// See [`Record::ItemGone`].
@@ -341,6 +350,29 @@ pub struct FailureGoneRecord {
     /// Id at the source.
     #[n(1)]
     pub id: String,
+}
+
+/// See [`Record::Waiting`]; times in microseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct WaitingRecord {
+    /// The mailbox.
+    #[n(0)]
+    pub mailbox: u32,
+    /// Id at the source.
+    #[n(1)]
+    pub id: String,
+    /// From when its age counts; absent when it waits no more.
+    #[n(2)]
+    pub since: Option<i64>,
+    /// The folder; absent when it waits no more.
+    #[n(3)]
+    pub folder: Option<u64>,
+    /// The state that was seen.
+    #[n(4)]
+    pub change_key: Option<String>,
+    /// Size in bytes.
+    #[n(5)]
+    pub size: Option<u64>,
 }
 
 /// See [`Record::Point`].
@@ -517,6 +549,7 @@ impl From<&ItemMeta> for MetaRecord {
             categories: meta.categories.clone(),
             has_attachments: meta.has_attachments,
             search_key: meta.search_key.clone(),
+            associated: meta.associated.then_some(true),
         }
     }
 }
@@ -548,6 +581,7 @@ impl From<&MetaRecord> for ItemMeta {
             categories: meta.categories.clone(),
             has_attachments: meta.has_attachments,
             search_key: meta.search_key.clone(),
+            associated: meta.associated == Some(true),
         }
     }
 }
@@ -591,6 +625,37 @@ impl From<FailureRecord> for Failure {
             last_seen: time_of(record.last_seen),
             next_try: record.next_try.map(time_of),
         }
+    }
+}
+
+impl WaitingRecord {
+    /// Encodes an item of a mailbox that waits.
+    pub fn new(mailbox: u32, waiting: &Waiting) -> Self {
+        Self {
+            mailbox,
+            id: waiting.id.as_str().to_owned(),
+            since: Some(micros(waiting.since)),
+            folder: Some(waiting.folder.0),
+            change_key: waiting.change_key.as_ref().map(|key| key.as_str().to_owned()),
+            size: waiting.size,
+        }
+    }
+
+    /// Encodes that an item of a mailbox waits no more.
+    pub fn over(mailbox: u32, id: &ItemId) -> Self {
+        Self { mailbox, id: id.as_str().to_owned(), since: None, folder: None, change_key: None, size: None }
+    }
+
+    /// Returns where and since when it waits; `None` when it does no more.
+    pub fn place(&self) -> Option<(FolderKey, i64)> {
+        Some((FolderKey(self.folder?), self.since?))
+    }
+
+    /// Returns the item that waits; `None` when it does no more.
+    pub fn waiting(&self) -> Option<Waiting> {
+        let (folder, since) = self.place()?;
+        let change_key = self.change_key.as_ref().map(ChangeKey::new);
+        Some(Waiting { id: ItemId::new(&self.id), folder, change_key, size: self.size, since: time_of(since) })
     }
 }
 

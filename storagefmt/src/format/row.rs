@@ -12,7 +12,7 @@ use minicbor::encode::{Error as EncodeError, Write};
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
 /// Version of everything below.
-pub const INDEX_VERSION: u32 = 3;
+pub const INDEX_VERSION: u32 = 4;
 
 /// The first 20 bytes of a keyed BLAKE3 hash: what a text is in the index.
 pub type Hash20 = [u8; 20];
@@ -77,6 +77,10 @@ tables! {
     Cursors = "cursors",
     /// mailbox, hash of a server id → [`Place`] of the failure.
     Failures = "failures",
+    /// mailbox, hash of a server id → [`WaitingRow`].
+    Waiting = "waiting",
+    /// mailbox, folder, since when the item's age counts, hash of its server id → [`Place`] of the record.
+    Ripening = "ripening",
     /// mailbox, seq → nothing.
     Points = "points",
     /// seq, mailbox, folder, item (0 for none) → nothing.
@@ -106,6 +110,8 @@ impl Table {
                 | Self::ItemIds
                 | Self::Cursors
                 | Self::Failures
+                | Self::Waiting
+                | Self::Ripening
                 | Self::Points
                 | Self::Recipes
                 | Self::Grants
@@ -346,6 +352,20 @@ pub struct ItemIdRow {
     pub live: bool,
 }
 
+/// An item that waits until it is of the right age.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct WaitingRow {
+    /// Its record.
+    #[n(0)]
+    pub place: Place,
+    /// The folder it is in.
+    #[n(1)]
+    pub folder: u64,
+    /// From when its age counts, in microseconds since 1970.
+    #[n(2)]
+    pub since: i64,
+}
+
 /// Where a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ChunkRow {
@@ -438,8 +458,7 @@ impl Key {
 
     /// Begins with a time in microseconds since 1970.
     pub fn time(micros: i64) -> Self {
-        // Flipping the sign bit makes negative times sort before positive ones.
-        Self::number(micros.cast_unsigned() ^ 1 << 63)
+        Self::default().and_time(micros)
     }
 
     /// Begins with a frame.
@@ -450,6 +469,13 @@ impl Key {
     /// Begins with a hash.
     pub fn hash(hash: &Hash20) -> Self {
         Self(hash.to_vec())
+    }
+
+    /// Continues with a time in microseconds since 1970.
+    #[must_use]
+    pub fn and_time(self, micros: i64) -> Self {
+        // Flipping the sign bit makes negative times sort before positive ones.
+        self.u64(micros.cast_unsigned() ^ 1 << 63)
     }
 
     /// Continues with a number.

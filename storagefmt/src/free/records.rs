@@ -7,7 +7,7 @@
 use super::scan::Scan;
 use crate::catalog::Shared;
 use crate::format::record::Record;
-use crate::format::row::{HistoryRow, ItemPlaceRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, grant_key, live_key, past_key};
+use crate::format::row::{HistoryRow, ItemPlaceRow, ItemRowValue, Key, KeyTake, MailboxRowValue, Table, WaitingRow, grant_key, live_key, past_key};
 use crate::index::decode;
 use crate::{CommitSeq, ContentId, Error, FolderKey, FrameKey, ItemKey, MailboxKey, Place};
 
@@ -65,6 +65,10 @@ impl Judge<'_> {
                 Ok(cursor.cursor.is_none() || is_row(Table::Cursors, key)?)
             }
             Record::Failure(failure) => is_row(Table::Failures, index.text_key(MailboxKey(failure.mailbox), &failure.id)),
+            Record::Waiting(waiting) => {
+                let row: Option<WaitingRow> = index.row(Table::Waiting, &index.text_key(MailboxKey(waiting.mailbox), &waiting.id))?;
+                Ok(waiting.since.is_none() || row.is_some_and(|row| row.place == place))
+            }
             Record::Recipe(recipe) => {
                 let id = ContentId(recipe.id);
                 Ok(is_row(Table::Recipes, index.content_key(self.mailbox, &id))? && (is_new || self.scan.is_wanted(self.mailbox, &id)))

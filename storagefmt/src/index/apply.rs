@@ -10,9 +10,9 @@ mod versions;
 
 use super::staged::Staged;
 use crate::format::record::{
-    BlockRecord, CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, GrantRecord, ItemRecord, MailboxRecord, Record,
+    BlockRecord, CursorRecord, FailureGoneRecord, FailureRecord, FolderGoneRecord, FolderRecord, GrantRecord, ItemRecord, MailboxRecord, Record, WaitingRecord,
 };
-use crate::format::row::{ChunkRow, FolderIdRow, FolderRowValue, Key, KeyTake, MailboxRowValue, StateRow, Table, grant_key};
+use crate::format::row::{ChunkRow, FolderIdRow, FolderRowValue, Key, KeyTake, MailboxRowValue, StateRow, Table, WaitingRow, grant_key};
 use crate::{CommitSeq, ContentId, Error, FrameKey, ItemKey, MailboxKey, Place};
 
 /// Applies one record, which is at `place` in a frame of `mailbox`, or of the storage itself.
@@ -36,6 +36,7 @@ pub(crate) fn apply(rows: &mut Staged, place: Place, mailbox: Option<MailboxKey>
         (Record::Cursor(record), _) => cursor(rows, place, record),
         (Record::Failure(record), _) => failure(rows, place, record),
         (Record::FailureGone(record), _) => failure_gone(rows, record),
+        (Record::Waiting(record), _) => waiting(rows, place, record),
         (Record::Point(record), _) => point(rows, seq, MailboxKey(record.mailbox)),
         (Record::Recipe(record), Some(mailbox)) => recipe(rows, place, mailbox, &ContentId(record.id)),
         (Record::Block(record), Some(mailbox)) => block(rows, place, mailbox, record),
@@ -134,6 +135,23 @@ fn failure(rows: &mut Staged, place: Place, record: &FailureRecord) -> Result<()
 
 fn failure_gone(rows: &mut Staged, record: &FailureGoneRecord) -> Result<(), Error> {
     rows.delete(Table::Failures, rows.text_key(MailboxKey(record.mailbox), &record.id));
+    Ok(())
+}
+
+fn waiting(rows: &mut Staged, place: Place, record: &WaitingRecord) -> Result<(), Error> {
+    let (mailbox, hash) = (MailboxKey(record.mailbox), rows.hash20(&record.id));
+    let key = Key::mailbox(mailbox).and_hash(&hash);
+    let ripening = |folder: u64, since: i64| Key::mailbox(mailbox).u64(folder).and_time(since).and_hash(&hash);
+    if let Some(before) = rows.row::<WaitingRow>(Table::Waiting, &key)? {
+        rows.delete(Table::Ripening, ripening(before.folder, before.since));
+    }
+    match record.place() {
+        Some((folder, since)) => {
+            rows.put(Table::Ripening, ripening(folder.0, since), &place);
+            rows.put(Table::Waiting, key, &WaitingRow { place, folder: folder.0, since });
+        }
+        None => rows.delete(Table::Waiting, key),
+    }
     Ok(())
 }
 

@@ -178,6 +178,7 @@ fn folder(mailbox: u32, key: u64, name: &str) -> Record {
         class: "IPF.Note".to_owned(),
         role: None,
         created: 1,
+        permissions: None,
     })
 }
 
@@ -216,6 +217,7 @@ fn item(mailbox: u32, folder: u64, key: u64, version: u32, content: u8) -> Recor
             categories: Vec::new(),
             has_attachments: false,
             search_key: None,
+            associated: None,
         },
     }))
 }

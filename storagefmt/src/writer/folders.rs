@@ -52,6 +52,7 @@ impl Writer {
             class: folder.class.clone(),
             role: folder.role.as_ref().map(|role| role.as_str().to_owned()),
             created,
+            permissions: tree.folders.get(&key).and_then(|record| record.permissions.clone()),
         };
         if tree.folders.get(&key) == Some(&record) {
             return Ok(FolderKey(key));
@@ -61,7 +62,21 @@ impl Writer {
         Ok(FolderKey(key))
     }
 
-    /// Ends a folder with its subtree, its items, their failures and its cursors; nothing when it is unknown.
+    /// Records who may do what in a living folder; nothing when it is recorded already.
+    ///
+    /// # Errors
+    /// When the mailbox is unknown or the index cannot be read.
+    pub fn put_permissions(&mut self, mailbox: MailboxKey, folder: FolderKey, permissions: &str) -> Result<(), Error> {
+        self.ready()?;
+        let Some(record) = self.tree(mailbox)?.folders.get(&folder.0) else { return Ok(()) };
+        if record.permissions.as_deref() == Some(permissions) {
+            return Ok(());
+        }
+        let record = FolderRecord { permissions: Some(permissions.to_owned()), ..record.clone() };
+        self.put_record(mailbox, record)
+    }
+
+    /// Ends a folder with its subtree, its items, those that wait, their failures and its cursors; nothing when it is unknown.
     ///
     /// Without its cursor, a folder that comes back is enumerated anew.
     ///
@@ -78,6 +93,7 @@ impl Writer {
         }
         for folder in gone {
             self.delete_items(mailbox, folder)?;
+            self.end_waiting_in(mailbox, folder)?;
             self.record(mailbox, &Record::FolderGone(FolderGoneRecord { mailbox: mailbox.0, key: folder }))?;
             self.tree(mailbox)?.remove(folder);
         }

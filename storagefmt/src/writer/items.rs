@@ -14,7 +14,7 @@ impl Writer {
     /// Stores an item under its server id: new, a new version, or nothing when nothing differs.
     ///
     /// An item that was in another folder moves. A change key that alone differs is remembered
-    /// without a version. The item's failure is cleared.
+    /// without a version. The item's failure is cleared, and it waits no more.
     ///
     /// # Errors
     /// When its bytes cannot be read, the folder is unknown, or the pack cannot be written. In the
@@ -53,23 +53,22 @@ impl Writer {
         };
         let outcome = self.put_version(mailbox, record)?;
         self.items += 1;
-        self.clear_failure_of(mailbox, &meta.id)?;
+        self.settle(mailbox, &meta.id)?;
         Ok(Put { key: ItemKey(key), outcome, logical_bytes, stored_bytes })
     }
 
-    /// Records an item's read state as a version of its metadata; `false` when the item is unknown.
+    /// Records an item's read state as a version of its metadata; `None` when the item is unknown.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn set_read(&mut self, mailbox: MailboxKey, id: &ItemId, change_key: Option<&ChangeKey>, read: bool) -> Result<bool, Error> {
+    pub fn set_read(&mut self, mailbox: MailboxKey, id: &ItemId, change_key: Option<&ChangeKey>, read: bool) -> Result<Option<PutOutcome>, Error> {
         self.ready()?;
-        let Some(mut record) = self.live_item(mailbox, id)? else { return Ok(false) };
+        let Some(mut record) = self.live_item(mailbox, id)? else { return Ok(None) };
         record.meta.read = Some(read);
         if let Some(change_key) = change_key {
             record.meta.change_key = Some(change_key.as_str().to_owned());
         }
-        self.put_version(mailbox, record)?;
-        Ok(true)
+        self.put_version(mailbox, record).map(Some)
     }
 
     /// Records the properties and the place of an item whose contents are those that are held; `None` when it is
@@ -124,17 +123,17 @@ impl Writer {
             PutOutcome::New => PutOutcome::MetadataOnly,
             outcome => outcome,
         };
-        self.clear_failure_of(mailbox, &meta.id)?;
+        self.settle(mailbox, &meta.id)?;
         Ok(Some(Put { key, outcome, logical_bytes: 0, stored_bytes: 0 }))
     }
 
-    /// Ends an item and clears its failure; `false` when it is unknown.
+    /// Ends an item, its failure and its waiting; `false` when it is unknown.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn delete_item(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<bool, Error> {
         self.ready()?;
-        self.clear_failure_of(mailbox, id)?;
+        self.settle(mailbox, id)?;
         let row: Option<ItemIdRow> = self.rows.row(Table::ItemIds, &self.rows.text_key(mailbox, id.as_str()))?;
         let Some(row) = row.filter(|row| row.live) else { return Ok(false) };
         self.introduce(mailbox)?;
@@ -186,7 +185,9 @@ impl Writer {
         row.map_or(Ok(None), |row| self.rows.item(&row))
     }
 
-    fn clear_failure_of(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<(), Error> {
+    /// Ends the failure and the waiting of an item that is dealt with.
+    fn settle(&mut self, mailbox: MailboxKey, id: &ItemId) -> Result<(), Error> {
+        self.end_waiting(mailbox, id, None)?;
         if self.rows.get(Table::Failures, &self.rows.text_key(mailbox, id.as_str()).0)?.is_some() {
             self.introduce(mailbox)?;
             self.record(mailbox, &Record::FailureGone(FailureGoneRecord { mailbox: mailbox.0, id: id.as_str().to_owned() }))?;

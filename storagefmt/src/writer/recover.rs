@@ -6,6 +6,7 @@
 //! that was never taken in) is reported, never guessed at.
 
 use crate::copy::incoming;
+use crate::format::VERSION;
 use crate::format::pack::{Directory, FrameEntry, FrameKind, PackName, parse_name};
 use crate::format::row::{KeyTake, PackRow, Table};
 use crate::index::apply::apply;
@@ -62,7 +63,8 @@ pub(super) fn create(dir: &Path, store: &dyn Store, now: DateTime<Utc>, sealing:
     };
     let index = Arc::new(Index::create(&index, &keys)?);
     index.flush()?;
-    let info = layout::write_description(store, uuid, now, keys.is_sealed())?;
+    let info = StorageInfo { uuid, version: VERSION, created: now, sealed: keys.is_sealed() };
+    layout::write_description(store, &info, &[])?;
     Ok((Opened { info, lock, index, keys, key_file }, recovery))
 }
 

@@ -30,3 +30,4 @@ mod support;
 mod tables;
 #[path = "../../src/store/temporary.rs"]
 mod temporary;
+mod waiting;

@@ -6,9 +6,9 @@ use super::node::Curve;
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// What it is like, in words.
-    pub(crate) words: &'static str,
+    pub(crate) words: String,
     /// Seconds to the server and back.
     pub(crate) way: f64,
     /// By how much the logarithm of that varies.
@@ -100,10 +100,10 @@ pub(crate) struct Tenants {
 
 impl Server {
     /// Returns a plain server: eight cores in the same building.
-    pub(crate) fn new(name: &'static str, words: &'static str) -> Self {
+    pub(crate) fn new(name: &str, words: &str) -> Self {
         Self {
-            name,
-            words,
+            name: name.to_owned(),
+            words: words.to_owned(),
             way: 0.01,
             way_varies: 0.2,
             work: 0.08,

@@ -35,9 +35,11 @@ pub(crate) struct World {
     others: Dice,
     /// What requests are like, one after another: the same for each number of slots.
     sizes: Dice,
-    /// A loss of capacity empties budgets: what was saved before would hide it.
+    /// A loss of capacity halves budgets, and empties that of an account: what it saved would hide the loss.
     budgets_are_lost: bool,
     wakes: Vec<f64>,
+    /// The number of slots that each client had last.
+    slots: Vec<u32>,
     run: Run,
 }
 
@@ -45,7 +47,7 @@ pub(crate) struct World {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
     /// Requests that ended, in order.
-    pub(crate) done: Vec<Done>,
+    pub(crate) done: Vec<Ended>,
     /// The number of slots of each client when it changed: seconds, client, slots.
     pub(crate) slots: Vec<(f64, usize, u32)>,
     /// Until when it went.
@@ -54,7 +56,7 @@ pub(crate) struct Run {
 
 /// A request that ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Done {
+pub(crate) struct Ended {
     /// When, in seconds.
     pub(crate) time: f64,
     /// Whose it was.
@@ -125,6 +127,7 @@ impl World {
             meters: HashMap::new(),
             tenants_are_here: false,
             wakes: vec![f64::INFINITY; clients.len()],
+            slots: vec![0; clients.len()],
             run: Run::default(),
             server: server.clone(),
         };
@@ -214,8 +217,11 @@ impl World {
             What::Capacity => {
                 if !self.budgets_are_lost && self.server.steps.iter().any(|(at, _)| *at <= self.now) {
                     self.budgets_are_lost = true;
-                    for left in self.meters.values_mut().map(|(left, _)| left).chain(self.budgets.values_mut().map(|(left, ..)| left)) {
-                        *left = left.min(0.0);
+                    if self.server.meter.is_some_and(|meter| !meter.each_mailbox) {
+                        self.meters.values_mut().for_each(|(left, _)| *left = left.min(0.0));
+                    }
+                    if self.server.budget.is_some_and(|budget| !budget.each_mailbox) {
+                        self.budgets.values_mut().for_each(|(left, ..)| *left = left.min(0.0));
                     }
                 }
                 self.set_capacity();
@@ -247,7 +253,7 @@ impl World {
                 self.ask(client, mailbox, weight, work, 0);
             }
             let slots = self.clients[client].gate.slots();
-            if self.run.slots.iter().rev().find(|(_, other, _)| *other == client).is_none_or(|(.., before)| *before != slots) {
+            if std::mem::replace(&mut self.slots[client], slots) != slots {
                 self.run.slots.push((self.now, client, slots));
             }
             match self.clients[client].gate.next(duration(self.now)) {
@@ -291,10 +297,9 @@ impl World {
         }
         let mailbox = self.requests[request].mailbox;
         if let Some(meter) = self.server.meter {
-            let recharge = meter.recharge * capacity;
-            let (left, since) =
-                self.meters.entry(if meter.each_mailbox { mailbox } else { 0 }).or_insert((if self.budgets_are_lost { 0.0 } else { meter.burst }, self.now));
-            *left = (*left + recharge * (self.now - *since)).min(meter.burst);
+            let (burst, recharge) = (meter.burst * capacity, meter.recharge * capacity);
+            let (left, since) = self.meters.entry(if meter.each_mailbox { mailbox } else { 0 }).or_insert((burst, self.now));
+            *left = (*left + recharge * (self.now - *since)).min(burst);
             *since = self.now;
             if *left < 1.0 {
                 let way = self.way();
@@ -305,13 +310,9 @@ impl World {
         let work = self.requests[request].work;
         let mut delay = 0.0;
         if let Some(budget) = self.server.budget {
-            let recharge = budget.recharge * capacity;
-            let (left, since, blocked) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((
-                if self.budgets_are_lost { 0.0 } else { budget.burst },
-                self.now,
-                false,
-            ));
-            *left = (*left + recharge * (self.now - *since)).min(budget.burst);
+            let (burst, recharge) = (budget.burst * capacity, budget.recharge * capacity);
+            let (left, since, blocked) = self.budgets.entry(if budget.each_mailbox { mailbox } else { 0 }).or_insert((burst, self.now, false));
+            *left = (*left + recharge * (self.now - *since)).min(burst);
             *since = self.now;
             *blocked = *left < if *blocked { 0.0 } else { -budget.cutoff };
             if *blocked {
@@ -389,7 +390,7 @@ impl World {
         one.ended = true;
         let refused = matches!(outcome, Outcome::Refused(_) | Outcome::Lost);
         self.clients[client].gate.end(duration(self.now), ticket, outcome);
-        self.run.done.push(Done { time: self.now, client, worth, refused });
+        self.run.done.push(Ended { time: self.now, client, worth, refused });
     }
 
     fn is_current(&self, request: usize) -> bool {

@@ -1,8 +1,10 @@
 //! What need not be fetched: items that moved, and items that were only marked.
 
+use super::aside::Aside;
 use super::{Applier, PAGES_MAX};
 use crate::engine::cycle::Halt;
 use crate::engine::fetch::Wanted;
+use crate::engine::filter::Decision;
 use crate::engine::identity::{is_mail, is_marked, is_moved};
 use crate::engine::moves::LEFT_MAX;
 use crate::engine::plan::{Action, Planned};
@@ -44,6 +46,28 @@ impl Applier {
         Ok(rows.map(|row| (row.meta.id.clone(), row)).collect())
     }
 
+    /// Returns the told read states of a page's items of which nothing else changed, where they are not those that are held.
+    pub(super) async fn other_reads(&self, folder: FolderKey, planned: &[Planned], holds: &[Option<Held>]) -> Result<HashMap<ItemId, bool>, Halt> {
+        let is_current = |one: &Planned, held: &Option<Held>| held.as_ref().is_some_and(|held| held.is(folder, self.change(one.change_key.as_ref())));
+        let told = planned.iter().zip(holds).filter(|(one, held)| one.action == Action::Look && is_current(one, held));
+        let told = told.filter_map(|(one, _)| Some((one.id.clone(), one.told.read?)));
+        // Of what was handed over in this cycle the catalogue may not know the state yet.
+        let (recent, told): (Vec<_>, Vec<_>) = told.partition(|(id, _)| self.recent.get(id).is_some());
+        if told.is_empty() {
+            return Ok(recent.into_iter().collect());
+        }
+        let mailbox = self.mailbox;
+        self.cycle
+            .read(move |catalog| {
+                let ids: Vec<ItemId> = told.iter().map(|(id, _)| id.clone()).collect();
+                let rows = catalog.present(mailbox, &ids)?;
+                let differs =
+                    |((_, read), row): &((ItemId, bool), Option<ItemRow>)| row.as_ref().is_some_and(|row| row.meta.read.is_some_and(|held| held != *read));
+                Ok(told.into_iter().zip(rows).filter(differs).map(|(one, _)| one).chain(recent).collect())
+            })
+            .await
+    }
+
     /// Lets go of new items that wait, when all is listed or no more can wait: what is no item that left is fetched.
     pub(super) async fn release(&mut self, is_open: bool) -> Result<(), Halt> {
         let is_due = !is_open || self.held.is_some() || self.pages.len() >= PAGES_MAX;
@@ -62,18 +86,33 @@ impl Applier {
         }
         let (look, fetch) = moves.release();
         self.looks.extend(look);
-        self.queue.extend(fetch);
-        Ok(())
+        let mut aside = Aside::default();
+        for wanted in fetch {
+            match wanted.decision {
+                Some(Decision::Take) => self.queue.push_back(wanted),
+                None => self.looks.push_back(wanted),
+                Some(Decision::Leave | Decision::NotYet(_)) => {
+                    self.finish(&wanted.id, wanted.page);
+                    aside.add(wanted, false);
+                }
+            }
+        }
+        self.set_aside(aside).await
     }
 
     /// Records items that were recognised by their properties; the others are fetched.
     pub(super) async fn judge(&mut self, seen: Vec<(Wanted, Sight)>) -> Result<(), Halt> {
         let (mailbox, ids) = (self.mailbox, seen.iter().map(|(wanted, _)| wanted.id.clone()).collect::<Vec<_>>());
         let rows = self.cycle.read(move |catalog| catalog.present(mailbox, &ids)).await?;
-        let (mut known, mut orders) = (Vec::new(), Vec::new());
-        for ((wanted, sight), row) in seen.into_iter().zip(rows) {
+        let (mut known, mut orders, mut aside) = (Vec::new(), Vec::new(), Aside::default());
+        for ((mut wanted, mut sight), row) in seen.into_iter().zip(rows) {
+            sight.meta.associated |= wanted.associated;
+            wanted.decision = wanted.decision.or_else(|| self.cycle.sieve.decide(Some(&sight.facts), sight.meta.associated));
+            let is_here = row.as_ref().is_some_and(|row| row.folder == wanted.folder);
+            // One that is held elsewhere is not left out unless it is the same: it would count as deleted there.
+            let may_be_left_out = wanted.is_left_out() && (row.is_none() || is_here);
             let found = match row {
-                Some(row) if row.folder == wanted.folder => is_marked(&row.meta, &sight).then_some(Found::Same),
+                Some(row) if is_here => (!may_be_left_out && is_marked(&row.meta, &sight)).then_some(Found::Same),
                 Some(row) => is_moved(&row.meta, &sight).then_some(Found::Same),
                 None => self.moves.as_mut().and_then(|moves| moves.take(&sight)).map(Found::Moved),
             };
@@ -85,9 +124,14 @@ impl Applier {
                     orders.push((found, wanted.folder, meta));
                     known.push((wanted, change));
                 }
+                None if may_be_left_out => {
+                    self.finish(&wanted.id, wanted.page);
+                    aside.add(wanted, is_here);
+                }
                 None => self.queue.push_back(wanted),
             }
         }
+        self.set_aside(aside).await?;
         if known.is_empty() {
             return Ok(());
         }

@@ -14,6 +14,8 @@ const HAS_MIC: u32 = 2;
 const NO_BINDING: [u8; 16] = [0; 16];
 const SIGNING: &[u8] = b"session key to client-to-server signing key magic constant\0";
 const SEALING: &[u8] = b"session key to client-to-server sealing key magic constant\0";
+const SIGNING_BACK: &[u8] = b"session key to server-to-client signing key magic constant\0";
+const SEALING_BACK: &[u8] = b"session key to server-to-client sealing key magic constant\0";
 
 /// Bytes that nobody can guess.
 pub(super) struct Random {
@@ -82,12 +84,22 @@ pub(in crate::auth) struct Session {
 impl Session {
     /// Signs the first message of the session (MS-NLMP 3.4.4.2).
     pub(in crate::auth) fn sign(&mut self, message: &[u8]) -> Vec<u8> {
-        let number = self.next.to_le_bytes();
+        let number = self.next;
         self.next += 1;
-        let signing_key: [u8; 16] = md5(&[&self.key, SIGNING]);
+        self.signature(number, message, SIGNING, SEALING)
+    }
+
+    /// Returns whether this is the server's signature of the first message that it signs.
+    pub(in crate::auth) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.signature(0, message, SIGNING_BACK, SEALING_BACK) == signature
+    }
+
+    fn signature(&self, number: u32, message: &[u8], signing: &[u8], sealing: &[u8]) -> Vec<u8> {
+        let number = number.to_le_bytes();
+        let signing_key: [u8; 16] = md5(&[&self.key, signing]);
         let code = hmac_md5(&signing_key, &[&number, message]);
         let code = code.get(..8).unwrap_or_default();
-        let code = if self.has_exchange { rc4(&md5(&[&self.key, SEALING]), code) } else { code.to_vec() };
+        let code = if self.has_exchange { rc4(&md5(&[&self.key, sealing]), code) } else { code.to_vec() };
         [&1_u32.to_le_bytes(), code.as_slice(), &number].concat()
     }
 }
@@ -215,6 +227,15 @@ mod tests {
         assert_eq!(md5(&[&session.key, SEALING]), *b"\x59\xf6\x00\x97\x3c\xc4\x96\x0a\x25\x48\x0a\x7c\x19\x6e\x4c\x58");
         let signature = session.sign(&utf16("Plaintext"));
         assert_eq!((signature.len(), &signature[..4], &signature[12..]), (16, &[1, 0, 0, 0][..], &[0; 4][..]));
+    }
+
+    #[test]
+    fn the_servers_signature_is_another_one_than_ours() {
+        let mut session = Session { key: [0x55; 16], has_exchange: true, next: 0 };
+        let theirs = session.signature(0, b"list", SIGNING_BACK, SEALING_BACK);
+        assert!(session.verifies(b"list", &theirs) && !session.verifies(b"lis", &theirs));
+        let ours = session.sign(b"list");
+        assert!(!session.verifies(b"list", &ours), "our own signature, sent back");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What a token service answers: a token, or why there is none (RFC 6749, RFC 8628).
 
 use crate::Secret;
+use crate::body::Body;
 use crate::error::Failure;
 use crate::http::{Request, Wire};
-use bytes::Bytes;
 use c2b_mailbox::{Retry, Trouble};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -59,7 +59,7 @@ pub(super) async fn ask(wire: &Wire, url: &Url, form: &[(&'static str, Secret)])
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let request = Request { method: Method::POST, url: url.clone(), headers, body: Bytes::from(written(form)) };
+    let request = Request { method: Method::POST, url: url.clone(), headers, body: Body::from(written(form)) };
     let answer = wire.send(&request, None).await.map_err(|failure| failure.of_host(url))?;
     let status = answer.status();
     let pause = answer.header("retry-after").trim().parse().ok().map(Duration::from_secs);

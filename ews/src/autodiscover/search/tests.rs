@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Secret;
+use crate::body::Body;
 use crate::error::Failure;
 use async_trait::async_trait;
 use std::sync::Mutex;
@@ -23,7 +24,8 @@ impl<F: Fn(&str) -> Option<Reply> + Send + Sync> Net<F> {
 
 #[async_trait]
 impl<F: Fn(&str) -> Option<Reply> + Send + Sync> Web for Net<F> {
-    async fn ask(&self, url: &Url, body: String) -> Result<Reply, Failure> {
+    async fn ask(&self, url: &Url, body: Body) -> Result<Reply, Failure> {
+        let body = String::from_utf8(body.as_text().unwrap().to_vec()).unwrap();
         let (_, rest) = body.split_once("<a:Mailbox>").or_else(|| body.split_once("<EMailAddress>")).unwrap();
         self.answer(format!("ask {url} for {}", rest.split('<').next().unwrap()))
     }

@@ -1,4 +1,5 @@
-//! What may be read in a mailbox beside its primary folders: archive, recoverable items, public folders.
+//! What may be read in a mailbox: archive, recoverable items, the folders that a delegate may not see though the mailbox
+//! opens (calendar, contacts, tasks), public folders.
 
 use super::add;
 use crate::error::Failure;
@@ -8,8 +9,15 @@ use crate::source::EwsSource;
 use crate::source::mailbox::{OpenMailbox, Right};
 use c2b_mailbox::{Address, CheckReport, Level, Trouble};
 
-/// The roots beside the primary one, in the order in which they are asked for.
-const ROOTS: [(&str, &str); 3] = [("archivemsgfolderroot", "archive"), ("recoverableitemsroot", "recoverable items"), ("publicfoldersroot", "public folders")];
+/// The folders that are asked for, in this order.
+const FOLDERS: [(&str, &str); 6] = [
+    ("archivemsgfolderroot", "archive"),
+    ("recoverableitemsroot", "recoverable items"),
+    ("calendar", "calendar"),
+    ("contacts", "contacts"),
+    ("tasks", "tasks"),
+    ("publicfoldersroot", "public folders"),
+];
 
 /// How a part of a mailbox stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +33,7 @@ enum Part {
 /// What was seen in all mailboxes that were opened.
 #[derive(Default)]
 pub(super) struct Seen {
-    mailboxes: Vec<(Address, Right, [Option<Part>; 3])>,
+    mailboxes: Vec<(Address, Right, [Option<Part>; FOLDERS.len()])>,
     /// Mailboxes that nobody lets us into.
     pub(super) denied: Vec<Address>,
     /// Mailboxes that failed for another reason.
@@ -41,9 +49,9 @@ impl Seen {
         };
         // Public folders belong to the organisation, not to the mailbox.
         let name = |word: &'static str| FolderName::WellKnown(word, owner.clone().filter(|_| word != "publicfoldersroot"));
-        let request = GetRights { folders: ROOTS.iter().map(|(word, _)| name(word)).collect() };
+        let request = GetRights { folders: FOLDERS.iter().map(|(word, _)| name(word)).collect() };
         let answer = source.transport.call(request, &open.target).await;
-        let mut parts = [None, None, None];
+        let mut parts = [const { None }; FOLDERS.len()];
         let result = match answer {
             Ok(batch) => {
                 for (part, answer) in parts.iter_mut().zip(batch.answers) {
@@ -64,7 +72,7 @@ impl Seen {
             return;
         }
         self.tell_rights(report, tried, is_application);
-        for (place, (_, subject)) in ROOTS.iter().enumerate() {
+        for (place, (_, subject)) in FOLDERS.iter().enumerate() {
             let parts: Vec<(&Address, &Part)> = self.mailboxes.iter().filter_map(|(mailbox, _, parts)| Some((mailbox, parts.get(place)?.as_ref()?))).collect();
             if *subject == "public folders" { tell_public_folders(report, &parts) } else { tell_part(report, subject, &parts) }
         }
@@ -96,7 +104,10 @@ fn judge(answer: Result<RawRights, Failure>) -> Part {
         Ok(rights) => Part::Readable(rights.children),
         Err(failure)
             if failure.trouble == Trouble::NotFound
-                || matches!(failure.code.as_str(), "ErrorArchiveMailboxNotEnabled" | "ErrorNoPublicFolderServerAvailable") =>
+                || matches!(
+                    failure.code.as_str(),
+                    "ErrorArchiveMailboxNotEnabled" | "ErrorNoPublicFolderServerAvailable" | "ErrorPublicFolderServerNotFound"
+                ) =>
         {
             Part::Absent
         }
@@ -140,7 +151,7 @@ fn tell_public_folders(report: &mut CheckReport, parts: &[(&Address, &Part)]) {
             let text = children.map_or_else(|| "reachable".to_owned(), |children| format!("reachable, {children} at the top"));
             add(report, "public folders", Level::Ok, text, "");
         }
-        Some(Part::Absent) => add(report, "public folders", Level::Ok, "the organisation has none".to_owned(), ""),
+        Some(Part::Absent) => add(report, "public folders", Level::Ok, "the server knows none".to_owned(), ""),
         Some(Part::Closed(reason)) => {
             let hint = "give the user at least the permission Reviewer on the public folders";
             add(report, "public folders", Level::Warning, format!("not readable, so not covered: {reason}"), hint);

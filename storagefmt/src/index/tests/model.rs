@@ -4,7 +4,7 @@ use super::{Archive, Pack, cursor, failure, folder, item, mailbox, open_keys, sm
 use crate::format::recipe::RecipeRecord;
 use crate::format::record::{
     AllowedRecord, BlockChunk, BlockRecord, ErasedRecord, FailureGoneRecord, FolderGoneRecord, GrantRecord, ItemGoneRecord, ItemMarkRecord, LostRecord,
-    PointRecord, Record, VersionGoneRecord, VersionRecord,
+    PointRecord, Record, VersionGoneRecord, VersionRecord, WaitingRecord,
 };
 use crate::format::row::{HistoryRow, ItemRowValue, KeyTake, MailboxRowValue, Table};
 use crate::index::decode;
@@ -28,6 +28,7 @@ enum Op {
     Cursor(u64, bool),
     Failure(u64),
     FailureGone(u64),
+    Waiting(u64, u64, Option<i64>),
     Point,
     Recipe(u8),
     Lost(u8),
@@ -47,9 +48,10 @@ fn op() -> impl Strategy<Value = Op> {
         9 => (folder.clone(), key.clone(), 0..3u8).prop_map(|(folder, item, content)| Op::Item { folder, item, content }),
         3 => key.clone().prop_map(Op::ItemGone),
         2 => key.clone().prop_map(Op::ItemMark),
-        1 => (folder, any::<bool>()).prop_map(|(folder, set)| Op::Cursor(folder, set)),
+        1 => (folder.clone(), any::<bool>()).prop_map(|(folder, set)| Op::Cursor(folder, set)),
         1 => key.clone().prop_map(Op::Failure),
         1 => key.clone().prop_map(Op::FailureGone),
+        2 => (key.clone(), folder.clone(), proptest::option::of(-3..3i64)).prop_map(|(item, folder, since)| Op::Waiting(item, folder, since)),
         1 => Just(Op::Point),
         1 => (0..3u8).prop_map(Op::Recipe),
         1 => (0..3u8).prop_map(Op::Lost),
@@ -112,6 +114,10 @@ fn record(m: u32, op: &Op, version: u32) -> Record {
         Op::Cursor(n, set) => cursor(m, Some(key(n)), set.then_some("cursor")),
         Op::Failure(n) => failure(m, &format!("item-id-{n}"), key(0)),
         Op::FailureGone(n) => Record::FailureGone(FailureGoneRecord { mailbox: m, id: format!("item-id-{n}") }),
+        Op::Waiting(n, folder, since) => {
+            let folder = since.map(|_| key(folder));
+            Record::Waiting(WaitingRecord { mailbox: m, id: format!("item-id-{n}"), since, folder, change_key: None, size: None })
+        }
         Op::Point => Record::Point(PointRecord { mailbox: m }),
         Op::Recipe(n) => Record::Recipe(RecipeRecord { id: [n; 32], len: 1, skeleton: Vec::new(), ops: Vec::new(), frames: Vec::new() }),
         Op::Lost(n) => Record::Lost(LostRecord { id: [n; 32], reason: "a test".to_owned(), time: 1 }),

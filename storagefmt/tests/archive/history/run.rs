@@ -32,7 +32,7 @@ impl World {
                 let at = self.mailbox(mailbox)?;
                 let known = self.open()?.set_read(at, &ItemId::new(format!("I{id}")), Some(&ChangeKey::new(format!("{read}"))), read)?;
                 let item = self.state.items.get_mut(&(mailbox, id));
-                assert_eq!(known, item.is_some());
+                assert_eq!(known.is_some(), item.is_some());
                 if let Some(item) = item {
                     item.read = read;
                 }

@@ -35,7 +35,8 @@ impl World {
             for folder in catalog.folders(row.key, Moment::Latest).unwrap() {
                 let id: u8 = folder.id.as_str()[1..].parse().unwrap();
                 seen.cursors.extend(cursor(CursorScope::Folder(folder.key)).map(|state| ((mailbox, Some(id)), state)));
-                let ids: BTreeSet<u8> = catalog.live_ids(row.key, folder.key).unwrap().into_iter().map(|(id, _)| id.as_str()[1..].parse().unwrap()).collect();
+                let ids: BTreeSet<u8> =
+                    catalog.live_ids(row.key, folder.key, true).unwrap().into_iter().map(|(id, _)| id.as_str()[1..].parse().unwrap()).collect();
                 let live = expected.items.iter().filter(|((m, _), item)| *m == mailbox && item.folder == id).map(|((_, id), _)| *id).collect();
                 assert_eq!(ids, live);
             }
