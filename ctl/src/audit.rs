@@ -96,7 +96,7 @@ async fn show(session: &Session, args: &ShowArgs) -> Result<Exit, Error> {
             (&entry.object).into(),
             entry.mailboxes.join(", ").into(),
             (&entry.detail).into(),
-            if entry.outcome.is_empty() { "not known" } else { &entry.outcome }.into(),
+            if entry.outcome.is_empty() { "not ended" } else { &entry.outcome }.into(),
         ]);
     }
     session.output.table(&table)?;

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::human;
+use crate::mount;
 use crate::socket::SocketTrouble;
 use c2b_api::{ApiError, ErrorCode};
 use serde::Serialize;
@@ -178,6 +179,7 @@ impl Error {
                 "it is installed with c2b: is the installation complete?".to_owned()
             }
             Self::StartProgram { .. } => "set EDITOR to an editor that is installed".to_owned(),
+            Self::Mount { exit, .. } if *exit == mount::SEALED => "give its password or recovery key with `--password-file FILE`".to_owned(),
             Self::Unmount { reason, dir } if reason.contains("busy") => format!(
                 "see which programs use it with `fuser -vm {0}`, then try again; or take it away from them with `c2bctl unmount {0} --lazy`",
                 dir.display()

@@ -1,27 +1,29 @@
 //! `c2bctl mount` and `unmount`: a storage as folders of mail.
 //!
 //! The daemon only says where the storage is, and records that it was asked; the mount program runs as the calling user, so a caller
-//! sees what that user may read.
+//! sees what that user may read. A password goes to it on standard input, never as an argument.
 
 mod table;
 
+use crate::ask;
 use crate::connection::absolute;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::human;
 use crate::noun::parse_name;
 use crate::output::Output;
+use crate::password::SecretArgs;
 use crate::program;
 use crate::session::Session;
-use c2b_api::route;
 use c2b_api::storage::{StorageInfo, StorageMount};
+use c2b_api::{Secret, route};
 use clap::Args;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::Uid;
 use serde_json::json;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -34,12 +36,14 @@ asked. The mount is read-only and yours alone; options are passed to mount.c2b.
 Examples:
   c2bctl mount archive /mnt
   c2bctl mount ./archive /mnt -o allow_other,uid=1000,gid=1000
-  c2bctl mount archive /mnt -o passfile=/home/anna/archive-password   # sealed, and you are not root
+  c2bctl mount archive /mnt --password-file ./archive-password   # sealed; without it you are asked
   ls /mnt/mailboxes/alice@example.org/latest/Inbox";
 const EXAMPLES_UNMOUNT: &str = "Examples:\n  c2bctl unmount /mnt\n  c2bctl unmount /mnt --lazy   # somebody is in it";
 
 /// The program that mounts.
 const PROGRAM: &str = "mount.c2b";
+/// What it ends with when a storage is sealed, and it has nothing to open it with.
+pub(crate) const SEALED: u8 = 34;
 /// Between two looks at the list of mounts.
 const GONE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a mount may take to go.
@@ -56,6 +60,8 @@ pub(crate) struct MountArgs {
     /// Options of mount.c2b, separated by commas; can be given several times
     #[arg(short, long = "options", value_name = "OPTIONS")]
     options: Vec<String>,
+    #[command(flatten)]
+    password: SecretArgs,
 }
 
 /// Take a mount of a storage away
@@ -73,17 +79,13 @@ pub(crate) struct UnmountArgs {
 pub(crate) async fn mount(session: &Session, args: &MountArgs) -> Result<Exit, Error> {
     let dir = absolute(&args.dir)?;
     let path = if args.storage.contains('/') { absolute(Path::new(&args.storage))? } else { storage_path(session, &args.storage, &dir).await? };
-    let program = program::find(PROGRAM);
-    let mut command = Command::new(&program);
-    command.arg(&path).arg(&dir);
-    if !args.options.is_empty() {
-        command.arg("-o").arg(args.options.join(","));
+    let start = Start { storage: &path, dir: &dir, options: &args.options, socket: absolute(session.socket())? };
+    let prompt = format!("Password or recovery key of storage {}: ", args.storage);
+    let secret = if args.password.is_given() { Some(args.password.read(&prompt)?) } else { None };
+    let mut status = start.run(secret.as_ref())?;
+    if status.code() == Some(i32::from(SEALED)) && secret.is_none() && ask::can_ask() {
+        status = start.run(Some(&args.password.read(&prompt)?))?;
     }
-    // The mount tells the daemon what is read in it.
-    command.env("C2B_SOCKET", absolute(session.socket())?);
-    // Its words go to standard error, so that standard output stays ours.
-    command.stdin(Stdio::null()).stdout(Stdio::from(io::stderr()));
-    let status = command.status().map_err(|source| Error::StartProgram { program, source })?;
     if !status.success() {
         let exit = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(Exit::FAILED.0);
         return Err(Error::Mount { what: args.storage.clone(), dir, status: words(status), exit });
@@ -97,6 +99,42 @@ pub(crate) async fn mount(session: &Session, args: &MountArgs) -> Result<Exit, E
     session.output.done(&format!("  mail       {under}/mailboxes/ADDRESS/latest/FOLDER"))?;
     session.output.done(&format!("  take away  c2bctl unmount {shown}"))?;
     Ok(Exit::OK)
+}
+
+/// The mount program with its arguments.
+struct Start<'a> {
+    storage: &'a Path,
+    dir: &'a Path,
+    options: &'a [String],
+    socket: PathBuf,
+}
+
+impl Start<'_> {
+    /// Runs it until the mount is usable, or is not to be.
+    fn run(&self, secret: Option<&Secret>) -> Result<ExitStatus, Error> {
+        let program = program::find(PROGRAM);
+        let fail = |source| Error::StartProgram { program: program.clone(), source };
+        let mut options = self.options.to_vec();
+        options.extend(secret.map(|_| "passfile=-".to_owned()));
+        let mut command = Command::new(&program);
+        command.arg(self.storage).arg(self.dir);
+        if !options.is_empty() {
+            command.arg("-o").arg(options.join(","));
+        }
+        // The mount tells the daemon what is read in it.
+        command.env("C2B_SOCKET", &self.socket);
+        // Its words go to standard error, so that standard output stays ours.
+        command.stdin(if secret.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::from(io::stderr()));
+        let mut child = command.spawn().map_err(fail)?;
+        if let (Some(secret), Some(mut input)) = (secret, child.stdin.take()) {
+            // Whoever does not read it has said why.
+            match input.write_all(secret.expose().as_bytes()) {
+                Err(err) if err.kind() != io::ErrorKind::BrokenPipe => return Err(fail(err)),
+                _ => {}
+            }
+        }
+        child.wait().map_err(fail)
+    }
 }
 
 /// Takes a mount of ours away, and nobody else's.

@@ -20,16 +20,17 @@ pub fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-/// Starts the child with our own arguments; returns the exit code that we should end with.
+/// Starts the child with our own arguments, and our standard input if it is to read a secret there; returns the exit
+/// code that we should end with.
 ///
 /// # Errors
 /// When it cannot be started or waited for.
-pub fn start() -> io::Result<u8> {
+pub fn start(reads_input: bool) -> io::Result<u8> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg0("mount.c2b")
         .args(std::env::args_os().skip(1))
         .env(CHILD, "1")
-        .stdin(Stdio::null())
+        .stdin(if reads_input { Stdio::inherit() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .spawn()?;
     let mut said = Vec::new();

@@ -1,8 +1,9 @@
 //! `mount.c2b STORAGE MOUNTPOINT [-o options]`: called by hand, by mount(8), or by systemd.
 //!
 //! Exit codes, after mount(8): 0 mounted, 1 wrong usage, 2 the system refused, 32 the storage cannot be
-//! shown, 33 the mount point will not do.
+//! shown, 33 the mount point will not do, 34 the storage is sealed and there is nothing to open it with.
 
+use c2b_mountfs::unlock::UnlockError;
 use c2b_mountfs::{MountError, Options, Request, background, mount, ready};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -19,6 +20,7 @@ const USAGE: u8 = 1;
 const SYSTEM: u8 = 2;
 const STORAGE: u8 = 32;
 const MOUNT_POINT: u8 = 33;
+const SEALED: u8 = 34;
 
 /// Show a c2b storage as read-only folders of mailboxes
 #[derive(Parser)]
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
         Err(err) => return fail(USAGE, &err),
     };
     if !args.foreground && !background::is_child() {
-        return match background::start() {
+        return match background::start(options.reads_input()) {
             Ok(code) => ExitCode::from(code),
             Err(err) => fail(SYSTEM, &err),
         };
@@ -95,6 +97,7 @@ fn announce(request: &Request, foreground: bool) {
 fn code(error: &MountError) -> u8 {
     match error {
         MountError::MountPoint(_) => MOUNT_POINT,
+        MountError::Unlock(UnlockError::Sealed(_)) => SEALED,
         MountError::Find { .. } | MountError::Unlock(_) | MountError::Open { .. } | MountError::Read(_) => STORAGE,
         MountError::Scratch(_) | MountError::Kernel(_) | MountError::Ready(_) | MountError::Start(_) | MountError::Session(_) => SYSTEM,
     }

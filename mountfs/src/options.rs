@@ -5,7 +5,7 @@
 //! error with the nearest word that we know.
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the options come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Options {
     pub umask: u16,
     /// Where a mount in the background logs to instead of the journal.
     pub log: Option<PathBuf>,
-    /// A file with the password or recovery key of a sealed storage, instead of this machine's key.
+    /// A file with the password or recovery key of a sealed storage, instead of this machine's key; `-` for standard input.
     pub passfile: Option<PathBuf>,
     /// Where this machine's key is, when it is not in its usual place.
     pub keyfile: Option<PathBuf>,
@@ -84,6 +84,9 @@ const IGNORED: [&str; 22] = [
 /// Options of ours.
 const OURS: [&str; 7] = ["allow_other", "uid", "gid", "umask", "log", "passfile", "keyfile"];
 
+/// The file that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
 /// Options that a view cannot have.
 const REFUSED: [&str; 4] = ["suid", "dev", "exec", "allow_root"];
 
@@ -113,6 +116,7 @@ impl Options {
                 "gid" => gid = Some(group(value)?),
                 "umask" => options.umask = umask(value)?,
                 "log" => options.log = Some(absolute("log", value)?),
+                "passfile" if value == STANDARD_INPUT => options.passfile = Some(value.into()),
                 "passfile" => options.passfile = Some(absolute("passfile", value)?),
                 "keyfile" => options.keyfile = Some(absolute("keyfile", value)?),
                 "comment" => {}
@@ -128,6 +132,12 @@ impl Options {
         options.uid = uid.unwrap_or(options.uid);
         options.gid = gid.unwrap_or(options.gid);
         Ok(options)
+    }
+
+    /// Returns whether the secret is on standard input.
+    #[must_use]
+    pub fn reads_input(&self) -> bool {
+        self.passfile.as_deref() == Some(Path::new(STANDARD_INPUT))
     }
 }
 

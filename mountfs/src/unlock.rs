@@ -7,7 +7,7 @@ use c2b_storagefmt::machine_key::{self, MachineKeyError};
 use c2b_storagefmt::{Error as StorageError, ProbeKind, RecoveryKey, Unlock, probe};
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -21,6 +21,9 @@ const DAEMON_CREDENTIALS: &str = "/run/credentials/c2bd.service";
 /// The name of the credential with the machine's key.
 const CREDENTIAL: &str = "machine.key";
 
+/// Room for what standard input says, in bytes: a text that grows leaves pieces of itself behind.
+const INPUT_CAPACITY: usize = 64 * 1024;
+
 /// The permissions of group and others.
 const MODE_OTHERS: u32 = 0o077;
 
@@ -33,6 +36,9 @@ pub enum UnlockError {
     /// There is nothing to open it with.
     #[error("the storage is sealed: name a file with its password or recovery key (-o passfile=FILE), or mount it as a user who may read this machine's key")]
     Sealed(#[source] MachineKeyError),
+    /// What is typed would be seen.
+    #[error("standard input is a terminal, which would show what is typed: use `c2bctl mount`, which asks")]
+    Terminal,
     /// The file cannot be read.
     #[error("failed to read {path}")]
     Read {
@@ -59,7 +65,7 @@ pub enum UnlockError {
 pub(crate) fn unlock(storage: &Path, options: &Options) -> Result<Unlock, UnlockError> {
     let found = probe(storage).map_err(|err| UnlockError::Look(Box::new(err)))?;
     match (found.kind, &options.passfile) {
-        (ProbeKind::Storage(info), Some(file)) if info.sealed => from_file(file),
+        (ProbeKind::Storage(info), Some(file)) if info.sealed => if options.reads_input() { standard_input() } else { private(file) }.map(secret),
         (ProbeKind::Storage(info), None) if info.sealed => machine_key(options.keyfile.as_deref()).map(Unlock::Machine).map_err(UnlockError::Sealed),
         // What is no storage is refused, with its reason, when it is opened.
         _ => Ok(Unlock::Open),
@@ -80,18 +86,32 @@ fn machine_key(file: Option<&Path>) -> Result<Zeroizing<[u8; 32]>, MachineKeyErr
     }
 }
 
-/// Reads a password, or a recovery key: its check digits tell it from a password.
-fn from_file(path: &Path) -> Result<Unlock, UnlockError> {
+/// Takes a text for a password, or a recovery key: its check digits tell it from a password.
+fn secret(mut text: Zeroizing<String>) -> Unlock {
+    while text.ends_with(['\n', '\r']) {
+        text.pop();
+    }
+    if text.parse::<RecoveryKey>().is_ok() { Unlock::Recovery(text) } else { Unlock::Password(text) }
+}
+
+/// Reads a file that is its owner's alone.
+fn private(path: &Path) -> Result<Zeroizing<String>, UnlockError> {
     let fail = |err| UnlockError::Read { path: path.to_owned(), err };
     let mode = fs::metadata(path).map_err(fail)?.permissions().mode() & 0o7777;
     if mode & MODE_OTHERS != 0 {
         return Err(UnlockError::Exposed { path: path.to_owned(), mode });
     }
-    let mut text = Zeroizing::new(fs::read_to_string(path).map_err(fail)?);
-    while text.ends_with(['\n', '\r']) {
-        text.pop();
+    fs::read_to_string(path).map(Zeroizing::new).map_err(fail)
+}
+
+fn standard_input() -> Result<Zeroizing<String>, UnlockError> {
+    let input = io::stdin();
+    if input.is_terminal() {
+        return Err(UnlockError::Terminal);
     }
-    Ok(if text.parse::<RecoveryKey>().is_ok() { Unlock::Recovery(text) } else { Unlock::Password(text) })
+    let mut text = Zeroizing::new(String::with_capacity(INPUT_CAPACITY));
+    input.lock().read_to_string(&mut text).map_err(|err| UnlockError::Read { path: "standard input".into(), err })?;
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -66,6 +66,12 @@ fn a_sealed_storage_works_unattended_and_is_mounted_by_each_of_its_keys() {
         let mounted = mounted.unwrap_or_else(|| panic!("{option}: {output:?}"));
         super::backup::assert_complete(&bench, &mounted);
     }
+    std::fs::create_dir(bench.path("mnt-asked")).unwrap();
+    let asked = |args: &[&str]| bench.ctl().run(&[&["mount", "vault", &bench.text("mnt-asked")], args].concat());
+    let refused = asked(&["-o", "keyfile=/nonexistent"]);
+    assert!(refused.code == 34 && refused.stderr.contains("the storage is sealed") && refused.stderr.contains("--password-file"), "{refused:?}");
+    assert_eq!(asked(&["-o", "keyfile=/nonexistent", "--password-file", &bench.text("first")]).code, 0);
+    super::backup::assert_complete(&bench, &Mount { path: bench.path("mnt-asked") });
     let (output, mounted) = mount(&bench, "mnt-wrong", &format!("passfile={}", bench.text("wrong")));
     assert!(mounted.is_none(), "a wrong password opened it: {output:?}");
 }

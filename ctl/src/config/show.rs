@@ -10,11 +10,12 @@ use clap::Args;
 use std::io;
 
 const EXAMPLES: &str = "\
-What files leave unsaid is there with the value that holds, and secrets are not. A file that is wrong is named,
-and what was in force before it is shown. It reads like definition files, several in one.
+What files leave unsaid is there with the value that holds, and secrets are not. A file that is
+wrong is named, and what was in force before it is shown. It reads like definition files, several
+in one.
 
 Examples:
-  c2bctl config show --effective
+  c2bctl config show
   c2bctl config show | grep -A 12 'name = \"nightly\"'
   c2bctl --json config show | jq '.storages[] | {name, reserve}'";
 
@@ -22,8 +23,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ShowArgs {
-    /// Include what holds by default (it always is)
-    #[arg(long)]
+    /// Accepted, as what is shown is always what is in force
+    #[arg(long, hide = true)]
     effective: bool,
 }
 

@@ -3,6 +3,7 @@
 use crate::daemon::{Answer, Daemon};
 use crate::run::{PROGRAM, Run, run};
 use crate::sample;
+use crate::terminal::terminal_of;
 use insta::assert_snapshot;
 use serde_json::json;
 use std::fs;
@@ -69,6 +70,31 @@ fn the_message_and_the_exit_code_of_the_mount_program_are_passed_on() {
     mount.c2b: in words
     error: failed to mount archive at /mnt: mount.c2b ended with exit code 32
     ");
+}
+
+#[test]
+fn a_password_is_passed_on_and_asked_for_where_that_is_needed() {
+    let daemon = daemon();
+    installed(&daemon, 0);
+    let dir = daemon.dir().join("sbin");
+    let script = "#!/bin/sh\ncase \"$*\" in *passfile=-) echo \"mount.c2b: $* < $(cat)\" ;; *) exit 34 ;; esac\n";
+    fs::write(dir.join("mount.c2b"), script).unwrap();
+    let given = |args: &[&str]| {
+        fs::write(daemon.dir().join("secret"), "hunter2\n").unwrap();
+        fs::set_permissions(daemon.dir().join("secret"), PermissionsExt::from_mode(0o600)).unwrap();
+        let input = fs::File::open(daemon.dir().join("secret")).unwrap();
+        let mut command = Command::new(dir.join("c2bctl"));
+        command.env_clear().current_dir(daemon.dir()).arg("--socket").arg(daemon.socket()).args(["mount", "archive", "/mnt"]).args(args).stdin(input);
+        Run::of(&command.output().unwrap(), daemon.dir())
+    };
+    for args in [&["--password-file", "secret"][..], &["--password-file", "-"], &["--password-stdin"]] {
+        let run = given(args);
+        assert!(run.exit == 0 && run.stderr.contains("mount.c2b: /srv/backup/archive /mnt -o passfile=- < hunter2"), "{run}");
+    }
+    let run = given(&[]);
+    assert!(run.exit == 34 && run.stderr.contains("--password-file FILE"), "{run}");
+    let (text, exit) = terminal_of(&dir.join("c2bctl"), &daemon, "mount archive /mnt", "", "recovery key of storage archive: ", "hunter3\n");
+    assert!(exit == 0 && text.contains("-o passfile=- < hunter3"), "{exit}: {text}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::run::PROGRAM;
 use crate::sample;
 use serde_json::json;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -15,7 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the binary on a terminal of 100 columns; when the question appears, types the answer.
 fn on_terminal(daemon: &Daemon, args: &str, environment: &str, question: &str, answer: &str) -> (String, i32) {
-    let shell = format!("stty cols 100 rows 24; {environment} exec {PROGRAM} --socket {} {args}", daemon.socket().display());
+    terminal_of(Path::new(PROGRAM), daemon, args, environment, question, answer)
+}
+
+/// The same with a copy of the binary.
+pub(crate) fn terminal_of(program: &Path, daemon: &Daemon, args: &str, environment: &str, question: &str, answer: &str) -> (String, i32) {
+    let shell = format!("stty cols 100 rows 24; {environment} exec {} --socket {} {args}", program.display(), daemon.socket().display());
     let mut command = Command::new("script");
     command.args(["-qec", &shell, "/dev/null"]).env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("TZ", "UTC").env("SHELL", "/bin/sh");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
