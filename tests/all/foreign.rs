@@ -110,7 +110,7 @@ fn mime_that_differs_at_each_fetch_is_backed_up_once() {
     let bench = Bench::company(2, 80, &["--regenerate-mime"]);
     bench.job_all("all");
     bench.run("all");
-    let packs = bench.packs();
+    let packs = bench.settle("all");
     bench.run("all");
     assert_eq!(bench.packs(), packs, "unchanged items were stored again");
     assert_eq!(bench.ctl().json(&["storage", "show", "main"])["items"].as_u64(), Some(bench.served_items()));

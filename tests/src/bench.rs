@@ -92,6 +92,19 @@ impl Bench {
         self.ctl().ok(&["job", "start", job, "--wait"]);
     }
 
+    /// Runs a job until a run of it writes nothing: counters of folders in which something changed within the last
+    /// seconds are not believed, and are kept once they are. Returns the packs that there are then.
+    ///
+    /// # Panics
+    /// When each run writes something.
+    pub fn settle(&self, job: &str) -> Vec<PathBuf> {
+        crate::until("a cycle without changes writes nothing", || {
+            let before = self.packs();
+            self.run(job);
+            (self.packs() == before).then_some(before)
+        })
+    }
+
     /// Returns what the lab serves as files, as a count for each (mailbox, hash, length).
     pub fn served(&self) -> BTreeMap<(String, String, u64), u64> {
         let mut counts = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longest wait for an answer's next bytes.
@@ -29,22 +29,32 @@ pub struct Exchange {
 /// A socket that passes on to another one.
 pub struct Tap {
     path: PathBuf,
-    kept: Arc<Mutex<Vec<Exchange>>>,
+    kept: Arc<Kept>,
+}
+
+/// What went through, and how many exchanges are not over.
+#[derive(Default)]
+struct Kept {
+    state: Mutex<(Vec<Exchange>, usize)>,
+    ended: Condvar,
 }
 
 impl Tap {
     /// Listens at `path` for as long as the test runs, and passes everything on to `socket`.
     pub fn new(path: &Path, socket: &Path) -> Self {
         let listener = UnixListener::bind(path).expect("the tap's socket can be made");
-        let kept: Arc<Mutex<Vec<Exchange>>> = Arc::default();
+        let kept: Arc<Kept> = Arc::default();
         let (keeper, socket) = (kept.clone(), socket.to_owned());
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (keeper, socket) = (keeper.clone(), socket.clone());
+                keeper.state.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
                 std::thread::spawn(move || {
-                    if let Some(exchange) = pass(client, &socket) {
-                        keeper.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
-                    }
+                    let exchange = pass(client, &socket);
+                    let mut state = keeper.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.0.extend(exchange);
+                    state.1 -= 1;
+                    keeper.ended.notify_all();
                 });
             }
         });
@@ -56,9 +66,10 @@ impl Tap {
         &self.path
     }
 
-    /// Returns what went through it and is over.
+    /// Returns what went through it, once that is over.
     pub fn kept(&self) -> Vec<Exchange> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let state = self.kept.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.kept.ended.wait_while(state, |(_, open)| *open > 0).unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 }
 

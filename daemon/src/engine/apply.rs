@@ -117,6 +117,7 @@ impl Applier {
         self.moves = (counts.versions > 0).then(Moves::default);
         loop {
             self.release(is_open).await?;
+            self.look_again();
             self.launch();
             self.close_pages().await?;
             if let Some(step) = self.held.take_if(|_| self.under_way.is_empty()) {
@@ -316,8 +317,11 @@ impl Applier {
         let mailbox = self.mailbox;
         self.recent.prune(self.cycle.storage.committed());
         let live = self.cycle.read(move |catalog| catalog.live_ids(mailbox, folder, associated)).await?;
+        let gone: Vec<(ItemId, Option<ChangeMark>)> = live.into_iter().filter(|(id, _)| !seen.contains(id)).collect();
+        let ids: Vec<ItemId> = gone.iter().map(|(id, _)| id.clone()).collect();
+        self.note_left(&ids).await?;
         let mut deleted = 0;
-        for (id, change) in live.into_iter().filter(|(id, _)| !seen.contains(id)) {
+        for (id, change) in gone {
             let committed = Some(Held { folder, change });
             let held = self.recent.get(&id).map_or(committed, Clone::clone);
             deleted += 1;
@@ -427,6 +431,7 @@ impl Applier {
         let had_failed = self.ledger.clear(&id);
         let held = self.holds(vec![id.clone()]).await?.pop().flatten();
         if had_failed || held.is_some() {
+            self.note_left(std::slice::from_ref(&id)).await?;
             let item = id.clone();
             let work = move |writer: &mut Writer| {
                 if writer.delete_item(mailbox, &item)? {

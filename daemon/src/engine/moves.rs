@@ -2,7 +2,7 @@
 //!
 //! On Exchange an item that moves gets another id: one folder reports a deletion, another a new item, in any order. So new items
 //! wait until everything is listed, or until too many wait. Then those that may be one of those that left are looked at,
-//! and who is recognised is not fetched. Nothing is recognised in an item that did not leave: a copy is not a move.
+//! and who is recognised is not fetched. What the job leaves out does not wait so long: it is looked at again at the end. Nothing is recognised in an item that did not leave: a copy is not a move.
 
 use super::fetch::Wanted;
 use super::identity::{fixed, is_moved};
@@ -24,9 +24,12 @@ pub(crate) struct Moves {
     items: HashSet<ItemKey>,
     sizes: HashSet<u64>,
     waiting: Vec<Wanted>,
+    passed: Vec<Wanted>,
     keys: (RandomState, RandomState),
     /// Whether those are known that left in earlier cycles.
     pub(crate) is_complete: bool,
+    /// Whether more may be listed that leaves.
+    pub(crate) may_grow: bool,
 }
 
 /// An item that left.
@@ -66,8 +69,25 @@ impl Moves {
 
     /// Lets go of the new items: those that must be looked at, and those that are no item that left.
     pub(crate) fn release(&mut self) -> (Vec<Wanted>, Vec<Wanted>) {
-        let may_be = |wanted: &Wanted| !self.left.is_empty() && wanted.size.is_none_or(|size| self.sizes.contains(&size));
-        std::mem::take(&mut self.waiting).into_iter().partition(may_be)
+        std::mem::take(&mut self.waiting).into_iter().partition(|wanted| self.may_have_left(wanted))
+    }
+
+    /// Remembers a new item that was left out, if more may leave. Beyond a bound it is forgotten, as if it had not moved.
+    pub(crate) fn pass(&mut self, wanted: &Wanted) {
+        if self.may_grow && self.passed.len() < WAITING_MAX {
+            self.passed.push(wanted.clone());
+        }
+    }
+
+    /// Returns those that were left out and may be one that left by now, once.
+    pub(crate) fn take_passed(&mut self) -> Vec<Wanted> {
+        let mut passed = std::mem::take(&mut self.passed);
+        passed.retain(|wanted| self.may_have_left(wanted));
+        passed
+    }
+
+    fn may_have_left(&self, wanted: &Wanted) -> bool {
+        !self.left.is_empty() && wanted.size.is_none_or(|size| self.sizes.contains(&size))
     }
 
     /// Returns the item that left and arrived as `sight`; it is not one of those any more that left.

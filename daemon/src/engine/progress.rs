@@ -289,6 +289,17 @@ impl Progress {
         });
     }
 
+    /// Takes back that items were left out, since they are looked at once more.
+    pub(crate) fn readmit(&self, mailbox: MailboxIndex, items: u64) {
+        self.line(mailbox, |line, count| {
+            line.excluded = line.excluded.saturating_sub(items);
+            count(&|counters| {
+                counters.scanned = counters.scanned.saturating_sub(items);
+                counters.excluded = counters.excluded.saturating_sub(items);
+            });
+        });
+    }
+
     /// Counts an item that the writer took.
     pub(crate) fn put(&self, mailbox: MailboxIndex, put: &Put) {
         // What was lost to damage and is stored again differs in nothing that one could see.

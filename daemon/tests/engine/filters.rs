@@ -263,6 +263,33 @@ async fn a_part_that_is_left_out_is_neither_listed_nor_missed() {
     storage.close().await.unwrap();
 }
 
+/// All folders are listed anew then, and the one where it arrived comes first.
+#[tokio::test(start_paused = true)]
+async fn what_moved_since_the_filter_was_edited_is_not_lost_though_it_is_left_out() {
+    let (stand, alice, inbox) = office(&[]);
+    let now = stand.clock.now();
+    let (mail, series) = stand.server.with(|state| {
+        let other = state.add_folder(&alice, "Other", None);
+        let mail = add_old(state, now, &alice, &other, 10);
+        let series = state.add_mail(&alice, &other, "each Monday");
+        state.ages.insert(series.clone(), Facts { class: "IPM.Appointment".into(), occurs: Some(Occurs::Endless), modified: Some(now) });
+        state.series.insert(series.clone());
+        (0..9).for_each(|days| drop(add_old(state, now, &alice, &other, days)));
+        (mail, series)
+    });
+    stand.cycle().await;
+    stand.edit(older("30d"));
+    stand.server.with(|state| {
+        let other = state.folders(&alice).into_iter().find(|folder| *folder != inbox).unwrap();
+        [&mail, &series].into_iter().for_each(|id| state.move_mail(&alice, &other, &inbox, id));
+        state.forget_log();
+    });
+    let (end, info) = stand.cycle().await;
+    assert_eq!((end, info.totals.stored, info.totals.excluded), (CycleEnd::Finished, 2, 0));
+    stand.assert_equal();
+    assert!(stand.server.with(|state| state.fetched.is_empty()));
+}
+
 /// One step of a history. Numbers choose among what there is.
 #[derive(Clone, Debug)]
 enum Step {

@@ -13,6 +13,9 @@ use c2b_mailbox::{ItemId, ItemMeta, Sight};
 use c2b_storagefmt::{CommitSeq, FolderKey, ItemKey, ItemRow, Writer};
 use std::collections::HashMap;
 
+/// Items whose state is read at once.
+const ROWS_AT_ONCE: usize = 1024;
+
 /// What an item that was seen turned out to be.
 enum Found {
     /// One that left.
@@ -71,6 +74,9 @@ impl Applier {
     /// Lets go of new items that wait, when all is listed or no more can wait: what is no item that left is fetched.
     pub(super) async fn release(&mut self, is_open: bool) -> Result<(), Halt> {
         let is_due = !is_open || self.held.is_some() || self.pages.len() >= PAGES_MAX;
+        if let Some(moves) = &mut self.moves {
+            moves.may_grow = is_open || self.held.is_some();
+        }
         let Some(moves) = self.moves.as_mut().filter(|moves| moves.has_waiting() && (is_due || moves.is_full())) else { return Ok(()) };
         if !moves.is_complete {
             moves.is_complete = true;
@@ -93,11 +99,43 @@ impl Applier {
                 None => self.looks.push_back(wanted),
                 Some(Decision::Leave | Decision::NotYet(_)) => {
                     self.finish(&wanted.id, wanted.page);
+                    self.pass(&wanted);
                     aside.add(wanted, false);
                 }
             }
         }
         self.set_aside(aside).await
+    }
+
+    fn pass(&mut self, wanted: &Wanted) {
+        if let Some(moves) = &mut self.moves {
+            moves.pass(wanted);
+        }
+    }
+
+    /// When all is listed and handed over, looks again at what was left out before it was known what left.
+    pub(super) fn look_again(&mut self) {
+        let Some(moves) = self.moves.as_mut().filter(|moves| !moves.may_grow && self.under_way.is_empty()) else { return };
+        let passed = moves.take_passed();
+        self.cycle.progress.readmit(self.index, passed.len() as u64);
+        for mut wanted in passed {
+            wanted.page = self.open_page(wanted.folder, None);
+            self.expect(&wanted);
+            self.looks.push_back(wanted);
+        }
+    }
+
+    /// Notes that items left though no feed told so, before they are deleted.
+    pub(super) async fn note_left(&mut self, items: &[ItemId]) -> Result<(), Halt> {
+        let Some(moves) = &mut self.moves else { return Ok(()) };
+        // Of what was handed over since nobody knows the state.
+        let ids: Vec<ItemId> = items.iter().filter(|id| self.recent.get(id).is_none()).take(LEFT_MAX).cloned().collect();
+        for ids in ids.chunks(ROWS_AT_ONCE) {
+            let (mailbox, ids) = (self.mailbox, ids.to_vec());
+            let rows = self.cycle.read(move |catalog| catalog.present(mailbox, &ids)).await?;
+            rows.into_iter().flatten().for_each(|row| moves.leave(&row));
+        }
+        Ok(())
     }
 
     /// Records items that were recognised by their properties; the others are fetched.
@@ -126,6 +164,9 @@ impl Applier {
                 }
                 None if may_be_left_out => {
                     self.finish(&wanted.id, wanted.page);
+                    if !is_here {
+                        self.pass(&wanted);
+                    }
                     aside.add(wanted, is_here);
                 }
                 None => self.queue.push_back(wanted),
