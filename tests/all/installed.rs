@@ -222,11 +222,11 @@ fn rebooted(machine: &mut Machine) {
 }
 
 fn stopped(machine: &Machine) {
-    // Enough that it cannot be done at the moment of the stop.
-    machine.sh("/opt/c2b-lab generate /opt/more --mailboxes 4 --messages 800 --seed 5 >/dev/null; cp -r /opt/more/* /opt/company/; systemctl restart lab");
     let versions = || number(&json(machine, &["storage", "show", "main"])["versions"]);
     let stored = || number(&job(machine, "always")["run"]["totals"]["stored"]);
     let before = (versions(), stored());
+    // Enough that it cannot be done at the moment of the stop.
+    machine.sh("/opt/c2b-lab generate /opt/more --mailboxes 4 --messages 800 --seed 5 >/dev/null; cp -r /opt/more/* /opt/company/; systemctl restart lab");
     c2b_tests::until("more is being backed up", || (stored() >= before.1 + 20).then_some(()));
     let fetched = stored() - before.1;
     let secs: u64 = machine.sh("start=$(date +%s); systemctl stop c2bd; echo $(($(date +%s) - start))").parse().unwrap();

@@ -222,7 +222,10 @@ impl Applier {
                 // First of all, since Exchange keeps the change key of an item when only its read state changes.
                 (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
                     self.mark(folder, id.clone(), held.change, None, read).await?;
-                    self.marks.items.insert(id, (change_key, read));
+                    // Of what is held a newer state may have been left out for its age: then the change key is that state's.
+                    if !self.cycle.sieve.is_of_age() {
+                        self.marks.items.insert(id, (change_key, read));
+                    }
                 }
                 (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
                 (Action::Look | Action::Mark(_), held) if is_taken && self.ledger.rests(&id, change_key.as_ref(), now) => {

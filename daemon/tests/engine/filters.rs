@@ -1,6 +1,6 @@
 //! What a job leaves out, by age and by folder: it is not fetched, not deleted, and taken once it may be.
 
-use super::server::State;
+use super::server::{Mail, State};
 use super::stand::Stand;
 use c2b_api::filter::{Age, Filter, SpecialFolder};
 use c2b_mailbox::{Address, Facts, Occurs};
@@ -263,6 +263,28 @@ async fn a_part_that_is_left_out_is_neither_listed_nor_missed() {
     storage.close().await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_read_mark_does_not_hide_a_change_that_was_left_out() {
+    for pages in [1, 4] {
+        let (stand, alice, inbox) = office(&[]);
+        let now = stand.clock.now();
+        stand.server.with(|state| state.page_items = pages);
+        let mail = stand.server.with(|state| add_old(state, now, &alice, &inbox, 40));
+        stand.edit(older("30d"));
+        stand.cycle().await;
+        stand.server.with(|state| {
+            state.ages.insert(mail.clone(), Facts { class: "IPM.Note".into(), occurs: None, modified: Some(now) });
+            state.change_mail(&alice, &inbox, &mail, "written anew");
+            state.mark_mail(&alice, &inbox, &mail, true);
+        });
+        stand.cycle().await;
+        assert_eq!(held(&stand, &alice)[&mail], "of 40 days ago");
+        stand.edit(Filter::default());
+        stand.cycle().await;
+        stand.assert_equal();
+    }
+}
+
 /// All folders are listed anew then, and the one where it arrived comes first.
 #[tokio::test(start_paused = true)]
 async fn what_moved_since_the_filter_was_edited_is_not_lost_though_it_is_left_out() {
@@ -432,7 +454,14 @@ async fn cycle_and_compare(stand: &Stand, mailbox: &Address, junk: &str) {
             let was = before.iter().filter(|(place, _)| *place != junk || filter.leave_out.is_empty()).flat_map(|(_, folder)| &folder.2);
             let was = was.filter(|(_, was)| was.subject == mail.subject).collect::<Vec<_>>();
             match (takes(&filter, &facts, now), here.get(id)) {
-                (true, found) => assert_eq!(found, Some(mail), "{id} of {folder} by {filter:?}"),
+                (true, found) => {
+                    // The change key that came with a read mark is not kept where a change may have been left out.
+                    let found = found.map(|found| Mail {
+                        change_key: if filter.age.is_any() { found.change_key.clone() } else { mail.change_key.clone() },
+                        ..found.clone()
+                    });
+                    assert_eq!(found.as_ref(), Some(mail), "{id} of {folder} by {filter:?}");
+                }
                 (false, Some(found)) => assert!(!was.is_empty() && found.body == was[0].1.body, "{id} of {folder} was taken by {filter:?}"),
                 // One that changed while it was left out, and then moved, cannot be recognised.
                 (false, None) => assert!(was.iter().all(|(was, held)| *was != id && held.body != mail.body), "{id} of {folder} was dropped by {filter:?}"),
