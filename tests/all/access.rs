@@ -194,3 +194,15 @@ fn a_password_of_a_connection_is_given_once_in_a_session() {
     let recorded = bench.ctl().ok(&["audit", "show", "--action", "connection unlock"]);
     assert!(recorded.contains("failed: locked") && recorded.contains("done") && recorded.contains(OTHER_ADMIN), "{recorded}");
 }
+
+#[test]
+fn who_leaves_at_the_last_word_has_seen_it_done() {
+    let bench = Bench::company(1, 5, &[]);
+    (0..8).for_each(|_| drop(bench.ctl().ok(&["storage", "check", "main"])));
+    let outcomes = until("all that was done has an outcome", || {
+        let records = bench.ctl().json(&["audit", "show", "--action", "storage check"]);
+        let outcomes: Vec<String> = records.as_array()?.iter().filter_map(|record| Some(record["outcome"].as_str()?.to_owned())).collect();
+        (outcomes.len() == 8).then_some(outcomes)
+    });
+    assert!(outcomes.iter().all(|outcome| outcome == "done"), "{outcomes:?}");
+}

@@ -81,7 +81,7 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, ConnectInfo(peer): Conne
     let audit = gate.daemon.audit.clone();
     let begun = tokio::task::spawn_blocking(move || audit.begin(&peer, deed)).await;
     match begun {
-        Ok(Ok(seq)) => Ending { audit: gate.daemon.audit.clone(), seq, action, outcome: None }.of(next.run(request).await),
+        Ok(Ok(seq)) => Ending { audit: gate.daemon.audit.clone(), seq, action, outcome: None, tail: Vec::new() }.of(next.run(request).await),
         Ok(Err(error)) => Refusal::from(error).into_response(),
         Err(_) => Refusal::new(ErrorCode::Internal, "the audit log hit a defect of c2bd; nothing was done", "").into_response(),
     }
@@ -167,6 +167,8 @@ struct Ending {
     seq: u64,
     action: &'static str,
     outcome: Option<String>,
+    /// The last line of a stream.
+    tail: Vec<u8>,
 }
 
 impl Ending {
@@ -180,14 +182,14 @@ impl Ending {
             return response;
         }
         let (parts, body) = response.into_parts();
-        let (mut tail, mut ending) = (Vec::new(), self);
+        let mut ending = self;
         let watched = body.into_data_stream().map(Some).chain(futures_util::stream::iter([None])).filter_map(move |part| {
             // All of it, not its field only: it ends with the stream.
             let ending = &mut ending;
             match &part {
-                Some(Ok(bytes)) => keep_tail(&mut tail, bytes),
+                Some(Ok(bytes)) => keep_tail(&mut ending.tail, bytes),
                 Some(Err(_)) => {}
-                None => ending.outcome = Some(stream_outcome(&tail)),
+                None => ending.outcome = Some(stream_outcome(&ending.tail)),
             }
             std::future::ready(part)
         });
@@ -198,7 +200,8 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         let (audit, seq, action) = (self.audit.clone(), self.seq, self.action);
-        let outcome = self.outcome.take().unwrap_or_else(|| "the caller went away".to_owned());
+        // Who has read the last line need not wait for the end behind it.
+        let outcome = self.outcome.take().or_else(|| last_word(&self.tail)).unwrap_or_else(|| "the caller went away".to_owned());
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || audit.end(seq, action, outcome))),
             Err(_) => audit.end(seq, action, outcome),
@@ -217,12 +220,19 @@ fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     tail.truncate(TAIL_BYTES_MAX);
 }
 
+/// Returns how a stream ended whose last line this is. One that tells of no events has no last word, and is done when it ends.
 fn stream_outcome(tail: &[u8]) -> String {
-    let last: Value = serde_json::from_slice(tail).unwrap_or_default();
-    match (last["event"].as_str(), last["error"]["code"].as_str()) {
-        (Some("failed"), code) => format!("failed: {}", code.unwrap_or("internal")),
-        (Some("done") | None, _) => "done".to_owned(),
-        (Some(_), _) => "ended before it was done".to_owned(),
+    let tells_events = || serde_json::from_slice(tail).is_ok_and(|line: Value| line["event"].is_string());
+    last_word(tail).unwrap_or_else(|| if tells_events() { "ended before it was done" } else { "done" }.to_owned())
+}
+
+/// Returns what a line says about the outcome, if it says it.
+fn last_word(line: &[u8]) -> Option<String> {
+    let line: Value = serde_json::from_slice(line).ok()?;
+    match (line["event"].as_str(), line["error"]["code"].as_str()) {
+        (Some("failed"), code) => Some(format!("failed: {}", code.unwrap_or("internal"))),
+        (Some("done"), _) => Some("done".to_owned()),
+        _ => None,
     }
 }
 
@@ -241,5 +251,6 @@ mod tests {
             assert_eq!(stream_outcome(&tail), "failed: low-space", "cut at {at}");
         }
         assert_eq!(stream_outcome(b"{\"event\":\"progress\"}\n"), "ended before it was done");
+        assert_eq!((stream_outcome(b"{\"name\":\"nightly\"}\n").as_str(), last_word(b"{\"name\":\"nightly\"}\n")), ("done", None));
     }
 }
