@@ -206,6 +206,12 @@ pub struct JobStatus {
     /// Since when cycles fail, without one that ended well; none when the last one did, or was stopped by somebody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<DateTime<Utc>>,
+    /// Since when cycles leave something out, without one that left nothing out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning_since: Option<DateTime<Utc>>,
+    /// Whether a run goes on: in a cycle, or between two. One that waits for its activity period has none.
+    #[serde(default)]
+    pub running: bool,
     /// Whether the cycle that goes on began with another definition: this one is for the next cycle.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pending: bool,

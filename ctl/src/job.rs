@@ -235,13 +235,13 @@ async fn start(session: &Session, args: &StartArgs) -> Result<Exit, Error> {
 
 /// Returns whether a start let the job follow its activity periods again, and it does not run yet.
 fn is_armed(job: &JobStatus) -> bool {
-    job.state == JobState::Inactive && job.definition.activity.is_some() && job.next_run.is_some()
+    !job.running && job.definition.activity.is_some() && job.next_run.is_some()
 }
 
 /// Returns whether a start was refused because the job runs.
 async fn is_running(session: &Session, name: &str, error: &Error) -> bool {
     let refused = matches!(error, Error::Api(error) if error.code == ErrorCode::State);
-    refused && session.ask_of::<JobStatus>(&route::job::SHOW, name).await.is_ok_and(|job| job.state == JobState::Active)
+    refused && session.ask_of::<JobStatus>(&route::job::SHOW, name).await.is_ok_and(|job| job.running)
 }
 
 async fn stop(session: &Session, name: &str) -> Result<Exit, Error> {

@@ -24,10 +24,12 @@ use crate::secret::{Kind, SecretError, Secrets};
 use book::Book;
 use c2b_api::alert::{AlertEvent, AlertInfo, AlertKind, AlertStage, AlertStatus, AlertTest, ChannelInfo};
 use c2b_api::connection::ConnectionInfo;
+use c2b_api::job::JobStatus;
 use c2b_api::status::Status;
 use c2b_ews::Secret;
 use chrono::{DateTime, TimeDelta, Utc};
 use condition::Known;
+pub use condition::Wrong;
 use futures_util::future::join_all;
 use rules::{Mail, Rules};
 use std::collections::BTreeSet;
@@ -112,8 +114,8 @@ impl Alerts {
     }
 
     /// Takes how things stand, and begins to tell what is to be told.
-    pub fn follow(self: &Arc<Self>, status: &Status, jobs: &Jobs) {
-        self.look(status, &|job: &str| jobs.gap(job, PERIODS));
+    pub fn follow(self: &Arc<Self>, status: &Status, jobs: &Jobs, wrong: &[Wrong]) {
+        self.look(status, &|job: &JobStatus| jobs.gap(&job.definition.name, job.last_success, PERIODS), wrong);
         self.tell();
         if let Some(busy) = self.begin(PING) {
             let alerts = self.clone();
@@ -161,12 +163,12 @@ impl Alerts {
         self.secrets.put(PASSWORD, &mail_name(), password.as_bytes())
     }
 
-    fn look(&self, status: &Status, gap: &dyn Fn(&str) -> Option<TimeDelta>) {
+    fn look(&self, status: &Status, gap: &dyn Fn(&JobStatus) -> Option<TimeDelta>, wrong: &[Wrong]) {
         let (rules, now) = (lock(&self.rules).clone(), self.clock.now());
-        let found = condition::conditions(status, &rules.when, Known { gap, now });
+        let found = condition::conditions(status, &rules.when, Known { gap, wrong, now });
         let mut book = lock(&self.book);
         let before = book.clone();
-        let mut events = book.update(found, |told| rules.when.repeat.after(told), now);
+        let mut events = book.update(found, |alert| wrong.iter().any(|wrong| wrong.of == alert.object), |told| rules.when.repeat.after(told), now);
         events.retain(|event| rules.when.recovery || event.stage != AlertStage::Recovered);
         for event in &events {
             info!(kind = event.alert.kind.word(), object = event.alert.object, stage = ?event.stage, "alert");
@@ -245,14 +247,17 @@ impl Alerts {
     /// Says of jobs, each with the end of its last good cycle, that they live.
     async fn ping(&self, successes: Vec<(String, DateTime<Utc>)>) {
         let Some(rules) = lock(&self.rules).ping.clone() else { return };
-        for (name, success) in successes {
+        let mut tried = false;
+        let keys: Vec<String> = successes.iter().map(|(name, _)| format!("{PING} {name}")).collect();
+        for ((name, success), key) in successes.into_iter().zip(&keys) {
             let urls: Vec<&Url> = rules.jobs.get(&name).into_iter().chain(&rules.url).collect();
             {
                 let book = lock(&self.book);
-                if urls.is_empty() || book.pinged.get(&name) == Some(&success) || is_left_alone(&book, PING, self.clock.now()) {
+                if urls.is_empty() || book.pinged.get(&name) == Some(&success) || is_left_alone(&book, key, self.clock.now()) {
                     continue;
                 }
             }
+            tried = true;
             let mut problem = None;
             for url in urls {
                 problem = problem.or(get(url).await.err());
@@ -260,6 +265,11 @@ impl Alerts {
             if problem.is_none() {
                 lock(&self.book).pinged.insert(name, success);
             }
+            self.note(key, 0, problem);
+        }
+        if tried {
+            // What does not work for one job says so, whatever works for the others.
+            let problem = keys.iter().find_map(|key| lock(&self.book).went.get(key)?.problem.clone());
             self.note(PING, 0, problem);
         }
     }

@@ -1,7 +1,7 @@
 //! The daemon as a whole: what it is made of, how it starts, reloads and ends.
 
 use crate::access::Access;
-use crate::alerts::{Alerts, LOOK_INTERVAL};
+use crate::alerts::{Alerts, LOOK_INTERVAL, Wrong};
 use crate::api;
 use crate::atomic::{self, FileError};
 use crate::audit::AuditLog;
@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::connections::found::FoundServers;
 use crate::definition::Definitions;
+use crate::definition::text::BadFile;
 use crate::failure::{self, chain};
 use crate::jobs::Jobs;
 use crate::machine::MachineKey;
@@ -166,7 +167,7 @@ impl Daemon {
             tokio::time::sleep(LOOK_INTERVAL).await;
             if self.alerts.is_used() {
                 let status = self.status().await;
-                self.alerts.follow(&status, &self.jobs);
+                self.alerts.follow(&status, &self.jobs, &self.wrong_definitions());
             }
         }
     }
@@ -252,6 +253,7 @@ impl Daemon {
         self.connections.refresh();
         self.jobs.follow_definitions().await;
         self.storages.follow_definitions().await;
+        self.jobs.resume().await;
         systemd::ready("ready");
     }
 
@@ -268,10 +270,40 @@ impl Daemon {
         of_path.into_iter().chain(named.and_then(name)).collect()
     }
 
+    /// Returns the definitions and settings that are wrong, for those who are told by alerts.
+    fn wrong_definitions(&self) -> Vec<Wrong> {
+        let definitions = self.definitions.known().bad.clone();
+        let files = definitions.into_iter().chain(self.settings.bad()).chain(self.access.bad()).chain(self.alerts.bad());
+        let of_file = |bad: BadFile| {
+            let of = kind_of(&bad.path).zip(bad.path.file_stem()).map(|(kind, stem)| format!("{kind} {}", stem.to_string_lossy())).unwrap_or_default();
+            let hint = format!(
+                "{}{}what was in force before stays so as long as c2bd runs; after the change: systemctl reload c2bd",
+                bad.hint,
+                if bad.hint.is_empty() { "" } else { "; " }
+            );
+            Wrong { object: format!("file {}", bad.path.display()), of, message: bad.to_string(), hint }
+        };
+        let of_job = |news: String| {
+            let (object, message) = news.split_once(": ").map_or((news.clone(), news.clone()), |(object, message)| (object.to_owned(), message.to_owned()));
+            Wrong { object, of: String::new(), message, hint: "see `c2bctl config check`".to_owned() }
+        };
+        files.map(of_file).chain(self.jobs.dangling().into_iter().map(of_job)).collect()
+    }
+
     fn tell_bad_files(&self) {
         for bad in self.definitions.known().bad.iter().chain(&self.settings.bad()).chain(&self.access.bad()) {
             error!(file = %bad.path.display(), line = bad.line, problem = %bad, "definition file not usable");
         }
+    }
+}
+
+/// Returns what is defined in the folder of this file.
+fn kind_of(file: &Path) -> Option<&'static str> {
+    match file.parent()?.file_name()?.to_str()? {
+        "jobs" => Some("job"),
+        "storages" => Some("storage"),
+        "connections" => Some("connection"),
+        _ => None,
     }
 }
 
@@ -304,6 +336,8 @@ fn news_of(job: &JobStatus) -> Vec<String> {
     let mut news = Vec::new();
     match job.state {
         JobState::Error => news.push(format!("job {name}: {}", job.detail)),
+        // It tries again.
+        JobState::Active if job.failing_since.is_some() => news.push(format!("job {name} fails, and is {}: see `c2bctl job show {name}`", job.detail)),
         JobState::Active if job.detail.starts_with("paused: ") => news.push(format!("job {name} is {}", job.detail)),
         JobState::FinishedWithWarnings => news.push(format!("job {name} finished with warnings: see `c2bctl job show {name}`")),
         JobState::Inactive | JobState::Active | JobState::Finished => {}

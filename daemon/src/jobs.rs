@@ -260,14 +260,15 @@ impl Jobs {
         news
     }
 
-    /// Goes on with the jobs that were running when the daemon before this one ended, however it ended.
+    /// Goes on with the jobs that were running when the daemon before this one ended, however it ended; also with those whose
+    /// definition could not be read since.
     pub async fn resume(self: &Arc<Self>) {
         let names: Vec<Name> = self.definitions.known().jobs.keys().cloned().collect();
         for name in names {
             let handle = self.handle(&name);
             let Ok(job) = self.get(&name) else { continue };
             // Whoever has activity periods is begun by them.
-            if handle.goes_on() && !job.definition.disabled && (job.definition.activity.is_none() || handle.is_beyond()) {
+            if handle.goes_on() && !handle.is_running() && !job.definition.disabled && (job.definition.activity.is_none() || handle.is_beyond()) {
                 info!(job = %name, "job goes on");
                 if let Err(error) = self.begin(&handle, Beginning { resumed: true, beyond: handle.is_beyond() }) {
                     warn!(job = %name, error = error.message, "job does not go on");

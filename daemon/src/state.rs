@@ -47,6 +47,10 @@ pub struct JobRecord {
     pub failed_in_a_row: u32,
     /// Since when cycles fail, without one that ended well.
     pub failing_since: Option<DateTime<Utc>>,
+    /// Why the last of them failed; empty when none did.
+    pub failed_with: String,
+    /// Since when cycles end with warnings, without one that left nothing out.
+    pub warning_since: Option<DateTime<Utc>>,
     /// The last cycle that is over.
     pub last_cycle: Option<CycleInfo>,
     /// Somebody stopped it: its activity periods do not start it until somebody does.
@@ -146,6 +150,28 @@ impl CoverageGroup {
     }
 }
 
+impl JobRecord {
+    /// Takes times that are still to come for `now`: they are of a clock that ran ahead, and would be waited for. Returns
+    /// whether there were any.
+    pub fn end_future(&mut self, now: DateTime<Utc>) -> bool {
+        let times = [
+            &mut self.last_success,
+            &mut self.previous_start,
+            &mut self.failing_since,
+            &mut self.warning_since,
+            &mut self.cycle_ended,
+            &mut self.ran,
+            &mut self.seen,
+        ];
+        let mut found = false;
+        for time in times.into_iter().flatten().filter(|time| **time > now) {
+            *time = now;
+            found = true;
+        }
+        found
+    }
+}
+
 impl Default for JobRecord {
     fn default() -> Self {
         Self {
@@ -158,6 +184,8 @@ impl Default for JobRecord {
             previous_start: None,
             failed_in_a_row: 0,
             failing_since: None,
+            failed_with: String::new(),
+            warning_since: None,
             last_cycle: None,
             held: false,
             unfinished: false,

@@ -89,6 +89,7 @@ impl Storages {
         }
         self.definitions.remove::<Storage>(name).map_err(|error| failure::file(&error))?;
         self.close(name).await;
+        self.forget_schedule(name).map_err(|error| failure::file(&error))?;
         info!(storage = %name, %user, path = %storage.path.display(), "storage forgotten");
         Ok(())
     }

@@ -42,6 +42,11 @@ pub(super) fn tell(output: &Output, job: &JobStatus) -> Result<Exit, Error> {
             output.complain(Paint::Bad, &format!("job {name} did not finish: {how}"), &format!("go on with `c2bctl job start {name}`"));
             Ok(Exit::FAILED)
         }
+        // The end of an activity period is no failure: the next one goes on with it.
+        JobState::Active if !job.running && job.next_run.is_some() => {
+            tell_problems(output, problems);
+            Ok(Exit::OK)
+        }
         JobState::Active => Err(Error::WentAway),
     }
 }
@@ -53,6 +58,7 @@ pub(super) fn summary(job: &JobStatus) -> String {
         JobState::FinishedWithWarnings => "finished with warnings",
         JobState::Error => "failed",
         JobState::Inactive => "was stopped",
+        JobState::Active if !job.running => "does not run now",
         JobState::Active => "runs",
     };
     let mut text = format!("job {} {word}", human::text::line(&job.definition.name));

@@ -24,9 +24,13 @@ pub(super) async fn wait(session: &Session, name: &str) -> Result<Exit, Error> {
 pub(super) async fn watch(session: &Session, name: Option<&str>) -> Result<Exit, Error> {
     if let Some(name) = name {
         let job: JobStatus = session.ask_of(&route::job::SHOW, name).await?;
-        if job.state != JobState::Active {
+        if !job.running {
             if session.output.is_json() {
                 session.output.value(&job)?;
+            }
+            if job.state == JobState::Active {
+                session.output.note(&format!("job {name} does not run now: {}", job.detail));
+                return Ok(Exit::OK);
             }
             session.output.note(&format!("job {name} does not run: this is how its last run ended"));
             return if job.run.is_none() { Ok(Exit::OK) } else { outcome::tell(&session.output, &job) };
@@ -34,7 +38,7 @@ pub(super) async fn watch(session: &Session, name: Option<&str>) -> Result<Exit,
         return follow(session, &[name.to_owned()]).await;
     }
     let jobs: Vec<JobStatus> = session.ask(&route::job::LIST).await?;
-    let active = jobs.iter().filter(|job| job.state == JobState::Active);
+    let active = jobs.iter().filter(|job| job.running);
     let names: Vec<String> = active.map(|job| job.definition.name.clone()).collect();
     if names.is_empty() {
         session.output.note("no job runs now");

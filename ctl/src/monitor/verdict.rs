@@ -142,6 +142,8 @@ fn judge_job(verdict: &mut Verdict, job: &JobStatus, max_age: Span, now: DateTim
     let detail = if job.detail.is_empty() { String::new() } else { format!(": {}", job.detail) };
     let is_stale = job.last_success.is_none_or(|time| time < max_age.before(now));
     match (job.last_success, job.state) {
+        // While it tries again, too.
+        (_, JobState::Active) if job.failing_since.is_some() => verdict.add(Level::Critical, format!("job {name} fails{detail}")),
         (_, JobState::Error) => verdict.add(Level::Critical, format!("job {name} failed{detail}")),
         (None, JobState::Active) => verdict.add(Level::Warning, format!("job {name} has not succeeded yet{detail}")),
         (None, _) => verdict.add(Level::Critical, format!("job {name} never succeeded{detail}")),

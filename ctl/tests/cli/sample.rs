@@ -85,7 +85,7 @@ pub(crate) fn job_new() -> Value {
         "definition": {
             "name": "nightly", "connection": "main", "storage": "archive", "source": { "all-except": [] }, "continuity": "one-time"
         },
-        "state": "inactive", "detail": "", "run": null, "last-success": null, "next-run": null, "failures": 0
+        "state": "inactive", "detail": "", "run": null, "last-success": null, "next-run": null, "failures": 0, "running": false
     })
 }
 
@@ -101,6 +101,7 @@ pub(crate) fn job_running(stored: u64) -> Value {
     let mut job = job_new();
     job["state"] = json!("active");
     job["detail"] = json!("running");
+    job["running"] = json!(true);
     job["run"] = json!({
         "started": "2026-11-21T22:10:00Z", "ended": null, "cycle": 1,
         "totals": { "scanned": stored, "stored": stored, "excluded": 0, "failed": 0, "deleted": 0, "bytes": stored * 20_000, "new-bytes": stored * 7_000 },
@@ -115,6 +116,7 @@ pub(crate) fn job_running(stored: u64) -> Value {
 pub(crate) fn job_ended(state: &str, detail: &str, failures: u64, problems: Value) -> Value {
     let mut job = job_running(1000 - failures);
     job["state"] = json!(state);
+    job["running"] = json!(false);
     job["detail"] = json!(detail);
     job["failures"] = json!(failures);
     job["run"]["ended"] = json!("2026-11-21T22:12:05Z");

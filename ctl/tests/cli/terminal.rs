@@ -204,6 +204,7 @@ fn a_job_is_made_by_answering_questions() {
             ("From when to when", &format!("{}22:00-06:00\r", "\u{7f}".repeat(11))),
             ("Every how many days", "\r"),
             ("First day", "\r"),
+            ("Last day", "\r"),
             ("Time zone", "Europe/Warsaw\r"),
             ("Make good for a period", "y\r"),
             ("> Items", &DOWN.repeat(2)),

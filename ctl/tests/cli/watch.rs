@@ -233,3 +233,15 @@ fn lines_come_once_a_second_at_most() {
     assert_eq!(run.exit, 0);
     assert!(run.stdout.lines().count() < 20, "{run}");
 }
+
+#[test]
+fn a_job_that_waits_for_its_activity_period_is_no_failure() {
+    let mut waiting = sample::job_running(7);
+    (waiting["running"], waiting["detail"], waiting["next-run"]) = (json!(false), json!("paused until 22:00"), json!("2026-11-22T22:00:00Z"));
+    let show = ("GET /v1/jobs/nightly", Answer::Json(200, waiting.clone()));
+    let watched = run(&Daemon::new([show]), "job watch nightly");
+    assert!(watched.exit == 0 && watched.stderr.contains("job nightly does not run now: paused until 22:00"), "{watched}");
+    // Its period ended while somebody waited.
+    let waited = run(&daemon(Answer::Lines(vec![sample::job_running(5), waiting])), "job start nightly --wait");
+    assert!(waited.exit == 0 && waited.stdout.contains("job nightly does not run now"), "{waited}");
+}

@@ -40,10 +40,21 @@ pub(super) struct Went {
 }
 
 impl Book {
-    /// Takes the troubles that there are now; returns what is to be told.
-    pub(super) fn update(&mut self, found: Vec<AlertInfo>, repeat: impl Fn(DateTime<Utc>) -> DateTime<Utc>, now: DateTime<Utc>) -> Vec<AlertEvent> {
+    /// Takes the troubles that there are now; returns what is to be told. Of what `is_unseen` nobody knows whether it is over.
+    pub(super) fn update(
+        &mut self,
+        mut found: Vec<AlertInfo>,
+        is_unseen: impl Fn(&AlertInfo) -> bool,
+        repeat: impl Fn(DateTime<Utc>) -> DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Vec<AlertEvent> {
         let mut events = Vec::new();
         let before = std::mem::take(&mut self.open);
+        for open in &before {
+            if is_unseen(&open.alert) && !found.iter().any(|alert| is_same(alert, &open.alert)) {
+                found.push(open.alert.clone());
+            }
+        }
         for open in &before {
             if !found.iter().any(|alert| is_same(alert, &open.alert)) {
                 events.push(AlertEvent { stage: AlertStage::Recovered, time: now, alert: open.alert.clone() });
@@ -108,7 +119,8 @@ impl Book {
     /// Forgets the ways that there are no more.
     pub(super) fn keep(&mut self, ways: &[&str]) {
         self.waiting.retain(|way, _| ways.contains(&way.as_str()));
-        self.went.retain(|way, _| ways.contains(&way.as_str()));
+        // Of each way, what it has parts of its own for: `ping nightly`.
+        self.went.retain(|way, _| ways.iter().any(|kept| way == kept || way.strip_prefix(kept).is_some_and(|part| part.starts_with(' '))));
     }
 }
 
@@ -135,7 +147,7 @@ mod tests {
         let (mut book, now) = (Book::default(), DateTime::UNIX_EPOCH + TimeDelta::days(1000));
         let week = |time: DateTime<Utc>| time + TimeDelta::days(7);
         let mut at = |days: i64, objects: &[&str]| {
-            let events = book.update(objects.iter().map(|object| alert(object)).collect(), week, now + TimeDelta::days(days));
+            let events = book.update(objects.iter().map(|object| alert(object)).collect(), |_| false, week, now + TimeDelta::days(days));
             // It is written and read again between any two looks.
             book = serde_json::from_slice(&serde_json::to_vec(&book).unwrap()).unwrap();
             events

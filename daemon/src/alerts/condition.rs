@@ -12,8 +12,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     /// The longest time from one activity period of a job to the next; none for a job without.
-    pub(super) gap: &'a dyn Fn(&str) -> Option<TimeDelta>,
+    pub(super) gap: &'a dyn Fn(&JobStatus) -> Option<TimeDelta>,
+    /// Definitions that are wrong.
+    pub(super) wrong: &'a [Wrong],
     pub(super) now: DateTime<Utc>,
+}
+
+/// A definition that cannot be understood, or lacks a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What it is about: `file /etc/c2b/jobs/nightly.toml`, `job nightly`.
+    pub object: String,
+    /// Whose definition it is, as other alerts name it; empty when it is nobody's.
+    pub of: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// Returns the troubles there are. A trouble is the same as before when kind and object are.
@@ -21,7 +36,11 @@ pub(super) fn conditions(status: &Status, when: &When, known: Known<'_>) -> Vec<
     let jobs = status.jobs.iter().flat_map(|job| of_job(job, when, known));
     let storages = status.storages.iter().flat_map(|storage| of_storage(storage, known.now));
     let connections = status.connections.iter().flat_map(|connection| of_connection(connection, when, known.now));
-    let mut found: Vec<AlertInfo> = jobs.chain(storages).chain(connections).collect();
+    let definitions = known.wrong.iter().map(|wrong| {
+        let Wrong { object, message, hint, .. } = wrong.clone();
+        AlertInfo { kind: AlertKind::Configuration, object, message, hint, since: known.now }
+    });
+    let mut found: Vec<AlertInfo> = jobs.chain(storages).chain(connections).chain(definitions).collect();
     found.retain(|alert| !when.except.contains(&alert.kind));
     found
 }
@@ -40,13 +59,13 @@ fn of_job(job: &JobStatus, when: &When, known: Known<'_>) -> Vec<AlertInfo> {
             let hint = hint.unwrap_or_else(|| format!("see `c2bctl job show {name}` and `journalctl -u c2bd`"));
             found.push(AlertInfo { kind: AlertKind::Failure, object: object.clone(), message, hint, since });
         }
-    } else if let Some(cycle) = job.last_cycle.as_ref().filter(|cycle| cycle.end == "finished-with-warnings") {
+    } else if let Some(since) = job.warning_since {
         let message = match job.failures {
             0 => "the last cycle left some things out".to_owned(),
             items => format!("{items} items could not be backed up"),
         };
         let hint = format!("`c2bctl job failures {name}` and `c2bctl job show {name}` say which, and why");
-        found.push(AlertInfo { kind: AlertKind::Warnings, object: object.clone(), message, hint, since: cycle.ended });
+        found.push(AlertInfo { kind: AlertKind::Warnings, object: object.clone(), message, hint, since });
     }
     if let Some((since, limit)) = silence(job, when, known) {
         let message = match job.last_success {
@@ -61,7 +80,7 @@ fn of_job(job: &JobStatus, when: &When, known: Known<'_>) -> Vec<AlertInfo> {
 
 /// Returns since when a job should have had a cycle that ended well, and how long that may take.
 fn silence(job: &JobStatus, when: &When, known: Known<'_>) -> Option<(DateTime<Utc>, TimeDelta)> {
-    let gap = (known.gap)(&job.definition.name);
+    let gap = (known.gap)(job);
     let is_awaited = !job.definition.disabled && (matches!(job.state, JobState::Active | JobState::Error) || job.next_run.is_some());
     let interval = match (&job.definition.continuity, gap) {
         (_, Some(gap)) => gap,
@@ -155,8 +174,8 @@ mod tests {
     }
 
     fn kinds(status: &Status, when: &When, gap_days: Option<i64>) -> Vec<AlertKind> {
-        let gap = |_: &str| gap_days.map(TimeDelta::days);
-        conditions(status, when, Known { gap: &gap, now: now() }).into_iter().map(|alert| alert.kind).collect()
+        let gap = |_: &JobStatus| gap_days.map(TimeDelta::days);
+        conditions(status, when, Known { gap: &gap, wrong: &[], now: now() }).into_iter().map(|alert| alert.kind).collect()
     }
 
     fn cycle(end: &str, hours: i64) -> Value {
@@ -172,7 +191,9 @@ mod tests {
             (json!({"failing-since": now(), "last-cycle": cycle("failed", 1), "state": "error"}), None, vec![AlertKind::Failure]),
             // While it tries again.
             (json!({"failing-since": now(), "last-cycle": cycle("failed", 1), "state": "active"}), None, vec![AlertKind::Failure]),
-            (json!({"last-cycle": cycle("finished-with-warnings", 1), "failures": 3}), None, vec![AlertKind::Warnings]),
+            (json!({"warning-since": now(), "last-cycle": cycle("finished-with-warnings", 1), "failures": 3}), None, vec![AlertKind::Warnings]),
+            // Nobody has seen that it is better.
+            (json!({"warning-since": now(), "last-cycle": cycle("paused", 1)}), None, vec![AlertKind::Warnings]),
             (json!({"last-cycle": cycle("stopped", 1), "state": "inactive"}), None, vec![]),
             (json!({"last-cycle": cycle("paused", 1)}), None, vec![]),
             (json!({"last-success": "2026-11-21T09:00:00Z"}), None, vec![AlertKind::Silence]),
@@ -189,7 +210,7 @@ mod tests {
             assert_eq!(kinds(&status(job.clone()), &when, gap), expected, "{job} {gap:?}");
         }
         let quiet = When { except: vec![AlertKind::Warnings], ..When::default() };
-        assert!(kinds(&status(json!({"last-cycle": cycle("finished-with-warnings", 1)})), &quiet, None).is_empty());
+        assert!(kinds(&status(json!({"warning-since": now()})), &quiet, None).is_empty());
         let strict = When { silence_at_least: Span::hours(2), silence_factor: 3, ..When::default() };
         assert_eq!(kinds(&status(json!({"last-success": "2026-11-22T09:00:00Z"})), &strict, None), [AlertKind::Silence]);
     }

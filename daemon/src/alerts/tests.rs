@@ -97,7 +97,7 @@ impl Told {
         let (version, bad_news) = (String::new(), Vec::new());
         let storages = troubles.iter().map(storage).collect();
         let (api_version, jobs, connections) = (String::new(), Vec::new(), Vec::new());
-        self.alerts.look(&Status { version, api_version, now, started: now, pid: 1, bad_news, jobs, storages, connections }, &|_: &str| None);
+        self.alerts.look(&Status { version, api_version, now, started: now, pid: 1, bad_news, jobs, storages, connections }, &|_: &JobStatus| None, &[]);
         self.alerts.tell()
     }
 

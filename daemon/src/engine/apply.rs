@@ -204,6 +204,9 @@ impl Applier {
             let Planned { id, change_key, told, action } = one;
             let row = rows.remove(&id);
             self.marks.items.remove(&id);
+            if let Some(moves) = &mut self.moves {
+                moves.unpass(&id);
+            }
             // A listing that tells read states tells of marks, too.
             let action = reads.get(&id).map_or(action, |read| Action::Mark(*read));
             // A mark says nothing about how old the item is, and of what may be associated age does not decide.
@@ -220,7 +223,7 @@ impl Applier {
                     self.drop_item(folder, id, held).await?;
                 }
                 // First of all, since Exchange keeps the change key of an item when only its read state changes.
-                (Action::Mark(read), Some(held)) if held.folder == folder && self.ledger.get(&id).is_none() => {
+                (Action::Mark(read), Some(held)) if held.folder == folder && (is_current || self.ledger.get(&id).is_none()) => {
                     self.mark(folder, id.clone(), held.change, None, read).await?;
                     // Of what is held a newer state may have been left out for its age: then the change key is that state's.
                     if !self.cycle.sieve.is_of_age() {
@@ -228,7 +231,7 @@ impl Applier {
                     }
                 }
                 (Action::Look | Action::Mark(_), _) if is_current => unchanged += 1,
-                (Action::Look | Action::Mark(_), held) if is_taken && self.ledger.rests(&id, change_key.as_ref(), now) => {
+                (Action::Look | Action::Mark(_), held) if is_taken && self.ledger.rests(&id, folder, change_key.as_ref(), now) => {
                     self.cycle.progress.failed(self.index, held.is_some());
                 }
                 (action, held) => {
@@ -304,11 +307,13 @@ impl Applier {
             return self.stop_waiting(folder, id).await;
         }
         let (index, progress) = (self.index, self.cycle.progress.clone());
+        // Where it went it failed: that outlasts its end here.
+        let elsewhere = self.ledger.get(&id).cloned();
         let work = move |writer: &mut Writer| {
             if writer.delete_item(mailbox, &item)? {
                 progress.deleted(index);
             }
-            Ok(())
+            elsewhere.map_or(Ok(()), |failure| writer.put_failure(mailbox, failure))
         };
         let ticket = self.cycle.submit(work).await?;
         self.recent.note(id, ticket, None);
@@ -353,7 +358,7 @@ impl Applier {
         };
         self.waiting -= usize::from(waited);
         let done = done?;
-        let (mut seen, mut aside) = (Vec::new(), Aside::default());
+        let mut seen = Vec::new();
         for (wanted, outcome) in done.known {
             let (id, page) = (wanted.id.clone(), wanted.page);
             match outcome {
@@ -361,9 +366,7 @@ impl Applier {
                     seen.push((wanted, *sight));
                     continue;
                 }
-                Outcome::Unseen if wanted.is_left_out() => {
-                    aside.add(wanted, false);
-                }
+                // One that is left out was looked at since it may be held elsewhere: rather one too many is stored.
                 Outcome::Unseen => {
                     self.queue.push_back(wanted);
                     continue;
@@ -374,7 +377,6 @@ impl Applier {
             }
             self.finish(&id, page);
         }
-        self.set_aside(aside).await?;
         if !seen.is_empty() {
             self.judge(seen).await?;
         }

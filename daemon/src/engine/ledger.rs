@@ -53,9 +53,10 @@ impl Ledger {
         dead
     }
 
-    /// Returns whether this state of the item failed before and its time has not come.
-    pub(crate) fn rests(&self, id: &ItemId, change_key: Option<&ChangeKey>, now: DateTime<Utc>) -> bool {
-        self.entries.get(id).is_some_and(|failure| change_key.is_some() && failure.change_key.as_ref() == change_key && !is_due(failure, now))
+    /// Returns whether this state of the item failed before in this folder and its time has not come.
+    pub(crate) fn rests(&self, id: &ItemId, folder: FolderKey, change_key: Option<&ChangeKey>, now: DateTime<Utc>) -> bool {
+        let is_it = |failure: &Failure| failure.folder == folder && change_key.is_some() && failure.change_key.as_ref() == change_key;
+        self.entries.get(id).is_some_and(|failure| is_it(failure) && !is_due(failure, now))
     }
 
     /// Returns the items that failed in a folder.
@@ -111,7 +112,8 @@ fn next_try(attempts: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 }
 
 fn is_due(failure: &Failure, now: DateTime<Utc>) -> bool {
-    failure.next_try.is_some_and(|time| time <= now)
+    // One that was tried in the future was tried by a clock that ran ahead.
+    failure.next_try.is_some_and(|time| time <= now || failure.last_seen > now)
 }
 
 fn sorted<'a>(entries: impl Iterator<Item = &'a Failure>) -> Vec<Failure> {
@@ -136,15 +138,16 @@ mod tests {
         loop {
             let failure = ledger.fail(one("1"), "j", now, |_| ());
             let Some(next) = failure.next_try else { break };
-            assert!(ledger.due(now).is_empty() && ledger.rests(&failure.id, failure.change_key.as_ref(), now));
+            assert!(ledger.due(now).is_empty() && ledger.rests(&failure.id, FolderKey(1), failure.change_key.as_ref(), now));
             assert_eq!(ledger.due(next).len(), 1);
             waits.push((next - now).num_minutes());
             now = next;
         }
         assert_eq!(waits, [1, 5, 15, 60, 240, 1440, 1440, 1440, 1440]);
         let id = ItemId::new("i");
-        assert!(ledger.rests(&id, Some(&ChangeKey::new("1")), now + TimeDelta::days(99)), "a hopeless item is tried again");
-        assert!(!ledger.rests(&id, Some(&ChangeKey::new("2")), now), "a changed item has to wait");
+        assert!(ledger.rests(&id, FolderKey(1), Some(&ChangeKey::new("1")), now + TimeDelta::days(99)), "a hopeless item is tried again");
+        assert!(!ledger.rests(&id, FolderKey(1), Some(&ChangeKey::new("2")), now), "a changed item has to wait");
+        assert!(!ledger.rests(&id, FolderKey(2), Some(&ChangeKey::new("1")), now), "a moved item has to wait");
         let failure = ledger.fail(one("2"), "j", now, |_| ());
         assert_eq!((failure.attempts, failure.first_seen), (1, DateTime::<Utc>::UNIX_EPOCH));
     }

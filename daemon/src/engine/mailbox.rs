@@ -12,8 +12,8 @@ use super::public;
 use super::queue::{Claim, Place};
 use super::tree::{self, Tree};
 use c2b_mailbox::Address;
-use c2b_storagefmt::{CursorScope, FolderKey};
-use std::collections::HashSet;
+use c2b_storagefmt::{CursorScope, Failure, FolderKey};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -82,14 +82,21 @@ async fn work(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Address, claim:
     let (unlisted, ()) = tokio::try_join!(list(cycle, address, index, &tree, pages), applier.run(listing))?;
     // Listing may have shown what the source lacks.
     tell_coverage(cycle, address, &tree);
+    let there = there(&tree);
     let due = applier.ledger.due(cycle.clock.now());
-    applier.retry(due).await?;
-    applier.ripen(tree.folders.iter().map(|folder| folder.key).collect()).await?;
+    applier.retry(due.into_iter().filter(|failure| there.contains(&failure.folder)).collect()).await?;
+    applier.ripen(there.into_iter().collect()).await?;
     let after = count_rest(cycle, index, &tree, unlisted).await?;
     cycle.progress.suspect(index, before, after);
     end(cycle, &tree, claim).await?;
     cycle.progress.phase(index, Phase::Done);
     Ok(())
+}
+
+/// Returns the folders whose items may be asked for. Of one that is away it is not known whether it is hidden only, and then
+/// nothing is found in it.
+fn there(tree: &Tree) -> BTreeSet<FolderKey> {
+    tree.folders.iter().filter(|folder| !folder.is_away).map(|folder| folder.key).collect()
 }
 
 /// Tells what the cycle covers of the mailbox.
@@ -136,7 +143,8 @@ pub(crate) async fn retry(cycle: &Arc<Cycle>, index: MailboxIndex, address: &Add
     // It costs a request, and tells which folders the failures are in now.
     let tree = tree::update(cycle, address).await?;
     let ledger = ledger(cycle, &tree).await?;
-    let hopeful = ledger.hopeful();
+    let there = there(&tree);
+    let hopeful: Vec<_> = ledger.hopeful().into_iter().filter(|failure| there.contains(&failure.folder)).collect();
     if hopeful.is_empty() {
         return Ok(());
     }
@@ -190,7 +198,10 @@ async fn is_erased(cycle: &Cycle, address: &Address) -> Result<bool, Halt> {
 async fn ledger(cycle: &Cycle, tree: &Tree) -> Result<Ledger, Halt> {
     let mailbox = tree.mailbox;
     let failures = cycle.read(move |catalog| catalog.failures(Some(mailbox))).await?;
-    let mut ledger = Ledger::new(failures.into_iter().map(|(_, failure)| failure));
+    let left_out: HashSet<_> = tree.left_out.iter().map(|place| place.key).collect();
+    // What failed for another job in a folder that this one leaves out is none of its business.
+    let of_others = |failure: &Failure| left_out.contains(&failure.folder) && failure.job != cycle.job;
+    let mut ledger = Ledger::new(failures.into_iter().map(|(_, failure)| failure).filter(|failure| !of_others(failure)));
     let living: HashSet<_> = tree.folders.iter().map(|folder| folder.key).collect();
     for folder in tree.left_out.iter().map(|place| place.key).filter(|folder| !ledger.within(*folder).is_empty()) {
         // Nobody tries again there. Should the job ever take the folder again, all of it must be listed.

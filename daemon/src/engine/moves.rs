@@ -6,7 +6,7 @@
 
 use super::fetch::Wanted;
 use super::identity::{fixed, is_moved};
-use c2b_mailbox::{Fidelity, ItemMeta, Sight};
+use c2b_mailbox::{Fidelity, ItemId, ItemMeta, Sight};
 use c2b_storagefmt::{ContentId, ItemKey, ItemRow};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -24,7 +24,7 @@ pub(crate) struct Moves {
     items: HashSet<ItemKey>,
     sizes: HashSet<u64>,
     waiting: Vec<Wanted>,
-    passed: Vec<Wanted>,
+    passed: HashMap<ItemId, Wanted>,
     keys: (RandomState, RandomState),
     /// Whether those are known that left in earlier cycles.
     pub(crate) is_complete: bool,
@@ -72,17 +72,22 @@ impl Moves {
         std::mem::take(&mut self.waiting).into_iter().partition(|wanted| self.may_have_left(wanted))
     }
 
-    /// Remembers a new item that was left out, if more may leave. Beyond a bound it is forgotten, as if it had not moved.
+    /// Remembers a new item that was left out, if more may leave; at most as many as may have left.
     pub(crate) fn pass(&mut self, wanted: &Wanted) {
-        if self.may_grow && self.passed.len() < WAITING_MAX {
-            self.passed.push(wanted.clone());
+        if self.may_grow && self.passed.len() < LEFT_MAX {
+            self.passed.insert(wanted.id.clone(), wanted.clone());
         }
+    }
+
+    /// Forgets that an item was left out, since it is told of again.
+    pub(crate) fn unpass(&mut self, id: &ItemId) {
+        self.passed.remove(id);
     }
 
     /// Returns those that were left out and may be one that left by now, once.
     pub(crate) fn take_passed(&mut self) -> Vec<Wanted> {
-        let mut passed = std::mem::take(&mut self.passed);
-        passed.retain(|wanted| self.may_have_left(wanted));
+        let mut passed: Vec<Wanted> = std::mem::take(&mut self.passed).into_values().filter(|wanted| self.may_have_left(wanted)).collect();
+        passed.sort_by_key(|wanted| wanted.page);
         passed
     }
 

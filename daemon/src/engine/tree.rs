@@ -315,6 +315,7 @@ async fn apply(cycle: &Cycle, mailbox: MailboxKey, stored: Stored, report: Repor
         ));
     }
     let next = cursor.clone();
+    let is_committed_first = !deletes.is_empty() && cycle.sieve.is_of_age();
     let places = cycle
         .ask(move |writer| {
             for folder in upserts {
@@ -335,6 +336,10 @@ async fn apply(cycle: &Cycle, mailbox: MailboxKey, stored: Stored, report: Repor
             Ok(places)
         })
         .await?;
+    if is_committed_first {
+        // What moved out of them before is known again by what the catalogue says of them.
+        cycle.flush().await?;
+    }
     Ok(tree(
         cycle,
         Tree { mailbox, folders: sorted(places, marks, &bare), left_out: Vec::new(), cursor: next, parts, kept, parts_left_out: Vec::new(), missing, lost },

@@ -137,7 +137,8 @@ impl Jobs {
         let put = self.definitions.put(name, job);
         handle.edited();
         // Whoever has activity periods is begun by them.
-        if runs && !is_disabled && (!is_scheduled || beyond) {
+        let is_stopped = handle.record().held;
+        if runs && !is_disabled && !is_stopped && (!is_scheduled || beyond) {
             self.begin(&handle, Beginning { resumed: false, beyond })?;
         }
         put.map_err(|error| failure::file(&error))?;

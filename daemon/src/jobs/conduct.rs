@@ -54,12 +54,16 @@ impl Jobs {
         Ok(JobSchedule { time_zone: schedule.zone_name(), periods })
     }
 
-    /// Returns the longest time from the beginning of one of a job's next activity periods to that of the next.
-    pub(crate) fn gap(&self, name: &str, periods: usize) -> Option<TimeDelta> {
+    /// Returns the longest time from the beginning of one of a job's activity periods to that of the next, from its last
+    /// success on; for ever when no period comes after that.
+    pub(crate) fn gap(&self, name: &str, last_success: Option<DateTime<Utc>>, periods: usize) -> Option<TimeDelta> {
         let job = self.get(&name.parse().ok()?).ok()?;
         let schedule = schedule(&job).ok()??;
-        let starts: Vec<DateTime<Utc>> = schedule.ending_after(self.clock.now()).take(periods).map(|period| period.start).collect();
-        starts.windows(2).filter_map(|pair| if let [one, next] = pair { Some(*next - *one) } else { None }).max()
+        let from = last_success.unwrap_or_else(|| self.clock.now());
+        let starts = schedule.ending_after(from).take(periods).map(|period| period.start.max(from));
+        let times: Vec<DateTime<Utc>> = std::iter::once(from).chain(starts).collect();
+        let longest = times.windows(2).filter_map(|pair| if let [one, next] = pair { Some(*next - *one) } else { None }).max();
+        Some(longest.filter(|gap| *gap > TimeDelta::zero()).unwrap_or(TimeDelta::MAX))
     }
 
     /// Returns whether an activity period is open, or the job has none.

@@ -131,7 +131,11 @@ impl Handle {
 
     /// Returns what is remembered of the job.
     pub(super) fn record(&self) -> JobRecord {
-        self.lock().record.clone()
+        let mut inner = self.lock();
+        if inner.record.end_future(self.clock.now()) {
+            self.write(&inner.record);
+        }
+        inner.record.clone()
     }
 
     /// Changes what is remembered of the job.
@@ -232,7 +236,11 @@ impl Handle {
         let (cancel, task) = {
             let mut inner = self.lock();
             let Some(run) = &mut inner.run else { return false };
-            run.stop.get_or_insert(why);
+            match (&run.stop, &why) {
+                // What a person says outlasts what would have gone on by itself.
+                (None, _) | (Some(Stop::Paused | Stop::Edited), Stop::By(_)) => run.stop = Some(why),
+                _ => {}
+            }
             (run.cancel.clone(), run.task.clone())
         };
         cancel.cancel();
@@ -283,6 +291,8 @@ impl Handle {
             match end {
                 RunEnd::Finished | RunEnd::Warnings => {
                     inner.record.failing_since = None;
+                    inner.record.failed_with.clear();
+                    inner.record.warning_since = if *end == RunEnd::Finished { None } else { inner.record.warning_since.or(Some(row.ended)) };
                     inner.record.last_success = Some(row.ended);
                     inner.record.failed_in_a_row = 0;
                     inner.record.previous_mailboxes = covered.unwrap_or_default();
@@ -290,9 +300,12 @@ impl Handle {
                     inner.record.cycle_ended = Some(row.ended);
                     inner.record.unfinished = false;
                 }
-                RunEnd::Failed(_) => {
+                // That is the storage's trouble, and told as such.
+                RunEnd::Failed(problem) if is_low_space(problem) => inner.record.failed_in_a_row += 1,
+                RunEnd::Failed(problem) => {
                     inner.record.failed_in_a_row += 1;
                     inner.record.failing_since.get_or_insert(row.ended);
+                    inner.record.failed_with = in_words(problem);
                 }
                 RunEnd::Stopped => {}
             }
@@ -363,6 +376,9 @@ impl Handle {
         if counted.is_some() {
             inner.counted = counted;
         }
+        if inner.record.end_future(self.clock.now()) {
+            self.write(&inner.record);
+        }
         let detail = inner.detail();
         let run = match &inner.run {
             Some(run) => Some(run.progress.snapshot()),
@@ -376,6 +392,8 @@ impl Handle {
             last_success: inner.record.last_success,
             last_cycle: inner.record.last_cycle.clone(),
             failing_since: inner.record.failing_since,
+            warning_since: inner.record.warning_since,
+            running: inner.run.is_some(),
             pending: inner.run.as_ref().is_some_and(|run| run.in_cycle && run.definition.as_ref().is_some_and(|began| *began != job.definition)),
             next_run: inner.next_run,
             failures: inner.counted.map_or(0, |count| count.failures),
@@ -409,12 +427,19 @@ impl Handle {
             record.ran = Some(self.clock.now());
             record.seen = record.ran;
             record.goes_on = matches!(run.stop, Some(Stop::Shutdown | Stop::Edited)) && end == RunEnd::Stopped;
+            if let RunEnd::Failed(problem) = &end
+                && !is_low_space(problem)
+            {
+                record.failing_since.get_or_insert(self.clock.now());
+                record.failed_with = in_words(problem);
+            }
             inner.next_run = None;
             (record.state, record.detail) = match (&end, &run.stop) {
                 (RunEnd::Finished, _) => (JobState::Finished, String::new()),
                 (RunEnd::Warnings, _) => (JobState::FinishedWithWarnings, "some items or folders could not be backed up".to_owned()),
                 (RunEnd::Failed(problem), _) => (JobState::Error, in_words(problem)),
                 (RunEnd::Stopped, Some(Stop::By(user))) => (JobState::Inactive, format!("stopped by {user}")),
+                (RunEnd::Stopped, Some(Stop::Paused)) if record.failing_since.is_some() => (JobState::Error, record.failed_with.clone()),
                 (RunEnd::Stopped, Some(Stop::Paused)) => (JobState::Active, "paused".to_owned()),
                 (RunEnd::Stopped, Some(Stop::Edited)) => (JobState::Inactive, "stopped for an edit".to_owned()),
                 (RunEnd::Stopped, Some(Stop::Disabled)) => (JobState::Inactive, "disabled".to_owned()),
@@ -426,7 +451,7 @@ impl Handle {
                 inner.failure = Some(problem);
             }
             if matches!(run.stop, Some(Stop::By(_) | Stop::Disabled)) {
-                inner.record.failing_since = None;
+                (inner.record.failing_since, inner.record.failed_with) = (None, String::new());
             }
             inner.record.held |= matches!(run.stop, Some(Stop::By(_)));
             inner.record.beyond &= inner.record.goes_on;

@@ -38,6 +38,8 @@ impl Storages {
             return Err(ApiError::new(ErrorCode::Exists, format!("there is a storage {new} already"), "choose another name"));
         }
         self.close(name).await;
+        // Before the definition: a freeze of retention is not lost on the way.
+        self.move_schedule(name, &new).map_err(|error| failure::file(&error))?;
         let storage = self.rename(name, &new, edited).map_err(|error| failure::file(&error))?;
         info!(storage = %name, %user, new = %new, "storage renamed");
         Ok(self.info(&storage).await)

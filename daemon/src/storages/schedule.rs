@@ -7,7 +7,7 @@
 use super::chore::Chore;
 use super::retention::policy;
 use super::{Storages, Work, between_error, blocking, writer_error};
-use crate::atomic;
+use crate::atomic::{self, FileError};
 use crate::definition::Storage;
 use crate::engine::StorageWriter;
 use crate::failure;
@@ -17,6 +17,7 @@ use c2b_api::{ApiError, Span};
 use c2b_storagefmt::ResealStep;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,6 +188,24 @@ impl Storages {
         let written = written.and_then(|bytes| atomic::write(&path, &bytes, 0o640).map_err(|error| failure::chain(&error)));
         if let Err(error) = written {
             warn!(storage = %name, error, "schedule of the storage not written");
+        }
+    }
+
+    /// Has what is remembered follow a storage to its new name.
+    pub(super) fn move_schedule(&self, name: &Name, new: &Name) -> Result<(), FileError> {
+        let (from, to) = (self.schedule_path(name), self.schedule_path(new));
+        match std::fs::rename(&from, &to) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(FileError::of("rename", &from)(err)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets what is remembered of a storage: another one may come by its name.
+    pub(super) fn forget_schedule(&self, name: &Name) -> Result<(), FileError> {
+        let path = self.schedule_path(name);
+        match std::fs::remove_file(&path) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", &path)(err)),
+            _ => Ok(()),
         }
     }
 

@@ -279,3 +279,32 @@ async fn a_server_that_is_busy_from_the_start_is_given_up_soon() {
     assert_eq!(code(&stand.cycle().await.0), "busy");
     assert!(started.elapsed() < Duration::from_secs(60));
 }
+
+/// Ids are stable here, and the folder where it arrives is listed first.
+#[tokio::test(start_paused = true)]
+async fn a_failure_follows_a_move() {
+    for is_held in [true, false] {
+        let stand = Stand::new(4);
+        let (alice, mail) = stand.server.with(|state| {
+            state.stable_ids = true;
+            let alice = state.add_mailbox("alice@x");
+            let inbox = state.add_folder(&alice, "Inbox", None);
+            let other = state.add_folder(&alice, "Other", None);
+            state.add_mail(&alice, &inbox, "stays");
+            (alice.clone(), state.add_mail(&alice, &other, "moves"))
+        });
+        let [inbox, other] = stand.server.with(|state| [state.folders(&alice)[0].clone(), state.folders(&alice)[1].clone()]);
+        if is_held {
+            stand.cycle().await;
+            stand.server.with(|state| state.change_mail(&alice, &other, &mail, "moves, and is another"));
+        }
+        stand.server.with(|state| state.poisons.insert(mail.clone(), Poison::Corrupt));
+        assert_eq!(stand.cycle().await.0, CycleEnd::Warnings);
+        stand.server.with(|state| state.move_mail(&alice, &other, &inbox, &mail));
+        assert_eq!(stand.cycle().await.0, CycleEnd::Warnings);
+        stand.server.with(|state| state.poisons.remove(&mail));
+        stand.clock.advance(Duration::from_secs(24 * 3600));
+        assert_eq!(stand.cycle().await.0, CycleEnd::Finished);
+        assert!(stand.assert_equal().failures.is_empty());
+    }
+}

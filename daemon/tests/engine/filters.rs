@@ -264,6 +264,61 @@ async fn a_part_that_is_left_out_is_neither_listed_nor_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_moved_out_of_a_folder_that_was_deleted_is_not_lost_though_it_is_left_out() {
+    for killed in [false, true] {
+        let (stand, alice, inbox) = office(&[]);
+        let now = stand.clock.now();
+        let other = stand.server.with(|state| {
+            let other = state.add_folder(&alice, "Other", None);
+            (0..3).for_each(|n| drop(add_old(state, now, &alice, &other, 10 + n)));
+            other
+        });
+        stand.cycle().await;
+        stand.edit(older("30d"));
+        stand.cycle().await;
+        stand.server.with(|state| {
+            let mail = state.mails(&alice, &other)[1].clone();
+            state.move_mail(&alice, &other, &inbox, &mail);
+            state.delete_folder(&alice, &other);
+            state.forget_log();
+        });
+        if killed {
+            let requests = *stand.server.requests.borrow();
+            let mut received = stand.server.requests.subscribe();
+            stand.killed(received.wait_for(|received| *received >= requests + 2)).await;
+        }
+        stand.cycle().await;
+        stand.assert_equal();
+        assert!(stand.server.with(|state| state.fetched.is_empty()));
+    }
+}
+
+/// When in doubt, rather one too many is stored.
+#[tokio::test(start_paused = true)]
+async fn what_moved_and_cannot_be_looked_at_is_not_taken_for_deleted() {
+    let (stand, alice, inbox) = office(&[]);
+    let now = stand.clock.now();
+    let (other, mail) = stand.server.with(|state| {
+        let other = state.add_folder(&alice, "Other", None);
+        (other.clone(), add_old(state, now, &alice, &other, 10))
+    });
+    stand.cycle().await;
+    stand.edit(older("30d"));
+    stand.cycle().await;
+    let moved = stand.server.with(|state| {
+        state.move_mail(&alice, &other, &inbox, &mail);
+        let moved = state.mails(&alice, &inbox)[0].clone();
+        state.poisons.insert(moved.clone(), super::server::Poison::Corrupt);
+        moved
+    });
+    assert_eq!(stand.cycle().await.0, CycleEnd::Warnings, "it is neither held nor failed");
+    stand.server.with(|state| state.poisons.remove(&moved));
+    stand.clock.advance(DAY);
+    stand.cycle().await;
+    stand.assert_equal();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_read_mark_does_not_hide_a_change_that_was_left_out() {
     for pages in [1, 4] {
         let (stand, alice, inbox) = office(&[]);

@@ -3,8 +3,9 @@
 use super::{Catalog, damaged, item_rows};
 use crate::format::row::{ItemIdRow, ItemPlaceRow, ItemRowValue, Key, KeyTake, Table, live_key};
 use crate::index::{decode, successor};
-use crate::{CommitSeq, Error, FolderKey, ItemKey, ItemRow, MailboxKey, Moment};
+use crate::{CommitSeq, Error, FolderKey, ItemKey, ItemRow, MailboxKey};
 use c2b_mailbox::ItemId;
+use std::collections::BTreeSet;
 
 /// Rows read at once.
 const PAGE_ROWS: usize = 512;
@@ -36,14 +37,15 @@ impl Catalog {
         Ok(rows)
     }
 
-    /// Returns items that left living folders after a commit and are nowhere now, as they were last; at most so many.
+    /// Returns items that left their folders after a commit, or went with them, and are nowhere now, as they were last; at
+    /// most so many.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn left_since(&self, mailbox: MailboxKey, since: CommitSeq, items_max: usize) -> Result<Vec<ItemRow>, Error> {
         let mut left = Vec::new();
-        for folder in self.folders(mailbox, Moment::Latest)? {
-            let prefix = Key::mailbox(mailbox).u64(folder.key.0);
+        for folder in self.folders_ever(mailbox)? {
+            let prefix = Key::mailbox(mailbox).u64(folder.0);
             let mut start = prefix.clone().u64(since.0.saturating_add(1)).0;
             while left.len() < items_max {
                 let index = self.shared().index();
@@ -67,5 +69,13 @@ impl Catalog {
         }
         left.truncate(items_max);
         Ok(left)
+    }
+
+    /// Returns all folders that the mailbox ever had.
+    fn folders_ever(&self, mailbox: MailboxKey) -> Result<BTreeSet<FolderKey>, Error> {
+        let index = self.shared().index();
+        let _look = index.look();
+        let folder = |key: &[u8]| KeyTake::new(key.get(4..).unwrap_or_default()).u64().map(FolderKey).ok_or(damaged(Table::Folders));
+        index.scan_all(Table::Folders, &Key::mailbox(mailbox).0)?.iter().map(|(key, _)| folder(key)).collect()
     }
 }

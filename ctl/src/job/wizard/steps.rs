@@ -147,15 +147,15 @@ fn activity(draft: &mut Draft) -> Result<Option<()>, Error> {
         WEEKLY => {
             let days = answer(MultiSelect::new("Days (space chooses)", Weekday::ALL.to_vec()).with_page_size(Weekday::ALL.len()).prompt())?;
             let Some(on) = days.filter(|days| !days.is_empty()) else { return Ok(None) };
-            common("weeks")?.map(|(every, Hours(from, to), start)| Pattern::Weekly(Weekly { every, on: on.into_iter().collect(), from, to, start, end: None }))
+            common("weeks")?.map(|(every, Hours(from, to), (start, end))| Pattern::Weekly(Weekly { every, on: on.into_iter().collect(), from, to, start, end }))
         }
         MONTHLY => {
             let read = |text: &str| text.split(',').map(|day| parse::<MonthDay>(day.trim())).collect::<Result<Vec<MonthDay>, String>>();
             let Some(days) = typed("Days, with commas between them: 1 to 31, last, second tuesday", "1", read)? else { return Ok(None) };
             let (on, on_the) = MonthDay::apart(&days);
-            common("months")?.map(|(every, Hours(from, to), start)| Pattern::Monthly(Monthly { every, on, on_the, from, to, start, end: None }))
+            common("months")?.map(|(every, Hours(from, to), (start, end))| Pattern::Monthly(Monthly { every, on, on_the, from, to, start, end }))
         }
-        _ => common("days")?.map(|(every, Hours(from, to), start)| Pattern::Daily(Daily { every, from, to, start, end: None })),
+        _ => common("days")?.map(|(every, Hours(from, to), (start, end))| Pattern::Daily(Daily { every, from, to, start, end })),
     };
     let Some(pattern) = pattern else { return Ok(None) };
     let Some(zone) = typed("Time zone, for instance Europe/Warsaw; empty for that of c2bd", "", |text| Ok(text.trim().to_owned()))? else { return Ok(None) };
@@ -166,14 +166,23 @@ fn activity(draft: &mut Draft) -> Result<Option<()>, Error> {
     Ok(Some(()))
 }
 
+/// The first day and the last one.
+type Days = (Option<NaiveDate>, Option<NaiveDate>);
+
 /// Asks what days, weeks and months have in common.
-fn common(what: &str) -> Result<Option<(u32, Hours, Option<NaiveDate>)>, Error> {
+fn common(what: &str) -> Result<Option<(u32, Hours, Days)>, Error> {
     let all_day = Hours(TimeOfDay::START, TimeOfDay::END).to_string();
     let Some(hours) = typed("From when to when, for instance 22:00-06:00", &all_day, parse::<Hours>)? else { return Ok(None) };
     let Some(every) = typed(&format!("Every how many {what}"), "1", parse::<u32>)? else { return Ok(None) };
     let read = |text: &str| if text.trim().is_empty() && every == 1 { Ok(None) } else { parse::<NaiveDate>(text).map(Some) };
     let prompt = if every == 1 { "First day, for instance 2026-12-01; empty for at once" } else { "First day, from which is counted, for instance 2026-12-01" };
-    Ok(typed(prompt, "", read)?.map(|start| (every.max(1), hours, start)))
+    let Some(start) = typed(prompt, "", read)? else { return Ok(None) };
+    let later = |text: &str| match text.trim() {
+        "" => Ok(None),
+        text => parse::<NaiveDate>(text)
+            .and_then(|end| if start.is_none_or(|start| end >= start) { Ok(Some(end)) } else { Err("expected a day after the first".to_owned()) }),
+    };
+    Ok(typed("Last day, for instance 2027-06-30; empty for none", "", later)?.map(|end| (every.max(1), hours, (start, end))))
 }
 
 fn custom() -> Result<Option<Pattern>, Error> {

@@ -11,7 +11,12 @@ use crate::engine::plan::{Action, Planned};
 use crate::engine::recent::Held;
 use c2b_mailbox::{ItemId, ItemMeta, Sight};
 use c2b_storagefmt::{CommitSeq, FolderKey, ItemKey, ItemRow, Writer};
+use chrono::TimeDelta;
 use std::collections::HashMap;
+
+/// For how long an item that left is known again, where the job leaves some out for their age; otherwise until the last
+/// cycle but one.
+const LEFT_FOR: TimeDelta = TimeDelta::days(7);
 
 /// Items whose state is read at once.
 const ROWS_AT_ONCE: usize = 1024;
@@ -81,10 +86,12 @@ impl Applier {
         if !moves.is_complete {
             moves.is_complete = true;
             let mailbox = self.mailbox;
+            // What left earlier is taken to be gone for good. That costs a fetch; what is left out would be gone with it.
+            let long_ago = self.cycle.sieve.is_of_age().then(|| self.cycle.clock.now() - LEFT_FOR);
             let left = self.cycle.read(move |catalog| {
-                // What left before the last cycle but one is taken to be gone for good.
                 let points = catalog.points(mailbox)?;
-                let since = points.iter().rev().nth(1).map_or(CommitSeq(0), |point| point.seq);
+                let since = points.iter().rev().skip(1).find(|point| long_ago.is_none_or(|long_ago| point.time <= long_ago));
+                let since = since.map_or(CommitSeq(0), |point| point.seq);
                 catalog.left_since(mailbox, since, LEFT_MAX)
             });
             let left = left.await?;
@@ -149,7 +156,9 @@ impl Applier {
             let is_here = row.as_ref().is_some_and(|row| row.folder == wanted.folder);
             // One that is held elsewhere is not left out unless it is the same: it would count as deleted there.
             let may_be_left_out = wanted.is_left_out() && (row.is_none() || is_here);
+            // Of one that failed something is lacking, which no property shows.
             let found = match row {
+                Some(_) if self.ledger.get(&wanted.id).is_some() && !wanted.is_left_out() => None,
                 Some(row) if is_here => (!may_be_left_out && is_marked(&row.meta, &sight)).then_some(Found::Same),
                 Some(row) => is_moved(&row.meta, &sight).then_some(Found::Same),
                 None => self.moves.as_mut().and_then(|moves| moves.take(&sight)).map(Found::Moved),
