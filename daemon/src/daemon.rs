@@ -253,7 +253,9 @@ impl Daemon {
         self.connections.refresh();
         self.jobs.follow_definitions().await;
         self.storages.follow_definitions().await;
+        let changing = self.definitions.change().await;
         self.jobs.resume().await;
+        drop(changing);
         systemd::ready("ready");
     }
 
@@ -276,11 +278,8 @@ impl Daemon {
         let files = definitions.into_iter().chain(self.settings.bad()).chain(self.access.bad()).chain(self.alerts.bad());
         let of_file = |bad: BadFile| {
             let of = kind_of(&bad.path).zip(bad.path.file_stem()).map(|(kind, stem)| format!("{kind} {}", stem.to_string_lossy())).unwrap_or_default();
-            let hint = format!(
-                "{}{}what was in force before stays so as long as c2bd runs; after the change: systemctl reload c2bd",
-                bad.hint,
-                if bad.hint.is_empty() { "" } else { "; " }
-            );
+            let own = if bad.hint.is_empty() { String::new() } else { format!("{}; ", bad.hint) };
+            let hint = format!("{own}after the change: systemctl reload c2bd. Until then what it read before is in force; what it never read is not");
             Wrong { object: format!("file {}", bad.path.display()), of, message: bad.to_string(), hint }
         };
         let of_job = |news: String| {

@@ -94,3 +94,25 @@ fn a_file_that_is_edited_during_a_cycle_is_a_pending_change() {
     until("the change is in force", || cycle(&bench, "nightly").filter(|cycle| *cycle >= 2));
     assert_eq!(job(&bench, "nightly")["pending"], Value::Null);
 }
+
+/// A hand that slips in a file, a restart before anybody saw it, and nobody's backup.
+#[test]
+fn a_job_whose_file_was_wrong_at_the_start_is_told_of_and_goes_on_once_it_is_mended() {
+    let mut bench = Bench::organisation(|org| super::letters::letter(org, "anna@example.org", 0, 1, 100), &[]);
+    start(&bench, "always", "lab", "anna");
+    until("its first cycle is done", || job(&bench, "always")["last-success"].as_str().map(str::to_owned));
+    let path = bench.path("etc/jobs/always.toml");
+    let right = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(bench.path("etc/alerts.toml"), "[hook]\ncommand = [\"/bin/true\"]\n").unwrap();
+    assert!(bench.daemon.stop());
+    std::fs::write(&path, format!("stoarge = \"main\"\n{right}")).unwrap();
+    bench.restart_daemon();
+    let open = until("an alert tells of it", || bench.ctl().json(&["alert", "list"])["open"].as_array().filter(|open| !open.is_empty()).cloned());
+    assert!(open.len() == 1 && open[0]["kind"] == "configuration", "{open:?}");
+    assert!(open[0]["message"].as_str().unwrap().contains("stoarge"), "{open:?}");
+    std::fs::write(&path, &right).unwrap();
+    bench.daemon.signal(Signal::SIGHUP);
+    until("it goes on by itself", || cycle(&bench, "always").filter(|_| job(&bench, "always")["running"] == true));
+    until("the alert is over", || bench.ctl().json(&["alert", "list"])["open"].as_array().filter(|open| open.is_empty()).map(|_| ()));
+    bench.ctl().ok(&["job", "stop", "always"]);
+}
