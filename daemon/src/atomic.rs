@@ -53,6 +53,18 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Gives the file another name in its folder, durably; a missing one is fine.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn rename(path: &Path, new: &Path) -> Result<(), FileError> {
+    match std::fs::rename(path, new) {
+        Ok(()) => new.parent().map_or(Ok(()), sync_folder).map_err(FileError::of("rename", path)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(err) => Err(FileError::of("rename", path)(err)),
+    }
+}
+
 /// Makes a folder and those above it, unless it is there; a new one has this mode.
 ///
 /// # Errors

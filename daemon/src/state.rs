@@ -151,6 +151,12 @@ impl CoverageGroup {
 }
 
 impl JobRecord {
+    /// Notes that it fails, and why.
+    pub fn fail(&mut self, time: DateTime<Utc>, why: String) {
+        self.failing_since.get_or_insert(time);
+        self.failed_with = why;
+    }
+
     /// Takes times that are still to come for `now`: they are of a clock that ran ahead, and would be waited for. Returns
     /// whether there were any.
     pub fn end_future(&mut self, now: DateTime<Utc>) -> bool {
@@ -289,13 +295,7 @@ impl States {
             (self.history_path(name), self.history_path(new)),
             (self.job_path(name), self.job_path(new)),
         ];
-        for (path, new) in paths {
-            match std::fs::rename(&path, new) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                renamed => renamed.map_err(FileError::of("rename", &path))?,
-            }
-        }
-        Ok(())
+        paths.iter().try_for_each(|(path, new)| atomic::rename(path, new))
     }
 
     fn job_path(&self, name: &Name) -> PathBuf {

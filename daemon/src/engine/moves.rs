@@ -2,7 +2,8 @@
 //!
 //! On Exchange an item that moves gets another id: one folder reports a deletion, another a new item, in any order. So new items
 //! wait until everything is listed, or until too many wait. Then those that may be one of those that left are looked at,
-//! and who is recognised is not fetched. What the job leaves out does not wait so long: it is looked at again at the end. Nothing is recognised in an item that did not leave: a copy is not a move.
+//! and who is recognised is not fetched. What the job leaves out does not wait so long: it is looked at again at the end.
+//! Nothing is recognised in an item that did not leave: a copy is not a move.
 
 use super::fetch::Wanted;
 use super::identity::{fixed, is_moved};

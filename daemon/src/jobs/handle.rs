@@ -132,9 +132,7 @@ impl Handle {
     /// Returns what is remembered of the job.
     pub(super) fn record(&self) -> JobRecord {
         let mut inner = self.lock();
-        if inner.record.end_future(self.clock.now()) {
-            self.write(&inner.record);
-        }
+        self.end_future(&mut inner);
         inner.record.clone()
     }
 
@@ -304,8 +302,7 @@ impl Handle {
                 RunEnd::Failed(problem) if is_low_space(problem) => inner.record.failed_in_a_row += 1,
                 RunEnd::Failed(problem) => {
                     inner.record.failed_in_a_row += 1;
-                    inner.record.failing_since.get_or_insert(row.ended);
-                    inner.record.failed_with = in_words(problem);
+                    inner.record.fail(row.ended, in_words(problem));
                 }
                 RunEnd::Stopped => {}
             }
@@ -376,9 +373,7 @@ impl Handle {
         if counted.is_some() {
             inner.counted = counted;
         }
-        if inner.record.end_future(self.clock.now()) {
-            self.write(&inner.record);
-        }
+        self.end_future(&mut inner);
         let detail = inner.detail();
         let run = match &inner.run {
             Some(run) => Some(run.progress.snapshot()),
@@ -430,8 +425,7 @@ impl Handle {
             if let RunEnd::Failed(problem) = &end
                 && !is_low_space(problem)
             {
-                record.failing_since.get_or_insert(self.clock.now());
-                record.failed_with = in_words(problem);
+                record.fail(self.clock.now(), in_words(problem));
             }
             inner.next_run = None;
             (record.state, record.detail) = match (&end, &run.stop) {
@@ -466,6 +460,13 @@ impl Handle {
             if changes.changed().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Ends times that are still to come, and remembers that.
+    fn end_future(&self, inner: &mut Inner) {
+        if inner.record.end_future(self.clock.now()) {
+            self.write(&inner.record);
         }
     }
 

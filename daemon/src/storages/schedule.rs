@@ -17,7 +17,6 @@ use c2b_api::{ApiError, Span};
 use c2b_storagefmt::ResealStep;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,20 +192,12 @@ impl Storages {
 
     /// Has what is remembered follow a storage to its new name.
     pub(super) fn move_schedule(&self, name: &Name, new: &Name) -> Result<(), FileError> {
-        let (from, to) = (self.schedule_path(name), self.schedule_path(new));
-        match std::fs::rename(&from, &to) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(FileError::of("rename", &from)(err)),
-            _ => Ok(()),
-        }
+        atomic::rename(&self.schedule_path(name), &self.schedule_path(new))
     }
 
     /// Forgets what is remembered of a storage: another one may come by its name.
     pub(super) fn forget_schedule(&self, name: &Name) -> Result<(), FileError> {
-        let path = self.schedule_path(name);
-        match std::fs::remove_file(&path) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", &path)(err)),
-            _ => Ok(()),
-        }
+        atomic::remove(&self.schedule_path(name))
     }
 
     fn schedule_path(&self, name: &Name) -> PathBuf {
